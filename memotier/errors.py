@@ -1,0 +1,77 @@
+"""
+Every error of memotier: one tree, and each class is also the builtin that it is.
+
+What must never happen: an error of a tier reaches a caller of a decorated function.
+Those below ``StoreError`` and ``DecodeRefused`` are caught by the engine and become
+an event and a counter; the others tell the programmer about misuse.
+"""
+
+from __future__ import annotations
+
+
+class MemotierError(Exception):
+    """
+    The base of all errors raised by memotier.
+    """
+
+
+class ConfigError(MemotierError, ValueError):
+    """
+    An option or a setting cannot be used; the message names it, its value and the way out.
+    """
+
+
+class UnkeyableArgument(MemotierError, TypeError):
+    """
+    An argument has no stable key; see docs/guide/keys.md.
+    """
+
+
+class SerializationError(MemotierError, TypeError):
+    """
+    A value cannot be carried by the codec without losing its type.
+    """
+
+
+class NotIsolated(MemotierError, TypeError):
+    """
+    A mutable value cannot be copied, so sharing it could change what other callers get.
+    """
+
+
+class DecodeRefused(MemotierError, ValueError):
+    """
+    A stored record is damaged, foreign, forged or too large; the engine treats it as a miss.
+    """
+
+
+class StoreError(MemotierError, OSError):
+    """
+    A store could not do what it was asked; the engine goes on without it.
+    """
+
+
+class StoreUnavailable(StoreError):
+    """
+    A store cannot be used at all for now: it is closed, refused, or resting after a failure.
+    """
+
+
+class InvalidationNotDurable(StoreError):
+    """
+    An invalidation holds in this process but could not be written to the second tier.
+
+    Until it can be written, this process does not trust the second tier for what it names.
+    """
+
+
+class RecursiveCacheCall(MemotierError, RecursionError):
+    """
+    A computation would wait for itself and cannot be run again beside itself.
+    """
+
+
+class ValueTooLarge(SerializationError):
+    """
+    A value is larger than ``max_value_bytes``; it is returned but not stored.
+    """
