@@ -6,8 +6,8 @@ Nothing of ours is imported here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, final, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, final, runtime_checkable
 
 if TYPE_CHECKING:
     from .entry import Resident
@@ -48,34 +48,45 @@ class Miss:
 MISS: Final = Miss()
 
 
-class Reading:
+class Reading(NamedTuple):
     """
-    What a store answered: the record or None, and the store's epoch at that moment.
+    What a store answered, from one consistent state of the store.
 
-    The epoch is one token for the whole store that changes with every bump and delete, so
-    that a reader whose copy of the versions was made under the same epoch may trust it.
-    Record and epoch come from one consistent state of the store.
-    """
-
-    __slots__ = ("epoch", "record")
-
-    def __init__(self, record: bytes | None, epoch: Token) -> None:
-        self.record = record
-        self.epoch = epoch
-
-
-class Guard:
-    """
-    The condition of a write: the names must still have the tokens noted before the computation.
+    *epoch* is one token for the whole store that changes with every ``bump``, so that a
+    reader whose copy of the versions was made under the same epoch may trust it.
     """
 
-    __slots__ = ("epoch", "names", "tokens")
+    records: Sequence[bytes | None]
+    epoch: Token
 
-    def __init__(self, names: Sequence[Name], tokens: Sequence[Token], epoch: Token) -> None:
-        self.names = names
-        self.tokens = tokens
-        #: The epoch under which the tokens were noted. If it has not moved, neither have they.
-        self.epoch = epoch
+
+class Guard(NamedTuple):
+    """
+    The condition of a write: nothing that can invalidate the entry happened since these
+    tokens were noted, before the computation.
+
+    The write holds if the store's epoch is still *epoch*, or else if the tokens of *names*
+    are still *tokens*; in both cases the token of *slot* must still be *slot_token*.
+    """
+
+    epoch: Token
+    names: Sequence[Name]
+    tokens: Sequence[Token]
+    slot: Name
+    slot_token: Token
+
+
+class Item(NamedTuple):
+    """
+    One record on its way into a store. *expire* is in seconds from now, None for never;
+    *group* is the namespace.
+    """
+
+    address: Address
+    record: bytes
+    group: str
+    expire: Seconds | None
+    guard: Guard
 
 
 @runtime_checkable
@@ -90,39 +101,29 @@ class Store(Protocol):
 
     kind: str
 
-    def get(self, address: Address) -> Reading:
-        """The record at *address* with the epoch. Expired records count as missing."""
+    def get(self, addresses: Sequence[Address]) -> Reading:
+        """The records at *addresses* in their order, None where there is none or it expired."""
 
-    def get_many(self, addresses: Sequence[Address]) -> list[Reading]:
-        """As ``get``, in one round trip, in the order of *addresses*."""
-
-    def set(
-        self, address: Address, record: bytes, *, group: str, expire: Seconds | None, guard: Guard
-    ) -> bool:
+    def set(self, items: Sequence[Item]) -> list[bool]:
         """
-        Store *record* if *guard* still holds, in one atomic step; True if it was stored.
-
-        Args:
-            group: The namespace, for ``clear_group`` and ``count``.
-
-            expire: Seconds from now after which the record may be dropped; None for never.
-        """
-
-    def set_many(
-        self, items: Sequence[tuple[Address, bytes, str, Seconds | None, Guard]]
-    ) -> list[bool]:
-        """As ``set``, in one transaction."""
-
-    def delete(self, addresses: Sequence[Address], names: Sequence[Name]) -> int:
-        """
-        Remove records and bump *names* (the key slots of a race), durably and in one step.
+        Store each item whose guard still holds, comparing and storing in one atomic step.
 
         Returns:
-            How many records were there.
+            For each item whether it was stored.
+        """
+
+    def delete(self, addresses: Sequence[Address], slots: Sequence[Name]) -> list[bool]:
+        """
+        Remove records and give every slot a fresh token, durably, in one step.
+
+        The epoch does not change: a slot only stops writers that are on their way.
+
+        Returns:
+            For each address whether an unexpired record was there.
         """
 
     def discard(self, address: Address) -> None:
-        """Drop a damaged or outdated record; no epoch changes."""
+        """Drop one damaged or outdated record; no token changes."""
 
     def versions(self, names: Sequence[Name]) -> tuple[list[Token], Token]:
         """The tokens of *names*, None for a name never bumped, and the epoch, consistently."""
@@ -131,16 +132,19 @@ class Store(Protocol):
         """Give each name and the epoch a fresh random token; durable when it returns."""
 
     def clear_group(self, group: str) -> int:
-        """Remove the records of namespace *group* and those below it; how many there were."""
+        """Remove the records of namespace *group* and those below it; how many were unexpired."""
 
     def clear(self) -> int:
-        """Remove every record, keep the versions; how many records there were."""
+        """Remove every record, keep the versions; how many unexpired records there were."""
 
     def count(self, group: str | None = None) -> int:
-        """Number of records, of one namespace and those below it or of all."""
+        """Number of unexpired records, of one namespace and those below it or of all."""
 
     def usage(self) -> Mapping[str, int]:
-        """``size`` (records), ``bytes`` on disk, ``evictions`` by this process so far."""
+        """
+        ``size`` (records), ``bytes`` (room they take), and what this process has removed so
+        far for lack of room or age: ``evictions``, ``expirations``.
+        """
 
     def close(self) -> None:
         """Release everything; later calls raise ``StoreUnavailable``. May be called twice."""
@@ -149,7 +153,7 @@ class Store(Protocol):
 @runtime_checkable
 class Codec(Protocol):
     """
-    Values to bytes and back. ``name`` stands in the record; see codecs/values.py.
+    Values to bytes and back. ``name`` stands in every record; see codecs/values.py.
     """
 
     name: str
@@ -158,37 +162,32 @@ class Codec(Protocol):
         """The payload of *value*; ``SerializationError`` if it would not come back the same."""
 
     def decode(self, payload: bytes | memoryview) -> Any:
-        """The value; ``DecodeRefused`` for anything this codec did not write."""
+        """The value; ``DecodeRefused`` for anything that this codec did not write."""
 
 
 class Policy(Protocol):
     """
-    Chooses which resident leaves when there is no room. Called under the store's lock.
+    Chooses which resident leaves when there is no room. Called under the memory tier's lock.
 
-    ``mark`` is what a hit must do, as one line of source over the name ``entry``, or "";
-    names it needs come from ``globals``. It is pasted into the generated hit path, so it
-    must be correct without a lock.
+    A hit takes no lock and calls no policy. It adds one to ``resident.hits`` and, if
+    ``needs_time`` is true, puts the monotonic time into ``resident.used``; the policy looks
+    at these two when it has to choose. ``resident.node`` belongs to the policy.
     """
 
-    mark: str
-    globals: Mapping[str, Any]
+    needs_time: bool
 
-    def add(self, entry: Resident) -> None:
-        """Take a new resident in."""
+    def add(self, resident: Resident) -> None:
+        """Take a newcomer in."""
 
-    def remove(self, entry: Resident) -> None:
-        """Forget a resident that left for another reason than ``victim``."""
+    def remove(self, resident: Resident) -> None:
+        """Forget a resident that leaves for another reason than ``victim``."""
 
     def victim(self) -> Resident:
-        """Choose a resident, forget it, and return it. There is at least one."""
+        """Choose a resident, forget it, return it. Only called while there is one."""
 
     def clear(self) -> None:
-        """Forget all residents."""
+        """Forget all residents, and everything remembered of earlier ones."""
 
 
-class Listener(Protocol):
-    """
-    Hears what the engine did; see engine/events.py.
-    """
-
-    def __call__(self, event: str, detail: Mapping[str, Any]) -> None: ...
+#: Hears what the engine did: the event's name and its details; see engine/events.py.
+Listener: TypeAlias = Callable[[str, Mapping[str, Any]], None]
