@@ -1,0 +1,141 @@
+"""
+The one table of settings: everything else (checks, variables, output, docs) is read from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .kinds import DIRECTORY, DURATION, SIZE, TAGS, Kind, choice, count
+
+PREFIX: Final = "MEMOTIER_"
+#: The name of the cache whose settings stand at the top level.
+DEFAULT_CACHE: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """
+    One setting: its dotted *key*, what it can hold, its default and what it does.
+    """
+
+    key: str
+    kind: Kind
+    default: Any
+    help: str
+
+    @property
+    def section(self) -> str:
+        """``"l1"`` of ``"l1.ttl"``; empty at the top level."""
+        return self.key.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The last part of the key."""
+        return self.key.rpartition(".")[2]
+
+    @property
+    def env(self) -> str:
+        """The environment variable that sets it."""
+        return PREFIX + self.key.upper().replace(".", "__")
+
+
+_UNBOUNDED: Final = "no limit"
+_UNSET: Final = "not set"
+
+_TABLE: Final = (
+    Option(
+        "directory",
+        DIRECTORY.or_none("memory only"),
+        None,
+        "Where the second tier keeps its files. Relative to the file that says so, elsewhere to "
+        "the working directory.",
+    ),
+    Option(
+        "default_ttl",
+        DURATION.or_none(_UNSET),
+        None,
+        "How long results are fresh where neither the call nor its namespace says.",
+    ),
+    Option(
+        "write_policy",
+        choice("write_through", "write_back", "write_around"),
+        "write_through",
+        "Which tiers a new result goes to before the caller gets it: both, memory first, or the "
+        "second tier only.",
+    ),
+    Option(
+        "mode",
+        choice("on", "off", later=("readonly", "offline")),
+        "on",
+        "Off: functions are called as if they were not decorated. Off at the top level turns "
+        "every cache off.",
+    ),
+    Option(
+        "flush_interval",
+        DURATION,
+        5.0,
+        "How long write-back may keep a result in memory only.",
+    ),
+    Option(
+        "max_value_bytes",
+        SIZE,
+        8 * 2**20,
+        "Larger results are returned but not stored.",
+    ),
+    Option(
+        "l1.max_size",
+        count(0).or_none(_UNBOUNDED),
+        1000,
+        "Entries in memory; 0 leaves the memory tier out.",
+    ),
+    Option("l1.max_bytes", SIZE.or_none(_UNBOUNDED), 64 * 10**6, "Room of the entries in memory."),
+    Option(
+        "l1.ttl",
+        DURATION.or_none(_UNSET),
+        300.0,
+        "How long results are fresh in memory where nothing above says.",
+    ),
+    Option(
+        "l1.eviction",
+        choice("lru", "lfu", "fifo", "ttl", "clock2q"),
+        "lru",
+        "Which entry leaves memory when there is no room.",
+    ),
+    Option("l2.max_size", count(1).or_none(_UNBOUNDED), 10_000, "Entries in the second tier."),
+    Option("l2.max_bytes", SIZE.or_none(_UNBOUNDED), 10**9, "Room of the second tier."),
+    Option(
+        "l2.ttl",
+        DURATION.or_none(_UNSET),
+        3600.0,
+        "How long results are fresh in the second tier where nothing above says.",
+    ),
+    Option(
+        "l2.eviction",
+        choice("lru", "lfu", "fifo", "ttl"),
+        "ttl",
+        "Which entry leaves the second tier when there is no room.",
+    ),
+)
+
+#: The settings of a cache, by dotted key.
+OPTIONS: Final = {option.key: option for option in _TABLE}
+
+#: The settings of a namespace, ``[tool.memotier.namespaces.NAME]``.
+NAMESPACE_OPTIONS: Final = {
+    option.key: option
+    for option in (
+        Option("ttl", DURATION, None, "How long its results are fresh."),
+        Option("tags", TAGS, (), "Tags that all its entries carry."),
+    )
+}
+
+#: The tables inside a cache's table that hold fixed settings: l1, l2.
+SECTIONS: Final = tuple(dict.fromkeys(o.section for o in _TABLE if o.section))
+
+#: Names that the design has and this version does not, with what to do instead.
+NOT_YET: Final = {
+    "redis_url": "the Redis tier is not part of this version; give a directory for a second "
+    "tier on disk",
+}

@@ -1,0 +1,3 @@
+"""
+The ``memotier`` command, as people and programs see it.
+"""
