@@ -1,0 +1,252 @@
+"""
+The frame around a stored payload: what it is, for which call, and proof that it is whole.
+
+::
+
+    magic, format version (4) | check (16) | flags (1) | header length (3)
+    header: msgpack list | zeros up to a multiple of 16 | payload
+
+The check covers everything else in the record, and the address and namespace where it
+lies, so a record that was moved is as invalid as one that was changed. It is compared
+before anything is parsed. Without keys it is xxh3-128, which finds damage; with keys a
+keyed BLAKE2b, which also finds forgery. Which one it is follows from the configuration,
+never from the record.
+"""
+
+from __future__ import annotations
+
+import hmac
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from math import isfinite
+from typing import Any
+
+import ormsgpack
+from xxhash import xxh3_128
+
+from ..errors import DecodeRefused, SerializationError
+from ..types import Address, Name, Seconds, Token
+from .survey import MAX_BYTES
+
+MAGIC = b"\x89mt"
+VERSION = 1
+
+_LEAD = MAGIC + bytes((VERSION,))
+_FIXED = struct.Struct("<4s16sI")
+_CHECKED_FROM = len(_LEAD) + 16
+_ALIGNMENT = 16
+_COMPRESSED = 1
+_NAME, _TOKEN, _FINGERPRINT = 16, 8, 20
+
+# Below this nothing is worth the time; a gain of less than a tenth is not either.
+_COMPRESS_FROM = 2048
+_SAMPLE = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """
+    One stored result. Times are seconds: *created* since 1970, *fresh* and *cost* durations.
+
+    *fresh* is how long from *created* on the entry is fresh, None for ever. *names* are the
+    versions it depends on, *tokens* what they were before it was computed. *flags* are eight
+    bits for the engine. After ``unseal`` the payload is a view of the record's bytes.
+    """
+
+    codec: str
+    flags: int
+    created: Seconds
+    fresh: Seconds | None
+    cost: Seconds
+    fingerprint: bytes
+    names: tuple[Name, ...]
+    tokens: tuple[Token, ...]
+    tags: tuple[str, ...]
+    writer: str
+    payload: bytes | memoryview
+
+
+def seal(
+    record: Record,
+    *,
+    address: Address,
+    group: str,
+    keys: Sequence[bytes] = (),
+    compress: bool = False,
+) -> bytes:
+    """
+    The bytes to store for *record* at *address* in namespace *group*.
+
+    Raises:
+        SerializationError: If a field of *record* does not have its size or type.
+    """
+    payload, packed = record.payload, None
+    if compress and len(payload) > _COMPRESS_FROM:
+        packed = _compressed(payload)
+    header = ormsgpack.packb(_header(record))
+    if len(header) > 0xFFFFFF:
+        raise SerializationError(f"the tags of one entry take {len(header):,} bytes; use fewer")
+
+    start = _FIXED.size + len(header)
+    lengths = struct.pack("<I", len(header) << 8 | (0 if packed is None else _COMPRESSED))
+    front = b"".join((lengths, header, bytes(-start % _ALIGNMENT)))
+    body = payload if packed is None else packed
+    check = _check((front, body), address, group, keys[0] if keys else None)
+    return b"".join((_LEAD, check, front, body))
+
+
+def unseal(
+    data: bytes | memoryview, *, address: Address, group: str, keys: Sequence[bytes] = ()
+) -> Record:
+    """
+    The record in *data*, if it is whole and was stored for this address.
+
+    Raises:
+        DecodeRefused: If it is damaged, foreign, forged, moved, or of another version.
+    """
+    view = memoryview(data)
+    if len(view) < _FIXED.size or view[: len(MAGIC)] != MAGIC:
+        raise DecodeRefused("a record was not written by memotier")
+    if view[len(MAGIC)] != VERSION:
+        raise DecodeRefused(f"a record has format {view[len(MAGIC)]}, this version reads {VERSION}")
+    _, check, packed = _FIXED.unpack_from(view)
+    checked = (view[_CHECKED_FROM:],)
+    if not any(
+        hmac.compare_digest(_check(checked, address, group, key), check) for key in keys or (None,)
+    ):
+        raise DecodeRefused(
+            "a record is damaged, was moved, or was signed with a key that is not ours"
+        )
+
+    try:
+        return _parse(view, packed >> 8, packed & 0xFF)
+    except DecodeRefused:
+        raise
+    except Exception as error:
+        raise DecodeRefused(f"the header of a record is malformed: {error}") from error
+
+
+def _check(
+    pieces: Sequence[bytes | memoryview], address: Address, group: str, key: bytes | None
+) -> bytes:
+    summed = xxh3_128() if key is None else _keyed(key, group).copy()
+    summed.update(_where(address, group))
+    for piece in pieces:
+        summed.update(piece)
+    return summed.digest()
+
+
+def _where(address: Address, group: str) -> bytes:
+    # Lengths come first, so that no address can look like the end of a namespace.
+    name = group.encode()
+    return b"".join((_LEAD, struct.pack("<HH", len(name), len(address)), name, address))
+
+
+@lru_cache(maxsize=256)
+def _keyed(key: bytes, group: str) -> blake2b:
+    """
+    The digest to copy for every record of *group*: each namespace has a key of its own.
+    """
+    short = key if len(key) <= blake2b.MAX_KEY_SIZE else blake2b(key).digest()
+    own = blake2b(group.encode(), key=short, person=b"memotier-grp").digest()
+    return blake2b(key=own, digest_size=16, person=b"memotier-rec")
+
+
+def _header(record: Record) -> list[Any]:
+    sizes = (
+        len(record.fingerprint) == _FINGERPRINT
+        and all(len(name) == _NAME for name in record.names)
+        and all(token is None or len(token) == _TOKEN for token in record.tokens)
+        and len(record.names) == len(record.tokens)
+        and 0 <= record.flags <= 0xFF
+        and len(record.payload) <= MAX_BYTES
+    )
+    times = (record.created, record.cost, *(() if record.fresh is None else (record.fresh,)))
+    if not sizes or not all(map(isfinite, times)):
+        raise SerializationError(
+            f"a record of codec {record.codec!r} cannot be framed: a field does not have its size"
+        )
+    return [
+        record.codec,
+        record.flags,
+        float(record.created),
+        None if record.fresh is None else float(record.fresh),
+        float(record.cost),
+        record.fingerprint,
+        b"".join(record.names),
+        list(record.tokens),
+        list(record.tags),
+        record.writer,
+        len(record.payload),
+    ]
+
+
+def _parse(view: memoryview, length: int, frame_flags: int) -> Record:
+    end = _FIXED.size + length
+    start = end + -end % _ALIGNMENT
+    if frame_flags not in (0, _COMPRESSED) or start > len(view) or any(view[end:start]):
+        raise DecodeRefused("the header of a record is malformed")
+    header = ormsgpack.unpackb(view[_FIXED.size : end])
+    codec, flags, created, fresh, cost, fingerprint, joined, tokens, tags, writer, size = header
+    names = tuple(joined[at : at + _NAME] for at in range(0, len(joined), _NAME))
+    stored = view[start:].toreadonly()
+    payload = _expanded(stored, size) if frame_flags else stored
+    record = Record(
+        codec=codec,
+        flags=flags,
+        created=created,
+        fresh=fresh,
+        cost=cost,
+        fingerprint=fingerprint,
+        names=names,
+        tokens=tuple(tokens),
+        tags=tuple(tags),
+        writer=writer,
+        payload=payload,
+    )
+    if size != len(payload) or not _well_typed(record) or _header(record) != header:
+        raise DecodeRefused("the header of a record is malformed")
+    return record
+
+
+def _well_typed(record: Record) -> bool:
+    floats = (record.created, record.cost)
+    texts = (record.codec, record.writer, *record.tags)
+    blobs = (record.fingerprint, *(token for token in record.tokens if token is not None))
+    return (
+        all(type(number) is float for number in floats)
+        and type(record.fresh) in (float, type(None))
+        and type(record.flags) is int
+        and all(type(text) is str for text in texts)
+        and all(type(blob) is bytes for blob in blobs)
+    )
+
+
+def _compressed(payload: bytes | memoryview) -> bytes | None:
+    """
+    *payload* through zlib, None if that gains less than a tenth (of a sample, first).
+    """
+    sample = payload[:_SAMPLE]
+    if len(zlib.compress(sample, 1)) > 0.9 * len(sample):
+        return None
+    packed = zlib.compress(payload, 1)
+    return packed if len(packed) <= 0.9 * len(payload) else None
+
+
+def _expanded(packed: memoryview, size: Any) -> bytes:
+    """
+    The compressed payload, never more than *size* bytes however much it would unpack to.
+    """
+    if type(size) is not int or not _COMPRESS_FROM < size <= MAX_BYTES:
+        raise DecodeRefused(f"a compressed payload states an impossible size of {size!r} bytes")
+    stream = zlib.decompressobj()
+    payload = stream.decompress(packed, size)
+    if len(payload) != size or stream.decompress(stream.unconsumed_tail, 1) or not stream.eof:
+        raise DecodeRefused("a compressed payload does not have the size that its record states")
+    if stream.unused_data:
+        raise DecodeRefused("a compressed payload is followed by other bytes")
+    return payload

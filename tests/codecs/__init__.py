@@ -1,0 +1,3 @@
+"""
+What is stored comes back the same, or not at all.
+"""

@@ -1,0 +1,3 @@
+"""
+Bytes that the first release wrote, and what they mean.
+"""
