@@ -1,0 +1,3 @@
+"""
+Tiers that keep entries: in memory, on disk; and what is put around them.
+"""

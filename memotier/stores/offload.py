@@ -1,0 +1,145 @@
+"""
+A few threads of our own for the I/O of coroutines.
+
+Not the loop's default executor, which the user's code can fill; and not ThreadPoolExecutor,
+which waits for its threads at exit for as long as they take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import queue
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from ..types import Seconds
+from . import forks
+
+T = TypeVar("T")
+
+_THREADS: Final = 3
+_PATIENCE: Seconds = 2.0
+
+_Job = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
+
+
+class Offload:
+    """
+    Runs functions in at most three threads, which begin with the first call.
+    """
+
+    def __init__(self) -> None:
+        self._fresh()
+        forks.register(self)
+        _all.add(self)
+
+    def _fresh(self) -> None:
+        self._lock = threading.Lock()
+        self._fork_locks = forks.ForkSafeLocks(self._lock)
+        self._forget_threads()
+
+    def _forget_threads(self) -> None:
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._busy = 0
+
+    def run(
+        self,
+        function: Callable[..., T],
+        *arguments: Any,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> asyncio.Future[T]:
+        """
+        Call *function* in a thread; the future belongs to *loop*, by default the running one.
+
+        Cancelling the future does not take the call back: an invalidation that was asked for
+        is made, whether anyone still waits or not.
+        """
+        loop = loop or asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        with self._lock:
+            self._busy += 1
+            if self._busy > len(self._threads) < _THREADS:
+                self._start()
+            self._jobs.put((loop, future, function, arguments))
+        return future
+
+    def close(self) -> None:
+        """
+        Let the threads finish what was handed over, and wait up to 2 s for them.
+
+        A call after that begins with new threads.
+        """
+        with self._lock:
+            jobs, threads = self._jobs, self._threads
+            self._forget_threads()
+        for _ in threads:
+            jobs.put(None)
+        waiting = _PATIENCE
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(waiting / len(threads))
+
+    def before_fork(self) -> None:
+        """Nobody else may be inside while the process is copied."""
+        self._fork_locks.take()
+
+    def after_fork(self, in_child: bool) -> None:
+        """The threads, and what they had to do, stay with the parent."""
+        self._fork_locks.release(in_child, self._fresh)
+        if in_child:
+            self._forget_threads()
+
+    def _start(self) -> None:
+        name = f"memotier-io-{len(self._threads)}"
+        # A daemon, so that an operation which hangs does not keep the process alive.
+        thread = threading.Thread(target=self._work, args=(self._jobs,), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self, jobs: queue.SimpleQueue[_Job | None]) -> None:
+        while (job := jobs.get()) is not None:
+            outcome = _outcome(job)
+            # Free again before the caller hears of it, or its next call would start a thread.
+            with self._lock:
+                self._busy -= jobs is self._jobs
+            _send(job, *outcome)
+            # A thread that waits must not keep the last arguments and their answer alive.
+            del job, outcome
+
+
+def _outcome(job: _Job) -> tuple[Any, BaseException | None]:
+    _, _, function, arguments = job
+    try:
+        return function(*arguments), None
+    except BaseException as error:
+        return None, error
+
+
+def _send(job: _Job, answer: Any, problem: BaseException | None) -> None:
+    loop, future, _, _ = job
+    try:
+        loop.call_soon_threadsafe(_deliver, future, answer, problem)
+    except RuntimeError:
+        pass  # The loop is closed: nobody waits any more.
+
+
+def _deliver(future: asyncio.Future[Any], answer: Any, problem: BaseException | None) -> None:
+    if future.done():
+        return
+    if problem is None:
+        future.set_result(answer)
+    else:
+        future.set_exception(problem)
+
+
+_all: weakref.WeakSet[Offload] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for offload in list(_all):
+        offload.close()

@@ -1,0 +1,52 @@
+"""
+Chooses the second tier from what the user asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..clock import SYSTEM, Clock
+from ..types import Seconds, Store
+
+
+def open_store(
+    directory: Path | None,
+    *,
+    max_size: int | None,
+    max_bytes: int,
+    eviction: str = "ttl",
+    timeout: Seconds = 1.0,
+    clock: Clock = SYSTEM,
+    max_record_bytes: int | None = None,
+    allow_shared_dir: bool = False,
+    allow_network_fs: bool = False,
+    on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+) -> Store:
+    """
+    A ``DiskStore`` in *directory*, or a ``LocalStore`` if that is None.
+
+    The options are those of ``DiskStore``; a local store has no use for those about files.
+    """
+    # Imported here, so that a cache in memory alone loads neither diskcache nor sqlite3.
+    if directory is None:
+        from .local import LocalStore
+
+        return LocalStore(max_size, max_bytes=max_bytes, eviction=eviction, clock=clock)
+
+    from .disk import DiskStore
+
+    return DiskStore(
+        directory,
+        max_size=max_size,
+        max_bytes=max_bytes,
+        eviction=eviction,
+        timeout=timeout,
+        clock=clock,
+        max_record_bytes=max_record_bytes,
+        allow_shared_dir=allow_shared_dir,
+        allow_network_fs=allow_network_fs,
+        on_event=on_event,
+    )

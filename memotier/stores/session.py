@@ -1,0 +1,164 @@
+"""
+One opened database: a connection that reads, a connection that writes, and which file it is.
+
+A session ends when its file turns out to be damaged, gone or replaced, before a fork, and
+when the store is closed; the store opens the next one when it needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from ..types import Seconds
+from ._diskcache import connect, lay_out, strangers
+from .directory import Home
+from .faults import LOCKED, kind_of
+from .quarantine import Identity, identity_of
+from .tokens import EPOCH, renew_epoch, tokens_of
+
+T = TypeVar("T")
+
+_PAUSE: Final = 0.002  # seconds between two tries to begin a transaction, on average
+
+
+class Foreign(Exception):
+    """
+    The file holds triggers, views or tables that are not ours; set it aside.
+    """
+
+
+@dataclass(slots=True)
+class Session:
+    """
+    The two connections; each is used under its own lock of the store.
+    """
+
+    home: Home
+    reader: sqlite3.Connection
+    writer: sqlite3.Connection
+    identity: Identity
+    timeout: Seconds
+    wal: bool
+
+    def is_current(self) -> bool:
+        """Whether the file still has its name."""
+        return identity_of(self.home.database) == self.identity
+
+    def transact(
+        self, work: Callable[[sqlite3.Connection], T], timeout: Seconds, durable: bool
+    ) -> T:
+        """
+        *work* in one write transaction; *durable*: on the disk when this returns.
+        """
+        writer = self.writer
+        careful = durable and self.wal
+        if careful:
+            # NORMAL may lose the last commits with the power, which costs a record; with an
+            # invalidation lost, an old value would be served again.
+            writer.execute("PRAGMA synchronous=FULL")
+        try:
+            self._begin(timeout)
+            try:
+                answer = work(writer)
+                writer.execute("COMMIT")
+            except BaseException:
+                if writer.in_transaction:
+                    self._roll_back()
+                raise
+        finally:
+            if careful:
+                writer.execute("PRAGMA synchronous=NORMAL")
+        return answer
+
+    def _begin(self, timeout: Seconds) -> None:
+        """
+        Take the lock of the database. SQLite's own waiting sleeps for up to 100 ms between two
+        tries: beside busy writers that is too seldom, and one of them starves. Ours tries some
+        500 times a second, at random.
+        """
+        pause = _PAUSE if self.wal else self.timeout  # Without the log SQLite waits, see below.
+        for left in range(max(1, int(timeout / pause)), -1, -1):
+            try:
+                self.writer.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if not left or kind_of(error) != LOCKED:
+                    raise
+            # Counted, not timed: tests stop the clock.
+            if self.wal:
+                time.sleep(random.uniform(0, 2 * _PAUSE))  # noqa: S311
+
+    def _roll_back(self) -> None:
+        try:
+            self.writer.execute("ROLLBACK")
+        except sqlite3.Error:
+            pass  # SQLite rolled back by itself; what is reported is why.
+
+    def close(self) -> None:
+        """Close both; a failure to checkpoint loses nothing."""
+        for connection in (self.reader, self.writer):
+            try:
+                connection.close()
+            except sqlite3.Error:
+                pass
+
+
+def open_session(home: Home, *, eviction: str, limit: int, timeout: Seconds, wal: bool) -> Session:
+    """
+    Open, and if need be create, the database of *home*. To be called under its lock file.
+
+    Raises:
+        Foreign: If someone has built triggers, views or tables into the file.
+
+        sqlite3.Error, OSError: If it is damaged or cannot be used.
+    """
+    home.create_database()
+    identity = identity_of(home.database)
+    writer = connect(home.database, timeout, wal)
+    reader = None
+    try:
+        odd = strangers(writer)
+        if odd:
+            raise Foreign(", ".join(sorted(odd)))
+        _prepare(writer, eviction, limit)
+        if wal:
+            # From here on we wait ourselves. Without the log a commit has to wait for readers,
+            # and that is SQLite's to do.
+            writer.execute("PRAGMA busy_timeout=0")
+        reader = connect(home.database, timeout, wal)
+        reader.execute("PRAGMA query_only=ON")
+        if identity is None or identity_of(home.database) != identity:
+            raise OSError(f"{os.fspath(home.database)!r} was replaced while it was opened")
+    except BaseException:
+        writer.close()
+        if reader is not None:
+            reader.close()
+        raise
+    return Session(home, reader, writer, identity, timeout, wal)
+
+
+def _prepare(connection: sqlite3.Connection, eviction: str, limit: int) -> None:
+    """
+    Layout, settings and epoch, in one transaction that only writes if something is missing.
+    """
+    for begin in ("BEGIN", "BEGIN IMMEDIATE"):
+        try:
+            connection.execute(begin)
+            lay_out(connection, eviction, limit)
+            if EPOCH not in tokens_of(connection, [EPOCH]):
+                renew_epoch(connection)
+            connection.execute("COMMIT")
+            return
+        except BaseException as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            # Another process wrote between our reading and our writing: once more, locked.
+            is_locked = isinstance(error, sqlite3.Error) and kind_of(error) == LOCKED
+            if begin != "BEGIN" or not is_locked:
+                raise

@@ -1,0 +1,109 @@
+"""
+Tokens in the database: eight random bytes for each name that was ever invalidated, for the
+slots of addresses that were deleted, and for the epoch, which changes with every name.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from ..types import MISS, Address, Item, Name, Token
+
+#: The row of ``memotier_version`` that holds the epoch. It cannot be mistaken for a name:
+#: those have 16 bytes.
+EPOCH: Final = b"epoch"
+_BIRTH: Final = 4  # bytes at the front of an epoch that stay the same for the life of a file
+_SLOTS: Final = 4096
+_PUT: Final = "INSERT OR REPLACE INTO memotier_version VALUES (?, ?)"
+
+# So many placeholders does a statement have; the rest is filled up with the last name, so that
+# SQLite compiles five statements and not five hundred.
+SIZES: Final = (1, 2, 8, 64, 512)
+
+
+def _statement(places: int) -> str:
+    marks = ",".join("?" * places)
+    return f"SELECT name, token FROM memotier_version WHERE name IN ({marks})"  # noqa: S608
+
+
+_SELECT: Final = {size: _statement(size) for size in SIZES}
+
+
+def padded(names: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """
+    *names* in pieces of the sizes for which there are statements.
+    """
+    most = SIZES[-1]
+    for start in range(0, len(names), most):
+        piece = list(names[start : start + most])
+        size = next(size for size in SIZES if size >= len(piece))
+        yield piece + piece[-1:] * (size - len(piece))
+
+
+def tokens_of(connection: sqlite3.Connection, names: Sequence[Name]) -> dict[Name, bytes]:
+    """
+    The tokens of those *names* that have one.
+    """
+    found: dict[Name, bytes] = {}
+    for piece in padded(names):
+        found.update(connection.execute(_SELECT[len(piece)], piece).fetchall())
+    return found
+
+
+@contextmanager
+def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """
+    All that is read inside is of one state of the database.
+    """
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+
+
+def renew(connection: sqlite3.Connection, names: Iterable[Name]) -> None:
+    """
+    A fresh random token for each of *names*.
+    """
+    connection.executemany(_PUT, [(name, secrets.token_bytes(8)) for name in names])
+
+
+def renew_epoch(connection: sqlite3.Connection) -> None:
+    """
+    Another epoch of the same file, or the first one of a new file.
+    """
+    epoch = tokens_of(connection, [EPOCH]).get(EPOCH, b"")
+    birth = epoch[:_BIRTH] if len(epoch) == 8 else secrets.token_bytes(_BIRTH)
+    connection.execute(_PUT, (EPOCH, birth + secrets.token_bytes(8 - _BIRTH)))
+
+
+def slot_of(address: Address) -> Name:
+    """
+    The slot that *address* shares with some others; its first bytes are as good as any.
+    """
+    return b"s" + (int.from_bytes(address[:2], "big") % _SLOTS).to_bytes(2, "big")
+
+
+def holds(item: Item, epoch: Token, tokens: dict[Name, bytes]) -> bool:
+    """
+    Whether nothing has happened since the guard of *item* was noted.
+
+    The guard of another database never holds in this one: its tokens were lost with it, so
+    "never invalidated" here says nothing of what happened there. An epoch tells them apart
+    by its first half.
+    """
+    guard = item.guard
+    if epoch is None or guard.epoch is None:
+        return False
+    if guard.mark is not MISS and guard.mark != tokens.get(slot_of(item.address)):
+        return False
+    if guard.epoch == epoch:
+        return True
+    same_database = guard.epoch[:_BIRTH] == epoch[:_BIRTH]
+    return same_database and [tokens.get(name) for name in guard.names] == list(guard.tokens)

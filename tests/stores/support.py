@@ -1,0 +1,143 @@
+"""
+What the tests of the stores share: a clock that stands still, short ways to make items, and
+other processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import memotier
+from memotier.clock import Clock
+from memotier.stores.disk import DiskStore
+from memotier.types import MISS, Guard, Item
+
+ROOT = Path(memotier.__file__).parent.parent
+NAME = b"N" * 16
+OTHER = b"O" * 16
+
+
+class Time:
+    """
+    A clock that only moves when told.
+    """
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.now = now
+        self.clock = Clock(monotonic=lambda: self.now, wall=lambda: self.now)
+
+    def pass_(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def address(text: str) -> bytes:
+    """
+    Sixteen bytes; different first letters are different slots.
+    """
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def noted(store, text="a", names=(NAME,)) -> Guard:
+    """
+    What a computation of the call *text* notes before it begins.
+    """
+    tokens, _ = store.versions(names)
+    reading = store.get([address(text)])
+    return Guard(reading.epoch, names, tokens, reading.marks[0])
+
+
+def item(store, text="a", record=b"record", group="ns", expire=None, guard=None, names=(NAME,)):
+    return Item(address(text), record, group, expire, guard or noted(store, text, names))
+
+
+def put(store, *texts, **options) -> list[bool]:
+    return store.set([item(store, text, **options) for text in texts])
+
+
+def read(store, *texts) -> list[bytes | None]:
+    return list(store.get([address(text) for text in texts]).records)
+
+
+def disk(directory, **options) -> DiskStore:
+    settings = {"max_size": 1000, "max_bytes": 64 * 2**20, **options}
+    return DiskStore(Path(directory), **settings)
+
+
+def database(directory) -> Path:
+    return Path(directory) / "v1" / "cache.db"
+
+
+@contextlib.contextmanager
+def tampering(directory):
+    """
+    A connection of someone else to the database.
+    """
+    connection = sqlite3.connect(database(directory), isolation_level=None, timeout=5)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+HEADER = """
+import os, sys, time
+from memotier.errors import StoreError
+from tests.stores.support import *
+directory = sys.argv[1]
+"""
+
+
+def process(script: str, directory, *arguments, **options) -> subprocess.Popen:
+    """
+    Another process that runs *script*; ``directory`` is defined in it.
+    """
+    code = HEADER + textwrap.dedent(script)
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, str(directory)]
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return subprocess.Popen(
+        [*command, *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def finished(child: subprocess.Popen, seconds: float = 60) -> str:
+    """
+    What *child* printed, once it has ended well.
+    """
+    try:
+        out, err = child.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        out, err = child.communicate()
+        raise AssertionError(f"hangs; {out}{err}") from None
+    assert 0 == child.returncode, err
+    return out
+
+
+def run(script: str, directory, *arguments, **options) -> str:
+    return finished(process(script, directory, *arguments, **options))
+
+
+def kill(child: subprocess.Popen) -> None:
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+
+
+__all__ = [
+    "MISS", "NAME", "OTHER", "ROOT", "Guard", "Item", "Time", "address", "database", "disk",
+    "finished", "item", "kill", "noted", "process", "put", "read", "run", "tampering",
+]  # fmt: skip
