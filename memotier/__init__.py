@@ -1,3 +1,108 @@
 """
 memotier: memoize sync and async functions in memory and on disk, with one decorator.
+
+    from memotier import tiered_cache
+
+    @tiered_cache(namespace="weather", ttl="10m", tags=["city:{city}"])
+    def forecast(city: str) -> dict: ...
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .cache import MultiLevelCache
+    from .clock import Clock
+    from .codecs.classes import register
+    from .config import CacheLevelConfig, EvictionPolicy, WritePolicy
+    from .current import current
+    from .decorator import tiered_cache
+    from .engine.modes import disabled
+    from .engine.stats import CacheInfo
+    from .entry import Entry
+    from .errors import (
+        ConfigError,
+        InvalidationNotDurable,
+        MemotierError,
+        NotIsolated,
+        SerializationError,
+        StoreError,
+        UnkeyableArgument,
+    )
+    from .keys.registry import register_key
+    from .registry import configure, get_cache, invalidate_tags
+    from .types import MISS, Codec, Store
+
+#: The public names and where they live; a module is imported when one of its names is used.
+_HOMES = {
+    "CacheInfo": "engine.stats",
+    "CacheLevelConfig": "config",
+    "Clock": "clock",
+    "Codec": "types",
+    "ConfigError": "errors",
+    "Entry": "entry",
+    "EvictionPolicy": "config",
+    "InvalidationNotDurable": "errors",
+    "MISS": "types",
+    "MemotierError": "errors",
+    "MultiLevelCache": "cache",
+    "NotIsolated": "errors",
+    "SerializationError": "errors",
+    "Store": "types",
+    "StoreError": "errors",
+    "UnkeyableArgument": "errors",
+    "WritePolicy": "config",
+    "configure": "registry",
+    "current": "current",
+    "disabled": "engine.modes",
+    "get_cache": "registry",
+    "invalidate_tags": "registry",
+    "register": "codecs.classes",
+    "register_key": "keys.registry",
+    "tiered_cache": "decorator",
+}
+
+__all__ = [
+    "MISS",
+    "CacheInfo",
+    "CacheLevelConfig",
+    "Clock",
+    "Codec",
+    "ConfigError",
+    "Entry",
+    "EvictionPolicy",
+    "InvalidationNotDurable",
+    "MemotierError",
+    "MultiLevelCache",
+    "NotIsolated",
+    "SerializationError",
+    "Store",
+    "StoreError",
+    "UnkeyableArgument",
+    "WritePolicy",
+    "configure",
+    "current",
+    "disabled",
+    "get_cache",
+    "invalidate_tags",
+    "register",
+    "register_key",
+    "tiered_cache",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'memotier' has no attribute {name!r}")
+
+    from importlib import import_module
+
+    found = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

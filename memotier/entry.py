@@ -23,6 +23,7 @@ class Resident:
     """
 
     __slots__ = (
+        "born",  # monotonic seconds at which it was stored
         "cost",  # seconds the computation took
         "epoch",  # the epoch at which its versions were last found unchanged
         "fresh_until",  # monotonic seconds
@@ -41,6 +42,7 @@ class Resident:
     value: Any
     thaw: Callable[[Any], Any] | None
     hits: int
+    born: Seconds
     used: Seconds
     epoch: int
     fresh_until: Seconds

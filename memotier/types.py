@@ -7,7 +7,16 @@ Nothing of ours is imported here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, final, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    final,
+    runtime_checkable,
+)
 
 if TYPE_CHECKING:
     from .entry import Resident
@@ -53,11 +62,13 @@ class Reading(NamedTuple):
     What a store answered, from one consistent state of the store.
 
     *epoch* is one token for the whole store that changes with every ``bump``, so that a
-    reader whose copy of the versions was made under the same epoch may trust it.
+    reader whose copy of the versions was made under the same epoch may trust it. *marks* are
+    the tokens of the addresses' slots (see ``Store.delete``), in the same order.
     """
 
     records: Sequence[bytes | None]
     epoch: Token
+    marks: Sequence[Token]
 
 
 class Guard(NamedTuple):
@@ -66,14 +77,14 @@ class Guard(NamedTuple):
     tokens were noted, before the computation.
 
     The write holds if the store's epoch is still *epoch*, or else if the tokens of *names*
-    are still *tokens*; in both cases the token of *slot* must still be *slot_token*.
+    are still *tokens*; in both cases the token of the address's slot must still be *mark*,
+    unless *mark* is MISS (a value that the user sets is not refused by a concurrent delete).
     """
 
     epoch: Token
     names: Sequence[Name]
     tokens: Sequence[Token]
-    slot: Name
-    slot_token: Token
+    mark: Token | Miss
 
 
 class Item(NamedTuple):
@@ -112,11 +123,13 @@ class Store(Protocol):
             For each item whether it was stored.
         """
 
-    def delete(self, addresses: Sequence[Address], slots: Sequence[Name]) -> list[bool]:
+    def delete(self, addresses: Sequence[Address]) -> list[bool]:
         """
-        Remove records and give every slot a fresh token, durably, in one step.
+        Remove records and give their slots fresh tokens, durably, in one step.
 
-        The epoch does not change: a slot only stops writers that are on their way.
+        A slot is one of a few thousand tokens that addresses share. It only stops writers
+        that are on their way (``Guard.mark``): sharing refuses a store too many now and
+        then, and the epoch does not change.
 
         Returns:
             For each address whether an unexpired record was there.

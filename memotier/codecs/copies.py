@@ -13,10 +13,17 @@ import sys
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from ..errors import NotIsolated
+from ..errors import NotIsolated, SerializationError
 from .immutable import IMMUTABLE, is_immutable
+from .plain import is_plain_container, pack_plain, unpack
 from .shapes import Irregular, Shapes
 from .sizes import estimate
+from .survey import CONTAINERS, MAX_ITEMS, PLAIN, survey
+
+#: Items from which plain data is kept packed.
+MANY = 64
+#: Bytes from which the payload of plain data is kept as it is.
+PACKED_FROM = 512
 
 Thaw = Callable[[Any], Any]
 
@@ -50,7 +57,7 @@ def isolate(value: Any, mode: Literal["auto"] | bool = "auto") -> Kept:
     if mode is False or type(value) in IMMUTABLE:
         return Kept(value, None, estimate(value))
     try:
-        if is_immutable(value):
+        if type(value) not in CONTAINERS and is_immutable(value):
             return Kept(value, None, estimate(value))
         snapshot, thaw = _deep(value) if mode is True else _cheapest(value)
     except Exception as error:
@@ -63,7 +70,36 @@ def isolate(value: Any, mode: Literal["auto"] | bool = "auto") -> Kept:
     return Kept(snapshot, thaw, estimate(snapshot))
 
 
+def keep_packed(payload: bytes | memoryview) -> Kept | None:
+    """
+    The snapshot of a value of which there is a payload already: the payload itself, and every
+    caller gets what it decodes to. None unless it is plain msgpack of a list or a dict.
+    """
+    if len(payload) >= PACKED_FROM and is_plain_container(payload[0]):
+        packed = bytes(payload)
+        return Kept(packed, unpack, len(packed) + sys.getsizeof(b""))
+    return None
+
+
+def _packed(value: Any) -> tuple[Any, Thaw] | None:
+    """
+    A large value of plain data is kept as msgpack: made and read in C, it costs a tenth of
+    walking the value to find out how to copy it, and hits cost the same (benchmarks/copies.py).
+    """
+    try:
+        kinds, count = survey(value, MAX_ITEMS)
+        if count < MANY or not kinds <= PLAIN:
+            return None
+        return pack_plain(value), unpack
+    except (SerializationError, TypeError):
+        return None  # cyclic, too deep or too long; or a long integer
+
+
 def _cheapest(value: Any) -> tuple[Any, Thaw | None]:
+    if type(value) in CONTAINERS:
+        packed = _packed(value)
+        if packed is not None:
+            return packed
     foreign = foreign_copy(value)
     if foreign is not None:
         return foreign

@@ -27,10 +27,10 @@ from .arrays import join_array, join_scalar
 from .classes import resolve
 from .frames import join_frame
 from .layouts import Layout
+from .plain import DECODE_OPTION
 from .survey import ATOMS, MAX_DEPTH, MAX_ITEMS, check_depth, count_items
 from .write import ALIGNMENT, HEAD, VALUE
 
-DECODE_OPTION = ormsgpack.OPT_NON_STR_KEYS
 _START = ALIGNMENT - 2
 _MALFORMED = "a payload is not laid out as memotier writes it"
 

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import ormsgpack
-
 from ..errors import DecodeRefused, MemotierError, ValueTooLarge
 from .kinds import FIRST_COMPOSITE
-from .read import DECODE_OPTION, Reader
+from .plain import pack_plain, unpack
+from .read import Reader
 from .survey import ATOMS, MAX_BYTES, MAX_ITEMS, PLAIN, check_depth, count_items, survey
-from .write import ENCODE_OPTION, Writer
+from .write import Writer
 
 # The one byte that begins no msgpack value: what follows says how to read the rest.
 MARK = 0xC1
@@ -66,7 +65,7 @@ class SafeCodec:
         kinds, _ = survey(value, MAX_ITEMS)
         if kinds <= PLAIN:
             try:
-                return ormsgpack.packb(value, option=ENCODE_OPTION)
+                return pack_plain(value)
             except TypeError:
                 # A long integer, a lone surrogate: not plain after all.
                 pass
@@ -110,7 +109,7 @@ class SafeCodec:
 def _plain(data: memoryview) -> Any:
     if len(data) > MAX_ITEMS:
         count_items(data, FIRST_COMPOSITE, MAX_ITEMS)
-    value = ormsgpack.unpackb(data, option=DECODE_OPTION)
+    value = unpack(data)
     if type(value) not in ATOMS:
         check_depth(value, only_plain=True)
     return value

@@ -19,20 +19,8 @@ from .arrays import split_array, split_scalar
 from .classes import layout_of
 from .frames import split_frame
 from .layouts import Layout
+from .plain import ENCODE_OPTION, PASS_TO_US
 from .survey import ATOMS, MAX_DEPTH, MAX_ITEMS, PLAIN, survey
-
-_PASS_TO_US = (
-    ormsgpack.OPT_PASSTHROUGH_TUPLE
-    | ormsgpack.OPT_PASSTHROUGH_DATACLASS
-    | ormsgpack.OPT_PASSTHROUGH_DATETIME
-    | ormsgpack.OPT_PASSTHROUGH_ENUM
-    | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
-    | ormsgpack.OPT_PASSTHROUGH_UUID
-    | ormsgpack.OPT_PASSTHROUGH_BIG_INT
-)
-#: For data known to be plain. With other data this option would turn the keys of dicts
-#: that are dates, UUIDs, enums or subclasses of str into plain text without a word.
-ENCODE_OPTION = _PASS_TO_US | ormsgpack.OPT_NON_STR_KEYS
 
 # ormsgpack writes these as if they were bytes or its own; no hook is asked.
 _SWALLOWED = frozenset({bytearray, memoryview, ormsgpack.Ext, ormsgpack.Fragment})
@@ -112,7 +100,7 @@ class Writer:
         self._spend(count)
         if found.isdisjoint(_SWALLOWED):
             mark = len(self._pending), len(self._raws)
-            option = ENCODE_OPTION if found <= PLAIN else _PASS_TO_US
+            option = ENCODE_OPTION if found <= PLAIN else PASS_TO_US
             try:
                 return ormsgpack.packb(parts, self._part, option)
             except TypeError:
@@ -214,7 +202,7 @@ class Writer:
         """
         if ATOMS.issuperset(map(type, parts)):
             try:
-                data = ormsgpack.packb(parts, option=_PASS_TO_US)
+                data = ormsgpack.packb(parts, option=PASS_TO_US)
             except TypeError:
                 pass
             else:

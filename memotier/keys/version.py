@@ -11,6 +11,7 @@ import ast
 import inspect
 import linecache
 import sys
+import threading
 from collections.abc import Iterator
 from hashlib import blake2b
 from types import CodeType, FunctionType
@@ -23,6 +24,9 @@ from .wire import Budget, Refusal
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _HAS_DOCSTRING = 0x4000000  # of co_flags, since Python 3.14
 _NOT_CODE = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+
+
+_parsing = threading.Lock()
 
 
 def source_version(function: Any, loaded: tuple[int, int] | None = None) -> str:
@@ -93,9 +97,9 @@ def _definition(function: FunctionType) -> _Definition | None:
         return None
     try:
         if code.co_name == "<lambda>":
-            return _lambda_in(ast.parse("".join(lines)), code)
+            return _lambda_in(_parse("".join(lines)), code)
         return _def_in(_parse_block(lines[code.co_firstlineno - 1 :]), code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
         return None
 
 
@@ -103,7 +107,21 @@ def _parse_block(lines: list[str]) -> ast.AST:
     block = "".join(inspect.getblock(lines))
     # A line before it gives an indented block something to belong to. Taking the indentation
     # away would change the text inside triple quotes.
-    return ast.parse("if 1:\n" + block if block[:1].isspace() else block)
+    return _parse("if 1:\n" + block if block[:1].isspace() else block)
+
+
+def _parse(text: str) -> ast.AST:
+    """
+    ``ast.parse``, which up to Python 3.12 may fail when two threads are in it at once: they
+    share a counter of its depth, and the one that finds it changed raises SystemError.
+    """
+    with _parsing:
+        for _ in range(9):
+            try:
+                return ast.parse(text)
+            except SystemError:
+                continue  # another thread, in code that is not ours
+        return ast.parse(text)
 
 
 def _def_in(tree: ast.AST, code: CodeType) -> _Definition | None:

@@ -1,0 +1,259 @@
+"""
+``MultiLevelCache``: the tiers by key, for code that has no function to decorate.
+
+The awaitable methods are for async code; ``cache.sync`` has the same ones for threads. Both
+run the same plans. A value that is in memory is returned without a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from .clock import SYSTEM, Clock
+from .config import CacheLevelConfig, WritePolicy
+from .durations import check_namespace
+from .engine.drive import adrive
+from .keyed import DEFAULT_NAMESPACE, Keyed, Ttl
+from .synccache import SyncCache
+from .types import MISS
+from .wiring import DEFAULT, Wiring, build_engine
+
+T = TypeVar("T")
+
+
+class MultiLevelCache:
+    """
+    A cache of two tiers: memory, and below it a directory of this machine.
+
+    Args:
+        l1_config: The memory tier; default 1000 entries, 64 MB, 300 s, LRU.
+
+        l2_config: The second tier: on disk with ``enable_persistence=True``, otherwise in
+            this process's memory as bytes. Without it and without *directory*: no second tier.
+
+        write_policy: Where new values go.
+
+        directory: Short for an *l2_config* that persists there.
+
+        l1_maxsize: Short for ``l1_config.max_size``: None bounds memory by bytes alone, 0
+            leaves the memory tier out.
+
+        default_ttl: How long an entry is fresh that says nothing itself: seconds, a
+            ``timedelta``, ``"10m"`` or ``math.inf``.
+
+        flush_interval: Write-back: seconds between two writings of what memory holds.
+
+        max_value_bytes: A value that takes more bytes is not written to the second tier.
+
+        name: How logs and ``repr`` call it.
+
+        clock: The time; for tests.
+
+    Raises:
+        ConfigError: If an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        l1_config: CacheLevelConfig | None = None,
+        l2_config: CacheLevelConfig | None = None,
+        write_policy: WritePolicy = WritePolicy.WRITE_THROUGH,
+        *,
+        directory: Path | str | None = None,
+        l1_maxsize: int | Any | None = DEFAULT,
+        default_ttl: Ttl = None,
+        flush_interval: Ttl = 5.0,
+        max_value_bytes: int = 8 * 2**20,
+        name: str = "cache",
+        clock: Clock = SYSTEM,
+    ) -> None:
+        self._open(
+            Wiring.of_arguments(
+                l1_config=l1_config,
+                l2_config=l2_config,
+                write_policy=write_policy,
+                directory=directory,
+                l1_maxsize=l1_maxsize,
+                default_ttl=default_ttl,
+                flush_interval=flush_interval,
+                max_value_bytes=max_value_bytes,
+                name=name,
+            ),
+            clock,
+        )
+
+    @classmethod
+    def _of(cls, wiring: Wiring, clock: Clock = SYSTEM) -> MultiLevelCache:
+        cache = cls.__new__(cls)
+        cache._open(wiring, clock)
+        return cache
+
+    def _open(self, wiring: Wiring, clock: Clock) -> None:
+        self._keyed = Keyed(wiring, build_engine(wiring, clock))
+        self.sync = SyncCache(self._keyed)
+
+    def __repr__(self) -> str:
+        return f"<MultiLevelCache {self._keyed}>"
+
+    @property
+    def closed(self) -> bool:
+        """
+        Whether ``close`` was called: nothing is found or kept any more.
+        """
+        return self._keyed.engine.closed
+
+    # -- one key --------------------------------------------------------------------
+
+    async def get(
+        self, key: Any, *, namespace: str = DEFAULT_NAMESPACE, default: Any = None
+    ) -> Any:
+        """
+        The value under *key*, or *default*. ``None`` is a value like any other.
+        """
+        call = self._keyed.call(key, namespace)
+        value = self._keyed.peek(call)
+        return await adrive(self._keyed.get(call, default)) if value is MISS else value
+
+    async def set(
+        self,
+        key: Any,
+        value: Any,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        ttl: Ttl = None,
+        tags: Iterable[str] = (),
+    ) -> None:
+        """
+        Store *value* under *key*.
+
+        Args:
+            ttl: How long it is fresh: seconds, ``timedelta``, ``"10m"``, ``math.inf``; None:
+                what the tiers say.
+
+            tags: What ``invalidate_tags`` will know it by.
+        """
+        await adrive(self._keyed.set({key: value}, namespace, ttl, tags))
+
+    async def delete(self, key: Any, *, namespace: str = DEFAULT_NAMESPACE) -> bool:
+        """
+        Remove the entry under *key* from both tiers; whether there was one.
+        """
+        return bool((await adrive(self._keyed.forget([key], namespace)))[key])
+
+    async def get_or_compute(
+        self,
+        key: Any,
+        function: Callable[[], Awaitable[T] | T],
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        ttl: Ttl = None,
+        tags: Iterable[str] = (),
+    ) -> T:
+        """
+        The value under *key*; if there is none, *function*'s result, which is stored.
+
+        Whoever asks for the same key meanwhile waits for the one computation.
+        """
+        plan = self._keyed.fetch(key, function, namespace, ttl, tags, in_task=True)
+        return await adrive(plan)  # type: ignore[no-any-return]
+
+    # -- many keys --------------------------------------------------------------------
+
+    async def get_many(
+        self, keys: Iterable[Any], *, namespace: str = DEFAULT_NAMESPACE
+    ) -> dict[Any, Any]:
+        """
+        The values of those *keys* that are there, in one round trip to the second tier.
+        """
+        return await adrive(self._keyed.get_many(keys, namespace))  # type: ignore[no-any-return]
+
+    async def set_many(
+        self,
+        mapping: Mapping[Any, Any],
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        ttl: Ttl = None,
+        tags: Iterable[str] = (),
+    ) -> None:
+        """
+        Store every value of *mapping* under its key, in one round trip.
+        """
+        await adrive(self._keyed.set(mapping, namespace, ttl, tags))
+
+    async def delete_many(
+        self, keys: Iterable[Any], *, namespace: str = DEFAULT_NAMESPACE
+    ) -> dict[Any, bool]:
+        """
+        Remove entries; for each key whether there was one.
+        """
+        return await adrive(self._keyed.forget(keys, namespace))  # type: ignore[no-any-return]
+
+    # -- more than keys ---------------------------------------------------------------
+
+    async def clear_namespace(self, namespace: str) -> int:
+        """
+        Remove every entry of *namespace* and of those below it; how many there were.
+        """
+        return int(await adrive(self._keyed.clear(check_namespace(namespace))))
+
+    async def invalidate_tags(self, *tags: str) -> None:
+        """
+        Make every entry that carries one of *tags* unreachable, however many there are.
+
+        Raises:
+            InvalidationNotDurable: If the second tier could not be told.
+        """
+        await adrive(self._keyed.invalidate_tags(tags))
+
+    async def clear(self) -> int:
+        """
+        Remove every entry; how many there were.
+        """
+        return int(await adrive(self._keyed.clear(None)))
+
+    async def flush(self) -> int:
+        """
+        Write-back: write what the second tier does not have yet; how many entries.
+        """
+        return int(await adrive(self._keyed.flush()))
+
+    async def close(self) -> None:
+        """
+        Write what is owed and let everything go. May be called twice.
+        """
+        await adrive(self._keyed.close())
+
+    def get_stats(self) -> dict[str, Any]:
+        """
+        What the tiers did so far.
+
+        ``l1`` and ``l2`` each with ``hits, misses, hit_rate, size, max_size, bytes, evictions,
+        expirations, invalidations, replacements, errors``; ``combined_hit_rate``,
+        ``write_policy``, ``namespaces``, ``pending_writes``, ``seconds_saved``.
+        """
+        return self._keyed.stats()
+
+    async def __aenter__(self) -> MultiLevelCache:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __enter__(self) -> MultiLevelCache:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.sync.close()

@@ -1,0 +1,205 @@
+"""
+``@tiered_cache``: from a function and its options to the decorated object.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
+
+from .cache import MultiLevelCache
+from .durations import short
+from .errors import ConfigError
+from .keys.bind import call_signature
+from .memo import Memo
+from .options import check_options
+from .tiered import BoundMethod, Tiered
+from .types import Codec
+from .typing import CachedAsyncFunction, CachedFunction, Decorator, Ttl
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_UNSET: Any = object()
+
+
+@overload
+def tiered_cache(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    function: Callable[P, Coroutine[Any, Any, R]], /
+) -> CachedAsyncFunction[P, R]: ...
+@overload
+def tiered_cache(function: Callable[P, R], /) -> CachedFunction[P, R]: ...
+@overload
+def tiered_cache(
+    *,
+    name: str | None = ...,
+    namespace: str | None = ...,
+    ttl: Ttl | Callable[..., Ttl] = ...,
+    tags: Iterable[str] | Callable[..., Iterable[str]] = ...,
+    cache: MultiLevelCache | str = ...,
+    key: Callable[..., Any] | None = ...,
+    ignore: Iterable[str] = ...,
+    version: str | float = ...,
+    on_unkeyable: Literal["raise", "bypass"] = ...,
+    codec: Codec | Literal["safe", "pickle"] = ...,
+    cache_if: Callable[[Any], Any] | None = ...,
+    copy: bool | Literal["auto"] = ...,
+    single_flight: Literal["process"] | None = ...,
+) -> Decorator: ...
+def tiered_cache(
+    function: Any = _UNSET,
+    /,
+    *,
+    name: Any = None,
+    namespace: Any = None,
+    ttl: Any = None,
+    tags: Any = (),
+    cache: Any = "default",
+    key: Any = None,
+    ignore: Any = (),
+    version: Any = "auto",
+    on_unkeyable: Any = "raise",
+    codec: Any = "safe",
+    cache_if: Any = None,
+    copy: Any = "auto",
+    single_flight: Any = "process",
+) -> Any:
+    """
+    Keep the results of a function in two tiers: memory, and what is below it.
+
+    Works on functions, coroutine functions, methods, class- and static methods (above or
+    below the other decorator), partials and callable objects; with or without parentheses.
+
+    Args:
+        name: What the function is called in keys, where ``module.qualname`` will not do
+            (lambdas, functions inside functions, notebooks).
+
+        namespace: Prefix of its keys; dots make a hierarchy. Default: the function's module.
+
+        ttl: How long a result is fresh: seconds, ``timedelta``, ``"10m"``, ``math.inf``,
+            None (what the tiers say), or a callable that is given the result and, if it takes
+            more, the arguments.
+
+        tags: What ``invalidate_tags`` will know the results by: texts, templates such as
+            ``"user:{user_id}"``, or a callable that is given the arguments.
+
+        cache: A ``MultiLevelCache``, or the name of a configured one.
+
+        key: A callable that is given the arguments and returns what counts of them.
+
+        ignore: Names of parameters that do not count.
+
+        version: Results of another version are not used. ``"auto"``: a fingerprint of the
+            source, in which comments, docstrings and formatting do not count.
+
+        on_unkeyable: What happens to a call that has no key: ``"raise"``, or ``"bypass"``
+            (called, not cached, counted, logged once).
+
+        codec: How results become bytes: ``"safe"``, ``"pickle"`` (signed with the key from
+            ``MEMOTIER_KEY`` or the user's key file), or a ``Codec``.
+
+        cache_if: A callable that is given the result: store it?
+
+        copy: Whether callers get copies of mutable results: ``"auto"`` (where the type needs
+            it), True, or False (all share one object, as with ``functools.lru_cache``).
+
+        single_flight: ``"process"``: concurrent calls with one key are computed once. None:
+            every caller computes.
+
+    Raises:
+        ConfigError: If an option cannot be used, or the function cannot be cached.
+    """
+    options = {
+        "name": name,
+        "namespace": namespace,
+        "ttl": ttl,
+        "tags": tags,
+        "cache": cache,
+        "key": key,
+        "ignore": ignore,
+        "version": version,
+        "on_unkeyable": on_unkeyable,
+        "codec": codec,
+        "cache_if": cache_if,
+        "copy": copy,
+        "single_flight": single_flight,
+    }
+    if function is _UNSET:
+        return cast(Any, functools.partial(_decorate, options=options))
+    return _decorate(function, options=options)
+
+
+def _decorate(wrapped: Any, *, options: dict[str, Any]) -> Any:
+    function = wrapped.__func__ if isinstance(wrapped, (classmethod, staticmethod)) else wrapped
+    label = _label(function)
+    if isinstance(wrapped, Tiered):
+        function = wrapped
+    _refuse_others(function, label)
+    _refuse_streams(function, label)
+    try:
+        signature = call_signature(function)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{label} does not tell its parameters ({error}); wrap it in a function of your own"
+        ) from None
+
+    module = getattr(function, "__module__", None) or type(function).__module__
+    checked = check_options(label, signature, module, **options)
+    is_method = isinstance(wrapped, classmethod) or (
+        not isinstance(wrapped, staticmethod) and _is_method(function, signature)
+    )
+    memo = Memo(function, checked, label, is_method=is_method)
+    return Tiered.of(wrapped, memo)
+
+
+def _refuse_others(function: Any, label: str) -> None:
+    """
+    What is no function: refused with what to write instead.
+    """
+    if isinstance(function, (Tiered, BoundMethod)):
+        raise ConfigError(f"{label} is cached already; one @tiered_cache is enough")
+    if isinstance(function, type):
+        raise ConfigError(
+            f"@tiered_cache is for functions and callables; {label} is a class. "
+            "Cache a function that makes its instances"
+        )
+    if isinstance(function, (property, functools.cached_property)):
+        raise ConfigError(
+            f"@tiered_cache cannot stand above @{type(function).__name__}: put it below"
+        )
+    if not callable(function):
+        raise ConfigError(
+            f"@tiered_cache is for functions and callables; {short(function)} is a "
+            f"{type(function).__qualname__}. Options are given by name, such as ttl=..."
+        )
+
+
+def _label(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__qualname__", None) or type(function).__qualname__
+
+
+def _refuse_streams(function: Any, label: str) -> None:
+    inner = function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    call = getattr(inner, "__call__", None)  # noqa: B004
+    for one in (inner, call):
+        if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):
+            raise ConfigError(
+                f"{label} is a generator function: what it returns can be read only once. "
+                "Cache a function that returns a list of the items"
+            )
+
+
+def _is_method(function: Any, signature: inspect.Signature) -> bool:
+    """
+    Whether *function* stands in a class body and takes the instance (or class) first.
+    """
+    outside, _, _ = getattr(function, "__qualname__", "").rpartition(".")
+    if not outside or outside.endswith("<locals>"):
+        return False
+    return next(iter(signature.parameters), None) in ("self", "cls", "mcs")

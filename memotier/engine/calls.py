@@ -1,0 +1,123 @@
+"""
+One look-up: which table and key, where in the second tier, how to compute, what to attach.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..entry import Resident
+from ..types import Address, Name, Seconds
+from . import names as naming
+from .places import Place, Table
+
+
+class Call:
+    """
+    A key of one place. Made on the slow path only.
+    """
+
+    __slots__ = (
+        "_address",
+        "_canonical",
+        "args",
+        "encode",
+        "function",
+        "key",
+        "kwargs",
+        "place",
+        "shelf",
+        "table",
+        "tags_of",
+        "ttl",
+    )
+
+    def __init__(
+        self,
+        place: Place,
+        table: Table,
+        key: Any,
+        encode: Callable[[], bytes],
+        canonical: bytes | None = None,
+    ) -> None:
+        self.place = place
+        self.shelf = place.shelf
+        self.table = table
+        self.key = key
+        #: Makes the canonical bytes; only asked for when there is a second tier.
+        self.encode = encode
+        self._canonical = canonical
+        self._address: Address | None = None
+        self.function: Callable[..., Any] | None = None
+        self.args: tuple[Any, ...] = ()
+        self.kwargs: Mapping[str, Any] = {}
+        #: Tags that depend on the arguments.
+        self.tags_of: Callable[[], tuple[str, ...]] | None = None
+        #: Seconds of freshness that this call asks for; None: what the shelf says.
+        self.ttl: Seconds | None = None
+
+    @property
+    def flight_key(self) -> tuple[int, Any]:
+        return id(self.table), self.key
+
+    @property
+    def set_key(self) -> tuple[int, Any, str]:
+        """
+        What the setting of a value is called among the flights: nobody joins it.
+        """
+        return id(self.table), self.key, "set"
+
+    @property
+    def canonical(self) -> bytes:
+        if self._canonical is None:
+            self._canonical = self.encode()
+        return self._canonical
+
+    @property
+    def address(self) -> Address | None:
+        """
+        Where the result lies in the second tier; None if it never leaves this process.
+        """
+        if self._address is None and self.place.owner is None:
+            digester = self.shelf.digester
+            if digester is not None:
+                self._address = digester.address(self.canonical)
+        return self._address
+
+    @property
+    def fingerprint(self) -> bytes:
+        digester = self.shelf.digester
+        assert digester is not None
+        return digester.fingerprint(self.canonical)
+
+    def has_fingerprint(self, fingerprint: bytes) -> bool:
+        """
+        Whether *fingerprint* is of this call, under the present key or one before it.
+        """
+        digesters = (self.shelf.digester, *self.shelf.former)
+        return any(
+            hmac.compare_digest(fingerprint, one.fingerprint(self.canonical))
+            for one in digesters
+            if one is not None
+        )
+
+    def resident(self) -> Resident | None:
+        return self.table.get(self.key)
+
+
+class Labels:
+    """
+    What an entry carries besides its value: tags with the names they stand for, and ttl.
+    """
+
+    __slots__ = ("names", "tags", "ttl")
+
+    def __init__(
+        self, base: tuple[Name, ...], tags: tuple[str, ...], ttl: Seconds | None = None
+    ) -> None:
+        self.tags = tags
+        self.names = (*base, *map(naming.tag, tags)) if tags else base
+        #: Seconds; None: what the tiers say.
+        self.ttl = ttl

@@ -1,0 +1,67 @@
+"""
+Obeying a plan: in a thread, or in a task. The only sync/async twins of the engine.
+
+A plan ends with a value or with ``Failed``; the error is raised here, outside the generator,
+so that it is the very exception the function raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, TypeAlias
+
+from .effects import Effect
+from .flights import Failed
+
+Plan: TypeAlias = Generator[Effect, Any, Any]
+
+
+def drive(plan: Plan) -> Any:
+    """
+    Run *plan* in this thread and return its result.
+    """
+    try:
+        effect = plan.send(None)
+        while True:
+            try:
+                answer = effect.now()
+            except BaseException as error:
+                effect = plan.throw(error)
+            else:
+                effect = plan.send(answer)
+    except StopIteration as stop:
+        result = stop.value
+    if result.__class__ is Failed:
+        return _raise(result)
+    return result
+
+
+async def adrive(plan: Plan) -> Any:
+    """
+    Run *plan* in this task and return its result.
+    """
+    try:
+        effect = plan.send(None)
+        while True:
+            try:
+                answer = await effect.later()
+            except BaseException as error:
+                effect = plan.throw(error)
+            else:
+                effect = plan.send(answer)
+    except StopIteration as stop:
+        result = stop.value
+    finally:
+        # A task that is destroyed while it waits closes its plan, and so lands its flight.
+        plan.close()
+    if result.__class__ is Failed:
+        return _raise(result)
+    return result
+
+
+def _raise(failed: Failed) -> Any:
+    try:
+        raise failed.error
+    finally:
+        # The error's traceback refers to this frame: do not make a circle of it.
+        del failed

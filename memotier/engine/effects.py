@@ -1,0 +1,134 @@
+"""
+What a plan may ask of the world: each effect can be done ``now`` (in a thread) or ``later``
+(awaited in a task). Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextvars import Token
+from typing import Any, Protocol
+
+from ..errors import StoreError
+from .flights import AGAIN, Failed, Flight, Led, leading
+
+#: Seconds after which a waiter looks whether its leader still exists.
+LOOK_EVERY = 1.0
+
+
+class Effect(Protocol):
+    """
+    One request of a plan.
+    """
+
+    def now(self) -> Any: ...
+
+    async def later(self) -> Any: ...
+
+
+class Io:
+    """
+    One operation of a store. The answer is what it returned, or the ``StoreError``.
+    """
+
+    __slots__ = ("_arguments", "_function", "_offload")
+
+    def __init__(self, offload: Any, function: Callable[..., Any], *arguments: Any) -> None:
+        self._offload = offload
+        self._function = function
+        self._arguments = arguments
+
+    def now(self) -> Any:
+        try:
+            return self._function(*self._arguments)
+        except StoreError as error:
+            return error
+
+    async def later(self) -> Any:
+        # A cancelled task does not stop the thread: the operation may still happen, which is
+        # why every write carries the condition under which it is right.
+        return await self._offload.run(self.now)
+
+
+class Invoke:
+    """
+    Call the function inside *flight*. The answer is its result or ``Failed``.
+
+    Only what ends the caller itself (cancellation, interrupts) is thrown into the plan.
+    """
+
+    __slots__ = ("_args", "_flight", "_function", "_kwargs")
+
+    def __init__(
+        self, flight: Flight, function: Callable[..., Any], args: Any, kwargs: Any
+    ) -> None:
+        self._flight = flight
+        self._function = function
+        self._args = args
+        self._kwargs = kwargs
+
+    def now(self) -> Any:
+        mark = leading.set(Led(self._flight, leading.get()))
+        try:
+            return self._function(*self._args, **self._kwargs)
+        except Exception as error:
+            return Failed(error)
+        finally:
+            leading.reset(mark)
+
+    async def later(self) -> Any:
+        mark = leading.set(Led(self._flight, leading.get()))
+        try:
+            result = self._function(*self._args, **self._kwargs)
+            return await result if inspect.isawaitable(result) else result
+        except Exception as error:
+            return Failed(error)
+        finally:
+            _restore(mark)
+
+
+def _restore(mark: Token[Led | None]) -> None:
+    try:
+        leading.reset(mark)
+    except ValueError:
+        # The coroutine is closed from another context than it ran in (its loop has died):
+        # there is nothing to restore there.
+        pass
+
+
+class Wait:
+    """
+    Wait for somebody else's flight. The answer is how it landed.
+    """
+
+    __slots__ = ("_flight",)
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight = flight
+
+    def now(self) -> Any:
+        future = self._flight.future
+        assert future is not None
+        while True:
+            try:
+                return future.result(LOOK_EVERY)
+            except FutureTimeout:
+                if self._flight.abandoned():
+                    return AGAIN
+
+    async def later(self) -> Any:
+        future = self._flight.future
+        assert future is not None
+        mine = asyncio.wrap_future(future)
+        try:
+            while True:
+                done, _ = await asyncio.wait((mine,), timeout=LOOK_EVERY)
+                if done:
+                    return mine.result()
+                if self._flight.abandoned():
+                    return AGAIN
+        finally:
+            mine.cancel()

@@ -1,0 +1,337 @@
+"""
+One engine per cache: the state that plans decide on, and the few steps that touch it.
+
+States: open; *closed* (everything was written down and let go; plans compute without it).
+One lock orders joining, landing, inserting and invalidating. No I/O, no function of a user
+and no decoding ever happens under it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from ..clock import SYSTEM, Clock
+from ..codecs.copies import Kept
+from ..entry import NEVER, Resident
+from ..errors import StoreError
+from ..stores.memory import MemoryTier
+from ..stores.offload import Offload
+from ..types import MISS, Address, Name, Policy, Seconds, Store
+from . import names as naming
+from .events import Events
+from .flights import Flight, Flights
+from .places import Place, Shelf, Stamp
+from .versions import Versions
+
+#: Seconds by which another machine's clock may be ahead before its records are not believed.
+SKEW: Seconds = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """
+    How an engine behaves; durations in seconds, sizes in bytes.
+    """
+
+    name: str = "default"
+    write_policy: str = "write_through"
+    l1_max_size: int | None = 1000
+    l1_max_bytes: int | None = 64_000_000
+    l1_ttl: Seconds = 300.0
+    l2_ttl: Seconds = 3600.0
+    max_value_bytes: int = 8 * 2**20
+    flush_interval: Seconds = 5.0
+    #: Keys that authenticate records of the second tier; empty: a checksum only.
+    keys: tuple[bytes, ...] = ()
+
+
+class Held(NamedTuple):
+    """
+    A snapshot that stays valid when its resident leaves.
+    """
+
+    value: Any
+    thaw: Callable[[Any], Any] | None
+
+    def hand_out(self) -> Any:
+        """
+        What the caller gets. Not under the lock: a copy may run code of the value's class.
+        """
+        return self.value if self.thaw is None else self.thaw(self.value)
+
+
+class Engine:
+    """
+    The tiers of one cache and what is known about them.
+    """
+
+    def __init__(
+        self, options: Options, policy: Policy, store: Store | None, clock: Clock = SYSTEM
+    ) -> None:
+        self.options = options
+        self.store = store
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.memory = MemoryTier(
+            policy, max_size=options.l1_max_size, max_bytes=options.l1_max_bytes
+        )
+        self.versions = Versions(shared=store is not None)
+        self.flights = Flights()
+        self.events = Events()
+        self.offload = Offload()
+        self.shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
+        #: False: only the second tier keeps anything.
+        self.has_memory = options.l1_max_size != 0
+        self.closed = False
+        self.removals = 0  # keys invalidated or set so far: a look-up compares it
+        #: Write-back: what the second tier does not have yet, by address; and those of them
+        #: that have left memory.
+        self.unwritten: dict[Address, Resident] = {}
+        self.left: set[Address] = set()
+        self.on_debt: Callable[[], None] | None = None
+        self.flusher: Any = None
+        self.l2_errors = 0
+        self.l2_invalidations = 0
+        self.l2_replacements = 0
+        self.l2_refused = 0  # records that were not believed
+        self.key_collisions = 0
+        self.writes_lost = 0
+        #: Places whose instance died; emptied at the next insertion, because a weak reference
+        #: may call back at any moment, also while this thread holds the lock.
+        self._orphans: deque[Place] = deque()
+        self.writer = f"{socket.gethostname()}:{os.getpid()}"
+
+    # -- looking -----------------------------------------------------------------
+
+    def examine(self, table: dict[Any, Resident], key: Any) -> tuple[Resident | None, list[Name]]:
+        """
+        The valid resident under *key*, or the names whose tokens must be known to tell.
+
+        Called under the lock.
+        """
+        resident = table.get(key)
+        if resident is None:
+            return None, []
+        if resident.fresh_until <= self.clock.monotonic():
+            self.memory.expire(resident)
+            self._left(resident)
+            return None, []
+
+        versions = self.versions
+        if resident.epoch != versions.epoch:
+            stamp = resident.stamp
+            names = resident.place.shelf.names if stamp is None else stamp.names
+            if versions.bumped_since(resident.epoch, names):
+                self.remove((resident,))
+                return None, []
+            if stamp is not None and stamp.tokens is not None:
+                unknown = versions.unknown(names)
+                if unknown:
+                    return None, unknown
+                if versions.tokens(names) != stamp.tokens:
+                    self.remove((resident,))
+                    return None, []
+            resident.epoch = versions.epoch
+        return resident, []
+
+    def peek(self, table: dict[Any, Resident], key: Any) -> Any:
+        """
+        The value if memory has it and nothing needs to be asked, else MISS. No lock: a hit.
+        """
+        resident = table.get(key)
+        if resident is None:
+            return MISS
+        # The value first: see stores/memory.py.
+        value, now = resident.value, self.clock.monotonic()
+        if resident.epoch != self.versions.cells[0] or resident.fresh_until <= now:
+            return MISS
+        resident.hits += 1
+        resident.used = now
+        thaw = resident.thaw
+        return value if thaw is None else thaw(value)
+
+    def take(self, resident: Resident) -> Held:
+        """
+        Count a hit that took the slow way, and hold on to the value. Called under the lock:
+        without it the value may be gone a moment later.
+        """
+        resident.hits += 1
+        resident.used = self.clock.monotonic()
+        return Held(resident.value, resident.thaw)
+
+    def is_outdated(self, flight: Flight, names: tuple[Name, ...]) -> bool:
+        """
+        Whether something that an entry with *names*, and with the tags that were added while
+        it is computed, depends on was invalidated since.
+        """
+        if flight.epoch == self.versions.epoch:
+            return False
+        added = map(naming.tag, flight.added_tags or ())
+        return self.versions.bumped_since(flight.epoch, (*names, *added))
+
+    # -- keeping -----------------------------------------------------------------
+
+    def insert(
+        self,
+        place: Place,
+        table: dict[Any, Resident],
+        key: Any,
+        kept: Kept,
+        *,
+        cost: Seconds,
+        fresh: Seconds,
+        epoch: int,
+        stamp: Stamp | None,
+        owed: bool = False,
+    ) -> None:
+        """
+        Make a resident of a private snapshot. Called under the lock.
+
+        Args:
+            fresh: Seconds from now.
+
+            epoch: The epoch in which it began to be computed.
+
+            owed: Whether the second tier has yet to be told (write-back).
+        """
+        if self.closed or not self.memory.fits(kept.size):
+            return
+        if self._orphans:
+            self._bury()
+
+        now = self.clock.monotonic()
+        resident = Resident()
+        resident.value, resident.thaw, resident.size = kept.value, kept.thaw, kept.size
+        resident.hits = 0
+        resident.born = resident.used = now
+        resident.fresh_until = NEVER if fresh == NEVER else now + fresh
+        resident.epoch = epoch
+        resident.cost = cost
+        resident.table, resident.key, resident.place = table, key, place
+        resident.stamp = stamp
+        resident.node = None
+        old = table.get(key)
+        if old is not None:
+            self.forgive(old)
+        for victim in self.memory.insert(resident):
+            self._left(victim)
+        if owed and stamp is not None:
+            self.owe(resident)
+
+    # -- write-back ----------------------------------------------------------------
+
+    def owe(self, resident: Resident) -> None:
+        """
+        The second tier has yet to be told of *resident*. Called under the lock.
+        """
+        resident.stamp.dirty = True
+        self.unwritten[resident.stamp.address] = resident
+        self.left.discard(resident.stamp.address)
+        if self.on_debt is not None:
+            self.on_debt()
+
+    def forgive(self, resident: Resident) -> None:
+        """
+        *resident* was written, invalidated or replaced: it is owed no longer.
+        """
+        stamp = resident.stamp
+        if stamp is not None and stamp.dirty:
+            stamp.dirty = False
+            if self.unwritten.get(stamp.address) is resident:
+                del self.unwritten[stamp.address]
+                self.left.discard(stamp.address)
+            if resident.table is None:
+                resident.value = None
+
+    def _left(self, resident: Resident) -> None:
+        stamp = resident.stamp
+        if stamp is not None and stamp.dirty:
+            self.left.add(stamp.address)
+
+    # -- instances -----------------------------------------------------------------
+
+    def adopt(self, shelf: Shelf, instance: Any) -> Place:
+        """
+        The place of *instance* on *shelf*; it is gone when the instance is.
+
+        Raises:
+            TypeError: If there can be no weak reference to the instance.
+        """
+        with self.lock:
+            place = shelf.places.get(id(instance))
+            if place is not None:
+                return place
+
+            identity, places, orphans = id(instance), shelf.places, self._orphans
+
+            def gone(_: Any) -> None:
+                # At once, before the address can belong to another object.
+                orphan = places.pop(identity, None)
+                if orphan is not None:
+                    orphans.append(orphan)
+
+            place = Place(shelf, weakref.ref(instance, gone))
+            shelf.places[identity] = place
+            return place
+
+    def _bury(self) -> None:
+        while self._orphans:
+            place = self._orphans.popleft()
+            self.memory.drop(place.residents())
+
+    # -- trouble -------------------------------------------------------------------
+
+    def fault(self, error: StoreError) -> None:
+        """
+        The second tier failed: count it; the breaker has said it.
+        """
+        with self.lock:
+            self.l2_errors += 1
+        self.events.emit("fault", {"tier": "l2", "error": str(error)})
+
+    def l2_hit(self, shelf: Shelf, cost: Seconds) -> None:
+        """
+        Count an answer of the second tier. Called under the lock.
+        """
+        shelf.l2_hits += 1
+        shelf.saved += cost
+
+    def remove(self, residents: Iterable[Resident]) -> int:
+        """
+        Invalidate residents and what is owed of them; how many there were. Under the lock.
+        """
+        residents = list(residents)
+        for resident in residents:
+            self.forgive(resident)
+        return self.memory.invalidate(residents)
+
+    def hear_store(self, event: str, detail: Mapping[str, Any]) -> None:
+        """
+        The second tier tells what happened to it.
+        """
+        if event in ("store_replaced", "store_quarantined"):
+            # Its tokens are gone, and with them the knowledge of what was invalidated: what
+            # memory holds counts as changed.
+            with self.lock:
+                self.versions.bump((naming.EVERYTHING,))
+                self.versions.forget()
+                self.remove(self.local_residents(None))
+        self.events.emit(event, detail)
+
+    def local_residents(self, namespace: str | None) -> list[Resident]:
+        """
+        All residents below *namespace* (None: all). Called under the lock.
+        """
+        return [
+            resident
+            for shelf in list(self.shelves)
+            if namespace is None or shelf.is_below(namespace)
+            for resident in shelf.residents()
+        ]

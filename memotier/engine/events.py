@@ -1,0 +1,46 @@
+"""
+Telling people: one log line per kind of trouble, and whoever listens.
+
+Values and arguments never appear here; a function is called by its name.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from ..types import Listener
+
+logger = logging.getLogger("memotier")
+logger.addHandler(logging.NullHandler())
+
+
+class Events:
+    """
+    The listeners of one engine.
+
+    Events: ``fault`` (a tier failed), ``refused`` (a stored record was not accepted),
+    ``unstored`` (a result could not be kept, with the reason), ``invalidated``, ``closed``.
+    """
+
+    __slots__ = ("listeners", "said")
+
+    def __init__(self) -> None:
+        self.listeners: list[Listener] = []
+        self.said: set[tuple[str, str]] = set()
+
+    def emit(self, event: str, detail: Mapping[str, Any]) -> None:
+        for listener in list(self.listeners):
+            try:
+                listener(event, detail)
+            except Exception:
+                logger.exception("a listener failed at %r", event)
+
+    def say_once(self, about: str, kind: str, text: str) -> None:
+        """
+        Log *text* as a warning, the first time for this pair of *about* and *kind*.
+        """
+        if (about, kind) not in self.said:
+            self.said.add((about, kind))
+            logger.warning(text)

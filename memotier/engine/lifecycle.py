@@ -1,0 +1,161 @@
+"""
+Beginning and ending: the interval flush, closing, interpreter exit, fork.
+
+Write-back engines owe entries to the second tier. A daemon thread pays at every interval,
+as long as something is owed; ``close()`` and the interpreter's exit pay the rest, within
+``EXIT_WAIT`` seconds. A forked child owes nothing: its parent will pay.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+
+from ..types import Seconds
+from . import modes, writes
+from .drive import Plan, drive
+from .effects import Io
+from .engine import Engine
+from .events import logger
+
+#: Seconds that an exiting interpreter waits for what is owed.
+EXIT_WAIT: Seconds = 2.0
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+class Flusher:
+    """
+    Pays an engine's debts at intervals, in a thread that lives while there are any.
+    """
+
+    def __init__(self, engine: Engine, interval: Seconds) -> None:
+        self._engine = weakref.ref(engine)
+        self._interval = interval
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def wake(self) -> None:
+        """
+        Something is owed (called under the engine's lock).
+        """
+        if self._thread is None and not self._stop.is_set():
+            self._thread = threading.Thread(target=self._run, name="memotier-flush", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            engine = self._engine()
+            if engine is None:
+                return
+            try:
+                drive(writes.flush(engine))
+            except Exception:
+                logger.exception("writing down what memory holds failed; it will be tried again")
+            with engine.lock:
+                if not engine.unwritten:
+                    self._thread = None
+                    return
+            del engine
+
+
+def register(engine: Engine) -> None:
+    """
+    Have *engine* flushed at intervals and at exit, and made usable in forked children.
+    """
+    _engines.add(engine)
+    modes.register(engine)
+    if engine.store is not None and engine.options.write_policy == "write_back":
+        engine.flusher = Flusher(engine, engine.options.flush_interval)
+        engine.on_debt = engine.flusher.wake
+
+
+def close(engine: Engine) -> Plan:
+    """
+    Write what is owed, empty the memory, let the second tier go. May be called twice.
+    """
+    if engine.closed:
+        return
+    if engine.flusher is not None:
+        engine.flusher.stop()
+    yield from writes.flush(engine)
+    with engine.lock:
+        if engine.closed:
+            return
+        engine.closed = True
+        lost = len(engine.unwritten)
+        engine.versions.close()
+        engine.flights.unwanted_all()
+        engine.memory.drop(engine.local_residents(None))
+        engine.unwritten.clear()
+        engine.left.clear()
+    if lost:
+        logger.warning("%d entries of cache %r could not be written", lost, engine.options.name)
+    if engine.store is not None:
+        yield Io(engine.offload, engine.store.close)
+    engine.offload.close()
+    engine.events.emit("closed", {"unwritten": lost})
+
+
+def _at_exit() -> None:
+    owing = [one for one in list(_engines) if one.unwritten and not one.closed]
+    if not owing:
+        return
+
+    def pay() -> None:
+        for engine in owing:
+            try:
+                drive(close(engine))
+            except Exception:
+                logger.exception("closing cache %r at exit failed", engine.options.name)
+
+    # In a thread, so that a second tier that hangs does not keep the interpreter.
+    thread = threading.Thread(target=pay, name="memotier-exit", daemon=True)
+    thread.start()
+    thread.join(EXIT_WAIT)
+    left = sum(len(engine.unwritten) for engine in owing)
+    if left:
+        logger.warning("%d entries were not written before the interpreter ended", left)
+
+
+_held: list[Engine] = []
+
+
+def _before_fork() -> None:
+    _held[:] = sorted(_engines, key=id)
+    for engine in _held:
+        engine.lock.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    for engine in reversed(_held):
+        engine.lock.release()
+    _held.clear()
+
+
+def _after_fork_in_child() -> None:
+    for engine in _held:
+        # The leaders stayed in the parent, and so did the duty to write.
+        engine.flights.table.clear()
+        for resident in list(engine.unwritten.values()):
+            engine.forgive(resident)
+        engine.writer = engine.writer.rpartition(":")[0] + f":{os.getpid()}"
+        if engine.flusher is not None:
+            engine.flusher = Flusher(engine, engine.options.flush_interval)
+            engine.on_debt = engine.flusher.wake
+    for engine in reversed(_held):
+        engine.lock.release()
+    _held.clear()
+
+
+atexit.register(_at_exit)
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=_after_fork_in_parent,
+    after_in_child=_after_fork_in_child,
+)

@@ -1,0 +1,43 @@
+"""
+What an invalidation can name, as 16 opaque bytes.
+
+Everything, each level of a namespace, a function, a tag: an entry is valid while the tokens
+of all its names are what they were before it was computed. Names are digests, so that no
+text of a user ever becomes a key of a store.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2b
+
+from ..types import Name
+
+
+@lru_cache(maxsize=4096)
+def _name(kind: bytes, text: str) -> Name:
+    payload = text.encode("utf-8", "surrogatepass")
+    return blake2b(payload, digest_size=16, person=b"mt-" + kind).digest()
+
+
+EVERYTHING: Name = _name(b"all", "")
+
+
+def space(namespace: str) -> Name:
+    return _name(b"space", namespace)
+
+
+def levels(namespace: str) -> tuple[Name, ...]:
+    """
+    The names of *namespace* and of every namespace above it, the widest first.
+    """
+    parts = namespace.split(".")
+    return tuple(space(".".join(parts[: n + 1])) for n in range(len(parts)))
+
+
+def function(namespace: str, identity: str) -> Name:
+    return _name(b"function", f"{namespace}\0{identity}")
+
+
+def tag(text: str) -> Name:
+    return _name(b"tag", text)

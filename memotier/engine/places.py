@@ -1,0 +1,194 @@
+"""
+Whose results they are: shelves and places.
+
+A *shelf* is one decorated function, or one namespace of the cache object: its names, its
+key digester, its codec, its counters. A *place* is one table of residents on a shelf: a
+function has one, a method has one more for every instance that is known only by itself.
+
+Inside a place, residents lie in ``shapes[types][values]`` when every argument is an exact
+atom, so that ``1``, ``1.0`` and ``True`` never meet and no hook of an argument's class ever
+runs; and in ``exact[canonical bytes]`` otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..entry import Resident
+from ..keys.digest import Digester
+from ..types import Codec, Guard, Name, Seconds
+from . import names as naming
+
+Table = dict[Any, Resident]
+
+
+class Place:
+    """
+    The residents of one function, one instance's method, or one namespace.
+    """
+
+    __slots__ = ("__weakref__", "exact", "owner", "shapes", "shelf")
+
+    def __init__(self, shelf: Shelf, owner: Any = None) -> None:
+        self.shelf = shelf
+        #: The weak reference to the instance it belongs to; its residents exist in memory only.
+        self.owner = owner
+        self.shapes: dict[Any, Table] = {}
+        self.exact: Table = {}
+
+    def tables(self) -> list[Table]:
+        return [*self.shapes.values(), self.exact]
+
+    def residents(self) -> list[Resident]:
+        return [resident for table in self.tables() for resident in list(table.values())]
+
+
+class Shelf:
+    """
+    What all results of one function, or of one namespace, have in common.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "bypassed",
+        "cache_if",
+        "codec",
+        "computed",
+        "copy",
+        "digester",
+        "errors",
+        "former",
+        "hits_gone",
+        "identity",
+        "joined",
+        "l2_hits",
+        "l2_misses",
+        "label",
+        "misses",
+        "names",
+        "namespace",
+        "place",
+        "places",
+        "said",
+        "saved",
+        "tags",
+        "ttl",
+    )
+
+    def __init__(
+        self,
+        *,
+        namespace: str,
+        identity: str,
+        label: str,
+        digester: Digester | None = None,
+        codec: Codec | None = None,
+        copy: Any = "auto",
+        ttl: Seconds | Callable[..., Any] | None = None,
+        tags: tuple[str, ...] = (),
+        cache_if: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.namespace = namespace
+        self.identity = identity
+        #: How logs and errors call it.
+        self.label = label
+        #: None: the results never leave this process.
+        self.digester = digester
+        #: Digesters with keys that were in use before the present one.
+        self.former: list[Digester] = []
+        self.codec = codec
+        self.copy = copy
+        self.ttl = ttl
+        #: Tags that every entry has (those of the namespace's settings).
+        self.tags = tags
+        self.cache_if = cache_if
+        self.names: tuple[Name, ...] = (
+            naming.EVERYTHING,
+            *naming.levels(namespace),
+            naming.function(namespace, identity),
+        )
+        self.place = Place(self)
+        #: Places of single instances, by id(instance); an entry is gone when its instance is.
+        self.places: dict[int, Place] = {}
+        #: Warnings that were given once.
+        self.said: set[str] = set()
+        self.hits_gone = 0  # hits of residents that have left
+        self.saved = 0.0  # seconds saved by them and by the second tier
+        self.misses = 0  # look-ups that memory could not answer
+        self.l2_hits = 0
+        self.l2_misses = 0
+        self.computed = 0
+        self.joined = 0  # calls answered by somebody else's computation
+        self.bypassed = 0
+        self.errors = 0
+
+    @property
+    def function_name(self) -> Name:
+        return self.names[-1]
+
+    def all_places(self) -> list[Place]:
+        return [self.place, *list(self.places.values())]
+
+    def residents(self) -> list[Resident]:
+        return [resident for place in self.all_places() for resident in place.residents()]
+
+    def in_use(self) -> bool:
+        """
+        Whether anything was ever looked up or stored here.
+        """
+        return bool(self.misses or self.hits_gone or self.residents())
+
+    def is_below(self, namespace: str) -> bool:
+        """
+        Whether this shelf belongs to *namespace* or to one under it.
+        """
+        return self.namespace == namespace or self.namespace.startswith(namespace + ".")
+
+
+class Stamp:
+    """
+    What the engine knows of a resident beyond what a hit touches.
+    """
+
+    __slots__ = (
+        "address",
+        "created",
+        "dirty",
+        "epoch",
+        "fingerprint",
+        "fresh",
+        "guard",
+        "names",
+        "tags",
+        "tokens",
+        "writer",
+    )
+
+    def __init__(
+        self,
+        *,
+        names: tuple[Name, ...],
+        tags: tuple[str, ...],
+        created: Seconds,
+        address: bytes | None = None,
+        tokens: tuple[Any, ...] | None = None,
+        writer: str | None = None,
+    ) -> None:
+        self.names = names
+        self.tags = tags
+        #: Wall seconds.
+        self.created = created
+        #: Where it lies in the second tier; None if it is in memory only.
+        self.address = address
+        #: The tokens of *names* under which it was computed (shared tiers only).
+        self.tokens = tokens
+        #: Who computed it; None: this process.
+        self.writer = writer
+        #: Write-back: True until the second tier has it, with the condition of the write.
+        self.dirty = False
+        self.guard: Guard | None = None
+        self.fingerprint = b""
+        self.epoch = 0  # in which it began to be computed
+        #: Seconds of freshness in the second tier, from *created*; None: for ever.
+        self.fresh: Seconds | None = None

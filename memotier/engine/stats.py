@@ -1,0 +1,125 @@
+"""
+Counting: what the tiers did, for people and for programs.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..errors import StoreError
+from .engine import Engine
+from .places import Shelf
+
+
+class CacheInfo(NamedTuple):
+    """
+    What one function's cache did so far. The first four fields are those of ``lru_cache``.
+
+    *hits* are all calls that were answered without running the function: by memory
+    (*l1_hits*), by the second tier (*l2_hits*), or together with another caller (*joined*).
+    *misses* ran it. *maxsize* bounds the memory tier, which functions of one cache share;
+    *currsize* counts the entries of this function there. *errors* are results that could not
+    be stored, *bypassed* calls that had no key, *seconds_saved* the computing time that hits
+    did not take.
+    """
+
+    hits: int
+    misses: int
+    maxsize: int | None
+    currsize: int
+    l1_hits: int
+    l2_hits: int
+    joined: int
+    errors: int
+    bypassed: int
+    seconds_saved: float
+
+
+def hits_of(shelf: Shelf) -> tuple[int, float, int]:
+    """
+    Hits in memory, seconds they saved, entries.
+    """
+    residents = shelf.residents()
+    hits = shelf.hits_gone + sum(resident.hits for resident in residents)
+    saved = shelf.saved + sum(resident.hits * resident.cost for resident in residents)
+    return hits, saved, len(residents)
+
+
+def info(engine: Engine, shelf: Shelf) -> CacheInfo:
+    with engine.lock:
+        l1_hits, saved, size = hits_of(shelf)
+        return CacheInfo(
+            hits=l1_hits + shelf.l2_hits + shelf.joined,
+            misses=shelf.computed,
+            maxsize=engine.options.l1_max_size,
+            currsize=size,
+            l1_hits=l1_hits,
+            l2_hits=shelf.l2_hits,
+            joined=shelf.joined,
+            errors=shelf.errors,
+            bypassed=shelf.bypassed,
+            seconds_saved=saved,
+        )
+
+
+def rate(hits: int, misses: int) -> float:
+    return hits / (hits + misses) if hits + misses else 0.0
+
+
+def collect(engine: Engine, l2_max_size: int | None) -> dict[str, Any]:
+    """
+    The figures of both tiers, as ``MultiLevelCache.get_stats`` documents them.
+    """
+    with engine.lock:
+        shelves = list(engine.shelves)
+        l1_hits = l1_misses = l2_hits = l2_misses = 0
+        saved = 0.0
+        for shelf in shelves:
+            hits, seconds, _ = hits_of(shelf)
+            l1_hits += hits
+            saved += seconds
+            l1_misses += shelf.misses
+            l2_hits += shelf.l2_hits
+            l2_misses += shelf.l2_misses
+        memory = engine.memory
+        stats: dict[str, Any] = {
+            "l1": {
+                "hits": l1_hits,
+                "misses": l1_misses,
+                "hit_rate": rate(l1_hits, l1_misses),
+                "size": memory.size,
+                "max_size": memory.max_size,
+                "bytes": memory.bytes,
+                "evictions": memory.evictions,
+                "expirations": memory.expirations,
+                "invalidations": memory.invalidations,
+                "replacements": memory.replacements,
+                "errors": sum(shelf.errors for shelf in shelves),
+            },
+            "l2": {
+                "hits": l2_hits,
+                "misses": l2_misses,
+                "hit_rate": rate(l2_hits, l2_misses),
+                "size": 0,
+                "max_size": l2_max_size,
+                "bytes": 0,
+                "evictions": 0,
+                "expirations": 0,
+                "invalidations": engine.l2_invalidations,
+                "replacements": engine.l2_replacements,
+                "errors": engine.l2_errors,
+                "refused": engine.l2_refused,
+                "key_collisions": engine.key_collisions,
+            },
+            "combined_hit_rate": rate(l1_hits + l2_hits, l1_misses - l2_hits),
+            "write_policy": engine.options.write_policy,
+            "namespaces": sorted({shelf.namespace for shelf in shelves if shelf.in_use()}),
+            "pending_writes": len(engine.unwritten),
+            "seconds_saved": saved,
+        }
+    if engine.store is not None and not engine.closed:
+        try:
+            stats["l2"].update(engine.store.usage())
+        except StoreError as error:
+            engine.fault(error)
+    return stats

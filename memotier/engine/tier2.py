@@ -1,0 +1,187 @@
+"""
+Records of the second tier: reading them and deciding whether they are what was asked for.
+
+``load`` runs in the thread that does the I/O, so that a large value is never decoded in an
+event loop. It checks, in this order: the seal, the fingerprint of the call, the age; only
+then it decodes. Whether the versions are unchanged is the plan's question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..codecs.classes import UnknownClass
+from ..codecs.copies import Kept, isolate, keep_packed
+from ..codecs.records import Record, unseal
+from ..codecs.values import SafeCodec
+from ..entry import Resident
+from ..errors import DecodeRefused, NotIsolated, StoreError
+from ..types import Name, Seconds, Token
+from .calls import Call
+from .drive import Plan
+from .effects import Io
+from .engine import SKEW, Engine, Held
+from .places import Stamp
+
+
+class Found:
+    """
+    What the second tier answered for one call; *is_hit* is False if nothing usable was there.
+
+    *kept* is a private snapshot for memory; None if the value cannot be isolated, or if
+    there is no memory tier.
+    """
+
+    __slots__ = ("cost", "is_hit", "kept", "mark", "stamp", "value")
+
+    def __init__(self, mark: Token) -> None:
+        self.mark = mark
+        self.is_hit = False
+        self.value: Any = None
+        self.kept: Kept | None = None
+        self.cost: Seconds = 0.0
+        self.stamp: Any = None
+
+    def accept(self, engine: Engine, call: Call, record: Record, value: Any) -> None:
+        self.value = value
+        self.is_hit = True
+        self.cost = record.cost
+        self.stamp = Stamp(
+            names=record.names,
+            tags=record.tags,
+            created=record.created,
+            address=call.address,
+            tokens=record.tokens,
+            writer=record.writer,
+        )
+        self.stamp.fresh = record.fresh
+        self.kept = keep(engine, call, value, record.payload) if engine.has_memory else None
+
+    @classmethod
+    def unwritten(cls, resident: Resident, held: Held) -> Found:
+        """
+        An entry that has left memory but has not been written yet.
+        """
+        found = cls(None)
+        found.is_hit = True
+        found.stamp = resident.stamp
+        found.cost = resident.cost
+        found.kept = Kept(held.value, held.thaw, resident.size)
+        found.value = held.hand_out()
+        return found
+
+    def fresh_in_memory(self, engine: Engine) -> Seconds:
+        """
+        Seconds for which memory may keep it: never longer than the second tier.
+        """
+        fresh: Seconds | None = self.stamp.fresh
+        if fresh is None:
+            return engine.options.l1_ttl
+        left: Seconds = self.stamp.created + fresh - engine.clock.wall()
+        return min(left, fresh, engine.options.l1_ttl)
+
+
+def read(engine: Engine, calls: Sequence[Call]) -> Plan:
+    """
+    Ask the second tier for *calls* in one round trip: a list of ``Found``, or the error.
+    """
+    answer = yield Io(engine.offload, load, engine, calls)
+    if isinstance(answer, StoreError):
+        engine.fault(answer)
+        return answer
+    epoch, found = answer
+    with engine.lock:
+        engine.versions.observe(epoch)
+    return found
+
+
+def learn(engine: Engine, names: list[Name]) -> Plan:
+    """
+    Read the tokens of *names* from the second tier; False if it did not answer.
+    """
+    assert engine.store is not None
+    answer = yield Io(engine.offload, engine.store.versions, names)
+    if isinstance(answer, StoreError):
+        engine.fault(answer)
+        return False
+    tokens, epoch = answer
+    with engine.lock:
+        engine.versions.learn(names, tokens, epoch)
+    return True
+
+
+def load(engine: Engine, calls: Sequence[Call]) -> tuple[Token, list[Found]]:
+    store = engine.store
+    assert store is not None
+    addresses = [call.address for call in calls]
+    reading = store.get(addresses)  # type: ignore[arg-type]
+    answers = []
+    for call, data, mark in zip(calls, reading.records, reading.marks, strict=True):
+        found = Found(mark)
+        if data is not None:
+            open_record(engine, call, data, found)
+        answers.append(found)
+    return reading.epoch, answers
+
+
+def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
+    """
+    Put into *found* what *data* holds, if it is fresh, unharmed, and of this very call.
+    """
+    shelf, address = call.shelf, call.address
+    assert address is not None and shelf.codec is not None and engine.store is not None
+    try:
+        record = unseal(data, address=address, group=shelf.namespace, keys=engine.options.keys)
+        if not call.has_fingerprint(record.fingerprint):
+            engine.key_collisions += 1
+            engine.events.say_once(
+                shelf.label,
+                "collision",
+                f"{shelf.label}: two different calls have one address in the second tier; "
+                "the stored result was not used",
+            )
+            return
+        age = engine.clock.wall() - record.created
+        if age < -SKEW or (record.fresh is not None and age >= record.fresh):
+            return
+        if record.codec != shelf.codec.name:
+            return
+        value = shelf.codec.decode(record.payload)
+    except UnknownClass as error:
+        engine.events.say_once(shelf.label, "unknown class", f"{shelf.label}: {error}")
+    except DecodeRefused as error:
+        engine.l2_refused += 1
+        engine.events.emit("refused", {"label": shelf.label, "reason": str(error)})
+        engine.events.say_once(
+            shelf.label, "refused", f"{shelf.label}: a stored record was refused: {error}"
+        )
+        engine.store.discard(address)
+    else:
+        found.accept(engine, call, record, value)
+
+
+def keep(
+    engine: Engine, call: Call, value: Any, payload: bytes | memoryview | None = None
+) -> Kept | None:
+    """
+    A private snapshot of *value* for memory, or None with one warning if there can be none.
+
+    Args:
+        payload: What the codec of the shelf makes of *value*, if that is known.
+    """
+    shelf = call.shelf
+    try:
+        if payload is not None and shelf.copy == "auto" and type(shelf.codec) is SafeCodec:
+            packed = keep_packed(payload)
+            if packed is not None:
+                return packed
+        return isolate(value, shelf.copy)
+    except NotIsolated as error:
+        engine.events.say_once(
+            shelf.label,
+            "isolated",
+            f"{shelf.label}: its results are not kept in memory: {error} "
+            "With copy=False they are shared as they are.",
+        )
+        return None

@@ -1,0 +1,53 @@
+"""
+The picture of an entry that ``lookup()`` returns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .engine.calls import Call
+from .engine.engine import Engine, Held
+from .engine.tier2 import Found
+from .entry import NEVER, Entry, Resident
+
+
+def show(engine: Engine, call: Call, found: tuple[Resident, Held] | Found, key: str) -> Entry:
+    """
+    What is known about *found*, a resident with its value or a record of the second tier.
+    """
+    common: dict[str, Any] = {"namespace": call.shelf.namespace, "key": key}
+    wall = engine.clock.wall()
+    if isinstance(found, Found):
+        stamp = found.stamp
+        age = max(0.0, wall - stamp.created)
+        return Entry(
+            value=found.value,
+            created=stamp.created,
+            age=age,
+            ttl_left=NEVER if stamp.fresh is None else stamp.fresh - age,
+            compute_seconds=found.cost,
+            tier="l2",
+            tags=stamp.tags,
+            hits=0,
+            size=0 if found.kept is None else found.kept.size,
+            writer=stamp.writer or engine.writer,
+            **common,
+        )
+
+    resident, held = found
+    stamp, now = resident.stamp, engine.clock.monotonic()
+    created = wall - (now - resident.born) if stamp is None else stamp.created
+    return Entry(
+        value=held.hand_out(),
+        created=created,
+        age=max(0.0, wall - created),
+        ttl_left=resident.fresh_until - now,
+        compute_seconds=resident.cost,
+        tier="l1",
+        tags=call.shelf.tags if stamp is None else stamp.tags,
+        hits=resident.hits,
+        size=resident.size,
+        writer=engine.writer if stamp is None or stamp.writer is None else stamp.writer,
+        **common,
+    )

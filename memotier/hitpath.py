@@ -1,0 +1,138 @@
+"""
+The hit path: a function generated for one decorated function, with its exact parameters.
+
+What each step costs on CPython 3.11 (``python benchmarks/hit.py``; ratios matter, not the
+digits of one machine):
+
+    FILLED IN BY THE BENCHMARK
+
+Why it is right without a lock:
+- ``shapes`` holds only entries whose key values are exact atoms, in a table per combination
+  of types. ``1``, ``1.0``, ``True`` and ``"1"`` are in different tables; a value of any
+  other type finds no table, so none of its methods is ever called. Zeros and NaN of type
+  ``float`` are never put there (0.0 equals -0.0, NaN equals nothing): they go the slow way.
+- the value is read *before* epoch and freshness are checked; see stores/memory.py.
+- the counters are plain additions: a lost update costs a count.
+
+The slow way is called outside of the ``except`` block, so that an error of the function
+does not carry a KeyError of ours as its context.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .keys.bind import VAR_KEYWORD, VAR_POSITIONAL, Parameters, compile_function
+
+
+def can_be_native(parameters: Parameters, keyed: Sequence[str]) -> bool:
+    """
+    Whether calls may have a key made of their values: not if a keyed parameter collects.
+    """
+    kinds = {p.name: p.kind for p in parameters.all}
+    return not any(kinds[name] in (VAR_POSITIONAL, VAR_KEYWORD) for name in keyed)
+
+
+def generate(
+    parameters: Parameters,
+    keyed: Sequence[str],
+    *,
+    name: str,
+    shapes: Any,
+    places: Any,
+    cells: Sequence[int],
+    monotonic: Callable[[], float],
+    marks_use: bool,
+    copies: bool,
+    slow: Callable[[tuple[Any, ...]], Any],
+    is_async: bool,
+) -> Callable[..., Any]:
+    """
+    Compile the hit path.
+
+    Args:
+        keyed: The parameters that make the key, without the instance.
+
+        shapes: The tables of the function's own place.
+
+        places: For a method, the places of its instances by id(instance); else None.
+
+        monotonic: The clock. Always asked: even where nothing expires by its options, the
+            function may say ``current().set_ttl(...)``.
+
+        marks_use: Whether the policy wants to know when an entry was last used.
+
+        copies: Whether a result may have to be copied for the caller.
+
+        slow: Gets the values of a call that was not answered.
+    """
+    p = parameters.prefix
+    types = [f"{p}_type({name})" for name in keyed]
+    if len(keyed) == 1:
+        shape, key = types[0], keyed[0]
+    else:
+        shape = "(" + "".join(f"{one}, " for one in types) + ")"
+        key = "(" + "".join(f"{one}, " for one in keyed) + ")"
+    tables = f"{p}_shapes"
+    if places is not None:
+        tables = f"{p}_places[{p}_id({parameters.names[0]})].shapes"
+
+    entry, value, now = f"{p}_e", f"{p}_v", f"{p}_now"
+    valid = f"{entry}.epoch == {p}_cells[0] and ({now} := {p}_monotonic()) < {entry}.fresh_until"
+    touch = [f"{entry}.hits += 1"]
+    if marks_use:
+        touch.append(f"{entry}.used = {now}")
+    if copies:
+        touch += [f"if {entry}.thaw is None:", f"    return {value}"]
+        answer = f"return {entry}.thaw({value})"
+    else:
+        answer = f"return {value}"
+
+    lines = [
+        f"{'async ' if is_async else ''}def {p}_call({parameters.head()}):",
+        "    try:",
+        f"        {entry} = {tables}[{shape}][{key}]",
+        f"    except {p}_none:",
+        "        pass",
+        "    else:",
+        f"        {value} = {entry}.value",
+        f"        if {valid}:",
+        *(f"            {line}" for line in touch),
+        f"            {answer}",
+        f"    return {'await ' if is_async else ''}{p}_slow({parameters.values()})",
+    ]
+    scope = {
+        **parameters.defaults(),
+        f"{p}_type": type,
+        f"{p}_id": id,
+        # A class whose metaclass cannot be hashed raises TypeError.
+        f"{p}_none": (KeyError, TypeError),
+        f"{p}_shapes": shapes,
+        f"{p}_places": places,
+        f"{p}_cells": cells,
+        f"{p}_monotonic": monotonic,
+        f"{p}_slow": slow,
+    }
+    made = compile_function("\n".join(lines) + "\n", f"{p}_call", scope, f"hit path of {name}")
+    # Python's error for a wrong call names the function by this.
+    made.__qualname__ = name
+    return made  # type: ignore[no-any-return]
+
+
+def generate_plain(
+    parameters: Parameters, *, name: str, slow: Callable[[tuple[Any, ...]], Any], is_async: bool
+) -> Callable[..., Any]:
+    """
+    The same without a native key: every call goes the slow way, which looks in memory first.
+    """
+    p = parameters.prefix
+    source = (
+        f"{'async ' if is_async else ''}def {p}_call({parameters.head()}):\n"
+        f"    return {'await ' if is_async else ''}{p}_slow({parameters.values()})\n"
+    )
+    scope = {**parameters.defaults(), f"{p}_slow": slow}
+    made = compile_function(source, f"{p}_call", scope, f"call of {name}")
+    # Python's error for a wrong call names the function by this.
+    made.__qualname__ = name
+    return made  # type: ignore[no-any-return]

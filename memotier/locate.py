@@ -1,0 +1,149 @@
+"""
+From the values of a call to the table it belongs in and its key there.
+
+A call whose values are all exact atoms has a native key: the values themselves, in a table
+per combination of types. Every other call is known by its canonical bytes. A method of an
+instance that is known only by itself has a place of its own, gone with the instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .engine.calls import Call
+from .engine.engine import Engine
+from .engine.places import Place, Shelf
+from .errors import UnkeyableArgument
+from .hitpath import can_be_native
+from .keys.bind import Parameters, Spread
+from .keys.canonical import encode_call
+from .owners import is_declared_value
+
+#: Length beyond which memory keeps a digest of a str or bytes argument instead of itself.
+LONGEST_ATOM = 4096
+
+
+class Locator:
+    """
+    Which of the values of a call make its key, and where that key lies.
+
+    Args:
+        key: The user's callable that is given the arguments and returns what counts.
+
+        ignore: Names of parameters that do not count.
+
+        is_method: Whether the first parameter is the instance (or the class) it is bound to.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        parameters: Parameters,
+        spread: Spread,
+        *,
+        key: Callable[..., Any] | None,
+        ignore: Sequence[str],
+        is_method: bool,
+    ) -> None:
+        names = parameters.names
+        self._label = label
+        self._spread = spread
+        self._key = key
+        self.is_method = is_method and bool(names)
+        self._owner_name = names[0] if is_method and names else None
+        #: Whether the instance is part of the key.
+        self.owner_counts = self._owner_name is not None and self._owner_name not in ignore
+        first = 1 if is_method else 0
+        self.keyed = tuple(name for name in names[first:] if name not in ignore)
+        self._at = tuple(names.index(name) for name in self.keyed)
+        self._takes_all = self._at == tuple(range(len(names)))
+        self.native = key is None and can_be_native(parameters, self.keyed)
+
+    def locate(self, engine: Engine, shelf: Shelf, values: tuple[Any, ...]) -> Call:
+        """
+        The look-up for a call with these values.
+
+        Raises:
+            UnkeyableArgument: If an argument has no stable key.
+        """
+        place, names = shelf.place, self.keyed
+        if self._key is not None:
+            args, kwargs = self._spread(values)
+            return self._exact(place, ("key",), (self._key(*args, **kwargs),))
+
+        keyed = values if self._takes_all else tuple([values[at] for at in self._at])
+        if self.owner_counts:
+            owner = values[0]
+            own = shelf.places.get(id(owner)) or self._place_of(engine, shelf, owner)
+            if own is None:
+                return self._exact(place, (str(self._owner_name), *names), (owner, *keyed))
+            place = own
+        if not (self.native and are_atoms(keyed)):
+            return self._exact(place, names, keyed)
+
+        shape: Any = tuple(map(type, keyed))
+        key: Any = keyed
+        if len(keyed) == 1:
+            (shape,), (key,) = shape, keyed
+        table = place.shapes.get(shape)
+        if table is None:
+            table = place.shapes.setdefault(shape, {})
+        return Call(place, table, key, lambda: encode_call(self._label, names, keyed))
+
+    def _exact(self, place: Place, names: tuple[str, ...], keyed: tuple[Any, ...]) -> Call:
+        canonical = encode_call(self._label, names, keyed)
+        return Call(place, place.exact, short(canonical), lambda: canonical, canonical)
+
+    def _place_of(self, engine: Engine, shelf: Shelf, owner: Any) -> Place | None:
+        """
+        The place of an instance that is known only by itself; None if its content is its key.
+        """
+        try:
+            encode_call(self._label, (str(self._owner_name),), (owner,))
+        except UnkeyableArgument:
+            if is_declared_value(type(owner)):
+                raise
+        else:
+            return None
+        try:
+            return engine.adopt(shelf, owner)
+        except TypeError:
+            name = self._owner_name
+            raise UnkeyableArgument(
+                f"{self._label}() cannot be cached: {name!r} is a {type(owner).__qualname__}, "
+                "which has neither a stable key nor weak references. Give the class a "
+                "__cache_key__(), add '__weakref__' to its __slots__, or share on purpose with "
+                f"ignore=({name!r},)"
+            ) from None
+
+
+def are_atoms(values: tuple[Any, ...]) -> bool:
+    """
+    Whether the values themselves may be a key: exact atoms, no zero or NaN, nothing long.
+    """
+    for value in values:
+        kind = type(value)
+        if kind is float:
+            if value == 0.0 or value != value:
+                return False
+        elif kind is str or kind is bytes:
+            if len(value) > LONGEST_ATOM:
+                return False
+        elif kind is int:
+            if value.bit_length() > 8 * LONGEST_ATOM:
+                return False
+        elif kind is not bool and value is not None:
+            return False
+    return True
+
+
+def short(canonical: bytes) -> bytes:
+    """
+    What memory keeps as the key: the canonical bytes, or a collision-resistant digest of them.
+    """
+    if len(canonical) <= LONGEST_ATOM:
+        return canonical
+    from hashlib import blake2b
+
+    return blake2b(canonical, digest_size=32, person=b"memotier-l1").digest()

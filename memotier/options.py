@@ -1,0 +1,265 @@
+"""
+The options of ``@tiered_cache``, checked when a function is decorated.
+
+Everything a user can get wrong is said here, with the value and the way out, before the
+first call.
+"""
+
+from __future__ import annotations
+
+import inspect
+import string
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+from .cache import MultiLevelCache
+from .durations import check_namespace, seconds, short
+from .errors import ConfigError, UnkeyableArgument
+from .keyed import check_tags
+from .types import Codec, Seconds
+
+#: What may stand in a tag: types whose text is the same wherever it is made.
+TAGGABLE = (
+    str,
+    int,
+    float,
+    bool,
+    type(None),
+    bytes,
+    Decimal,
+    UUID,
+    PurePath,
+    date,
+    time,
+    timedelta,
+)
+
+_COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionOptions:
+    """
+    What one function asked for, checked.
+    """
+
+    name: str | None
+    namespace: str
+    #: Seconds; or a callable of (result, args, kwargs).
+    ttl: Seconds | Callable[..., Any] | None
+    static_tags: tuple[str, ...]
+    #: Makes tags from the arguments by name; and whether it is the user's callable.
+    templates: tuple[str, ...]
+    tags_function: Callable[..., Iterable[str]] | None
+    cache: MultiLevelCache | str
+    key: Callable[..., Any] | None
+    ignore: tuple[str, ...]
+    version: str
+    on_unkeyable: str
+    codec: str | Codec
+    cache_if: Callable[[Any], Any] | None
+    copy: bool | str
+    single_flight: str | None
+
+
+def check_options(
+    label: str,
+    signature: inspect.Signature,
+    module: str,
+    *,
+    name: Any,
+    namespace: Any,
+    ttl: Any,
+    tags: Any,
+    cache: Any,
+    key: Any,
+    ignore: Any,
+    version: Any,
+    on_unkeyable: Any,
+    codec: Any,
+    cache_if: Any,
+    copy: Any,
+    single_flight: Any,
+) -> FunctionOptions:
+    """
+    The options, or ``ConfigError`` for the first that cannot be used.
+    """
+
+    def refuse(option: str, value: Any, advice: str) -> ConfigError:
+        return ConfigError(f"{label}: {option}={short(value)} cannot be used: {advice}")
+
+    if name is not None and (type(name) is not str or not 0 < len(name) <= 256):
+        raise refuse("name", name, "a text of 1 to 256 characters")
+    for option, value in (("key", key), ("cache_if", cache_if)):
+        if value is not None and not callable(value):
+            given = "the arguments" if option == "key" else "the result"
+            raise refuse(option, value, f"give a callable, which is given {given}")
+    for option, value in (("key", key), ("cache_if", cache_if), ("ttl", ttl), ("tags", tags)):
+        if inspect.iscoroutinefunction(value):
+            raise refuse(option, value, "it is called without await; give a plain function")
+    if type(version) not in (str, int, float) or version == "":
+        raise refuse("version", version, 'a text, a number, or "auto"')
+    if on_unkeyable not in ("raise", "bypass"):
+        raise refuse("on_unkeyable", on_unkeyable, '"raise" or "bypass"')
+    if copy not in (True, False, "auto") or isinstance(copy, int) is not isinstance(copy, bool):
+        raise refuse("copy", copy, '"auto", True or False')
+    if isinstance(codec, type) and isinstance(codec, Codec):
+        raise refuse("codec", codec, f"give an instance: {codec.__name__}()")
+    if codec not in ("safe", "pickle") and not isinstance(codec, Codec):
+        raise refuse("codec", codec, '"safe", "pickle", or an object with name, encode, decode')
+    if single_flight not in ("process", None):
+        raise refuse("single_flight", single_flight, '"process" or None')
+    if not isinstance(cache, (str, MultiLevelCache)) or cache == "":
+        raise refuse("cache", cache, "a MultiLevelCache, or the name of a configured one")
+
+    if isinstance(ignore, str):
+        raise refuse("ignore", ignore, f"write ignore=({ignore!r},)")
+    try:
+        ignore = tuple(ignore)
+    except TypeError:
+        raise refuse("ignore", ignore, "give the names of parameters") from None
+    for one in ignore:
+        if type(one) is not str or one not in signature.parameters:
+            known = ", ".join(signature.parameters) or "none"
+            raise refuse("ignore", one, f"it is not a parameter; there are: {known}")
+    if key is not None and ignore:
+        raise refuse("ignore", ignore, "key= alone decides what counts")
+
+    static, templates, function = _check_tags(label, signature, tags)
+    return FunctionOptions(
+        name=name,
+        namespace=default_namespace(module) if namespace is None else _namespace(label, namespace),
+        ttl=_check_ttl(label, ttl),
+        static_tags=static,
+        templates=templates,
+        tags_function=function,
+        cache=cache,
+        key=key,
+        ignore=ignore,
+        version=f"{type(version).__name__}:{version}" if version != "auto" else "auto",
+        on_unkeyable=on_unkeyable,
+        codec=codec,
+        cache_if=cache_if,
+        copy=copy,
+        single_flight=single_flight,
+    )
+
+
+def default_namespace(module: str) -> str:
+    """
+    The module's name, or what of it can be a namespace with a digest of all of it.
+    """
+    try:
+        return check_namespace(module)
+    except ConfigError:
+        from hashlib import blake2b
+
+        digest = blake2b(module.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        kept = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "-" for c in module)
+        return f"module-{kept[:32]}-{digest}"
+
+
+def _namespace(label: str, namespace: Any) -> str:
+    try:
+        return check_namespace(namespace)
+    except ConfigError as error:
+        raise ConfigError(f"{label}: {error}") from None
+
+
+def _check_ttl(label: str, ttl: Any) -> Any:
+    if ttl is None:
+        return None
+    if not callable(ttl):
+        try:
+            return seconds(ttl, what="ttl")
+        except ConfigError as error:
+            raise ConfigError(f"{label}: {error}") from None
+
+    count = _count_of_positional(ttl)
+    if count == 0:
+        raise ConfigError(
+            f"{label}: ttl={short(ttl)} cannot be used: a callable is given the result and, "
+            "if it takes more, the arguments"
+        )
+    takes_arguments = count != 1
+
+    def ttl_of(result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Seconds | None:
+        found = ttl(result, *args, **kwargs) if takes_arguments else ttl(result)
+        return None if found is None else seconds(found, what="ttl")
+
+    return ttl_of
+
+
+def _count_of_positional(function: Callable[..., Any]) -> int:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 1  # a builtin that does not tell: it is given the result
+    if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD, p.KEYWORD_ONLY) for p in parameters):
+        return 99
+    return len(parameters)
+
+
+def _check_tags(
+    label: str, signature: inspect.Signature, tags: Any
+) -> tuple[tuple[str, ...], tuple[str, ...], Callable[..., Iterable[str]] | None]:
+    if callable(tags):
+        return (), (), tags
+    try:
+        tags = check_tags(tags)
+    except ConfigError as error:
+        raise ConfigError(f"{label}: {error}") from None
+    except TypeError:
+        raise ConfigError(
+            f"{label}: tags={short(tags)} cannot be used: give a list of texts, or a callable "
+            "which is given the arguments and returns one"
+        ) from None
+
+    static: list[str] = []
+    templates: list[str] = []
+    single = {n: p for n, p in signature.parameters.items() if p.kind not in _COLLECTING}
+    for tag in tags:
+        try:
+            parts = list(string.Formatter().parse(tag))
+        except ValueError as error:
+            raise ConfigError(f"{label}: tag {tag!r} is not a template: {error}") from None
+        fields = [part for part in parts if part[1] is not None]
+        for _, field, spec, conversion in fields:
+            if field not in single or spec or conversion:
+                known = ", ".join(f"{{{one}}}" for one in single) or "none"
+                raise ConfigError(
+                    f"{label}: tag {tag!r} names {{{field}}}, which is not one parameter; "
+                    f"there are: {known}. For anything else tags= takes a callable"
+                )
+        (templates if fields else static).append(tag if fields else tag.format())
+    return tuple(static), tuple(templates), None
+
+
+def fill(label: str, template: str, values: Mapping[str, Any]) -> str:
+    """
+    The tag that *template* makes of the arguments.
+
+    Raises:
+        UnkeyableArgument: If an argument has no text that is the same everywhere.
+    """
+    filled = []
+    for text, field, _, _ in string.Formatter().parse(template):
+        filled.append(text)
+        if field is None:
+            continue
+        value = values[field]
+        if isinstance(value, Enum):
+            value = value.value
+        if type(value) not in TAGGABLE and not isinstance(value, (PurePath, UUID)):
+            raise UnkeyableArgument(
+                f"{label}: tag {template!r} cannot be made: argument {field!r} is a "
+                f"{type(value).__qualname__}. Use a callable for tags=, which makes a text of it"
+            )
+        filled.append(str(value))
+    return "".join(filled)

@@ -1,0 +1,90 @@
+"""
+Caches by name.
+
+A named cache is made at its first use, from the settings as they are then. ``configure``
+changes the settings of later uses: caches that are open are closed, and functions that know
+their cache by name go on with the new one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from . import settings
+from .cache import MultiLevelCache
+from .wiring import Wiring
+
+_lock = threading.RLock()
+_caches: dict[str, MultiLevelCache] = {}
+_overrides: dict[str, Any] = {}
+
+
+def cache_named(name: str) -> MultiLevelCache:
+    with _lock:
+        cache = _caches.get(name)
+        if cache is None or cache.closed:
+            wiring = Wiring.of_settings(settings.load(name, overrides=_overrides))
+            cache = _caches[name] = MultiLevelCache._of(wiring)
+        return cache
+
+
+def get_cache(name: str = "default") -> MultiLevelCache:
+    """
+    The cache called *name*, made from the settings at its first use.
+
+    Raises:
+        ConfigError: If no settings name it, or they cannot be used.
+    """
+    return cache_named(name)
+
+
+def configure(**values: Any) -> None:
+    """
+    Set what environment variables and ``pyproject.toml`` may set, with more weight than they.
+
+    Names and forms are those of ``[tool.memotier]``: ``configure(directory="cache",
+    default_ttl="1h", l1={"max_size": 5000})``. Several calls add up. Named caches that are
+    already open are closed, with everything written down, and opened anew when they are
+    used next.
+
+    Raises:
+        ConfigError: If a name or a value cannot be used; nothing has changed then.
+    """
+    with _lock:
+        merged = _merge(_overrides, values)
+        settings.load(overrides=merged)
+        _overrides.clear()
+        _overrides.update(merged)
+        caches = list(_caches.values())
+        _caches.clear()
+    for cache in caches:
+        cache.sync.close()
+
+
+def invalidate_tags(*tags: str) -> None:
+    """
+    Make every entry that carries one of *tags* unreachable, in every named cache in use.
+
+    The default cache is always among them, so that a process which only invalidates reaches
+    what others stored. In async code ``await get_cache().invalidate_tags(...)`` does not
+    block the event loop.
+
+    Raises:
+        InvalidationNotDurable: If a second tier could not be told.
+    """
+    cache_named("default")
+    with _lock:
+        caches = [cache for cache in _caches.values() if not cache.closed]
+    for cache in caches:
+        cache.sync.invalidate_tags(*tags)
+
+
+def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(old)
+    for key, value in new.items():
+        before = merged.get(key)
+        both = isinstance(before, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(before, value) if both else value  # type: ignore[arg-type]
+    return merged

@@ -1,0 +1,126 @@
+"""
+The cache for threads: the methods of ``MultiLevelCache`` without ``await``.
+
+Nothing is decided here: every method drives the plan that its async twin awaits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, TypeVar
+
+from .durations import check_namespace
+from .engine.drive import drive
+from .keyed import DEFAULT_NAMESPACE, Keyed, Ttl
+from .types import MISS
+
+T = TypeVar("T")
+
+
+class SyncCache:
+    """
+    The methods of a ``MultiLevelCache``, for threads: the same names, without ``await``.
+    """
+
+    __slots__ = ("_keyed",)
+
+    def __init__(self, keyed: Keyed) -> None:
+        self._keyed = keyed
+
+    def __repr__(self) -> str:
+        return f"<MultiLevelCache.sync {self._keyed}>"
+
+    def __enter__(self) -> SyncCache:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def get(self, key: Any, *, namespace: str = DEFAULT_NAMESPACE, default: Any = None) -> Any:
+        """See ``MultiLevelCache.get``."""
+        keyed = self._keyed
+        call = keyed.call(key, namespace)
+        value = keyed.peek(call)
+        return drive(keyed.get(call, default)) if value is MISS else value
+
+    def set(
+        self,
+        key: Any,
+        value: Any,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        ttl: Ttl = None,
+        tags: Iterable[str] = (),
+    ) -> None:
+        """See ``MultiLevelCache.set``."""
+        drive(self._keyed.set({key: value}, namespace, ttl, tags))
+
+    def delete(self, key: Any, *, namespace: str = DEFAULT_NAMESPACE) -> bool:
+        """See ``MultiLevelCache.delete``."""
+        return bool(drive(self._keyed.forget([key], namespace))[key])
+
+    def get_or_compute(
+        self,
+        key: Any,
+        function: Callable[[], T],
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        ttl: Ttl = None,
+        tags: Iterable[str] = (),
+    ) -> T:
+        """See ``MultiLevelCache.get_or_compute``."""
+        plan = self._keyed.fetch(key, function, namespace, ttl, tags, in_task=False)
+        return drive(plan)  # type: ignore[no-any-return]
+
+    def get_many(
+        self, keys: Iterable[Any], *, namespace: str = DEFAULT_NAMESPACE
+    ) -> dict[Any, Any]:
+        """See ``MultiLevelCache.get_many``."""
+        return drive(self._keyed.get_many(keys, namespace))  # type: ignore[no-any-return]
+
+    def set_many(
+        self,
+        mapping: Mapping[Any, Any],
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        ttl: Ttl = None,
+        tags: Iterable[str] = (),
+    ) -> None:
+        """See ``MultiLevelCache.set_many``."""
+        drive(self._keyed.set(mapping, namespace, ttl, tags))
+
+    def delete_many(
+        self, keys: Iterable[Any], *, namespace: str = DEFAULT_NAMESPACE
+    ) -> dict[Any, bool]:
+        """See ``MultiLevelCache.delete_many``."""
+        return drive(self._keyed.forget(keys, namespace))  # type: ignore[no-any-return]
+
+    def clear_namespace(self, namespace: str) -> int:
+        """See ``MultiLevelCache.clear_namespace``."""
+        return int(drive(self._keyed.clear(check_namespace(namespace))))
+
+    def invalidate_tags(self, *tags: str) -> None:
+        """See ``MultiLevelCache.invalidate_tags``."""
+        drive(self._keyed.invalidate_tags(tags))
+
+    def clear(self) -> int:
+        """See ``MultiLevelCache.clear``."""
+        return int(drive(self._keyed.clear(None)))
+
+    def flush(self) -> int:
+        """See ``MultiLevelCache.flush``."""
+        return int(drive(self._keyed.flush()))
+
+    def close(self) -> None:
+        """See ``MultiLevelCache.close``."""
+        drive(self._keyed.close())
+
+    def get_stats(self) -> dict[str, Any]:
+        """See ``MultiLevelCache.get_stats``."""
+        return self._keyed.stats()

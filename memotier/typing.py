@@ -1,0 +1,147 @@
+"""
+The types of decorated functions, as checkers see them.
+
+Protocols of our own: wrapt's stubs would let every misspelt attribute pass. What ``__get__``
+gives depends on how the function is called, told by callable protocols as its ``self`` type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+
+from .engine.stats import CacheInfo
+from .entry import Entry
+from .types import Miss
+
+#: A duration: seconds, ``timedelta``, ``"10m"``, ``math.inf``; None: what the tiers say.
+Ttl: TypeAlias = float | timedelta | str | None
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+S = TypeVar("S")
+S_contra = TypeVar("S_contra", contravariant=True)
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class _OfClass(Protocol[S_contra, Q, T_co]):
+    def __call__(self, cls: type[S_contra], /, *args: Q.args, **kwargs: Q.kwargs) -> T_co: ...
+
+
+class _OfInstance(Protocol[S_contra, Q, T_co]):
+    def __call__(self, slf: S_contra, /, *args: Q.args, **kwargs: Q.kwargs) -> T_co: ...
+
+
+class _AsyncOfClass(Protocol[S_contra, Q, T_co]):
+    def __call__(
+        self, cls: type[S_contra], /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> Coroutine[Any, Any, T_co]: ...
+
+
+class _AsyncOfInstance(Protocol[S_contra, Q, T_co]):
+    def __call__(
+        self, slf: S_contra, /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> Coroutine[Any, Any, T_co]: ...
+
+
+class BoundSync(Protocol[P, T_co]):
+    """
+    A cached function, or a cached method of an instance.
+    """
+
+    __name__: str
+    __qualname__: str
+
+    @property
+    def __wrapped__(self) -> Callable[..., Any]: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def peek(self, *args: P.args, **kwargs: P.kwargs) -> T_co | Miss: ...
+    def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Entry | None: ...
+    def seed(self, value: Any, /, *args: P.args, **kwargs: P.kwargs) -> None: ...
+    def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
+    def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def cache_info(self) -> CacheInfo: ...
+    def cache_parameters(self) -> dict[str, Any]: ...
+    def cache_clear(self) -> None: ...
+
+
+class BoundAsync(Protocol[P, T_co]):
+    """
+    A cached coroutine function, or a cached async method of an instance.
+    """
+
+    __name__: str
+    __qualname__: str
+
+    @property
+    def __wrapped__(self) -> Callable[..., Any]: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T_co]: ...
+    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def peek(self, *args: P.args, **kwargs: P.kwargs) -> T_co | Miss: ...
+    async def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Entry | None: ...
+    async def seed(self, value: Any, /, *args: P.args, **kwargs: P.kwargs) -> None: ...
+    def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
+    async def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def cache_info(self) -> CacheInfo: ...
+    def cache_parameters(self) -> dict[str, Any]: ...
+    async def cache_clear(self) -> None: ...
+
+
+class CachedFunction(BoundSync[P, T_co], Protocol[P, T_co]):
+    """
+    What ``@tiered_cache`` makes of a function.
+    """
+
+    @overload
+    def __get__(
+        self: _OfClass[S, Q, T], obj: S | None, owner: type[S], /
+    ) -> BoundSync[Q, T]: ...  # a classmethod
+    @overload
+    def __get__(self, obj: None, owner: type[Any] | None = None, /) -> CachedFunction[P, T_co]: ...
+    @overload
+    def __get__(
+        self: _OfInstance[S, Q, T], obj: S, owner: type[Any] | None = None, /
+    ) -> BoundSync[Q, T]: ...
+    @overload
+    def __get__(
+        self, obj: object, owner: type[Any] | None = None, /
+    ) -> BoundSync[P, T_co]: ...  # a staticmethod
+
+
+class CachedAsyncFunction(BoundAsync[P, T_co], Protocol[P, T_co]):
+    """
+    What ``@tiered_cache`` makes of a coroutine function.
+    """
+
+    @overload
+    def __get__(
+        self: _AsyncOfClass[S, Q, T], obj: S | None, owner: type[S], /
+    ) -> BoundAsync[Q, T]: ...
+    @overload
+    def __get__(
+        self, obj: None, owner: type[Any] | None = None, /
+    ) -> CachedAsyncFunction[P, T_co]: ...
+    @overload
+    def __get__(
+        self: _AsyncOfInstance[S, Q, T], obj: S, owner: type[Any] | None = None, /
+    ) -> BoundAsync[Q, T]: ...
+    @overload
+    def __get__(self, obj: object, owner: type[Any] | None = None, /) -> BoundAsync[P, T_co]: ...
+
+
+class Decorator(Protocol):
+    """
+    ``tiered_cache(...)`` with options, before it is given the function.
+    """
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+        self, function: Callable[P, Coroutine[Any, Any, T]], /
+    ) -> CachedAsyncFunction[P, T]: ...
+    @overload
+    def __call__(self, function: Callable[P, T], /) -> CachedFunction[P, T]: ...
