@@ -1,0 +1,3 @@
+"""
+What README and docs say, executed.
+"""

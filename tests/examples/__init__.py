@@ -1,0 +1,3 @@
+"""
+The examples, run for real, against what their README says they print.
+"""
