@@ -162,16 +162,17 @@ def _keyed(key: bytes, group: str) -> blake2b:
 
 
 def _header(record: Record) -> list[Any]:
-    sizes = (
-        len(record.fingerprint) == _FINGERPRINT
-        and all(len(name) == _NAME for name in record.names)
-        and all(token is None or len(token) == _TOKEN for token in record.tokens)
-        and len(record.names) == len(record.tokens)
-        and 0 <= record.flags <= 0xFF
-        and len(record.payload) <= MAX_BYTES
-    )
-    times = (record.created, record.cost, *(() if record.fresh is None else (record.fresh,)))
-    if not sizes or not all(map(isfinite, times)):
+    joined, tokens = b"".join(record.names), list(record.tokens)
+    fresh = None if record.fresh is None else float(record.fresh)
+    if (
+        len(record.fingerprint) != _FINGERPRINT
+        or len(joined) != _NAME * len(tokens)
+        or not {_TOKEN, 0}.issuperset(map(len, [token or b"" for token in tokens]))
+        or not 0 <= record.flags <= 0xFF
+        or len(record.payload) > MAX_BYTES
+        or not (isfinite(record.created) and isfinite(record.cost))
+        or not (fresh is None or isfinite(fresh))
+    ):
         raise SerializationError(
             f"a record of codec {record.codec!r} cannot be framed: a field does not have its size"
         )
@@ -179,11 +180,11 @@ def _header(record: Record) -> list[Any]:
         record.codec,
         record.flags,
         float(record.created),
-        None if record.fresh is None else float(record.fresh),
+        fresh,
         float(record.cost),
         record.fingerprint,
-        b"".join(record.names),
-        list(record.tokens),
+        joined,
+        tokens,
         list(record.tags),
         record.writer,
         len(record.payload),

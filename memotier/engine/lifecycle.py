@@ -11,6 +11,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 import weakref
 
 from ..types import Seconds
@@ -22,6 +23,8 @@ from .events import logger
 
 #: Seconds that an exiting interpreter waits for what is owed.
 EXIT_WAIT: Seconds = 2.0
+#: Entries that are written at once while it waits.
+EXIT_BATCH = 1000
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
@@ -103,22 +106,18 @@ def close(engine: Engine) -> Plan:
 
 
 def _at_exit() -> None:
-    owing = [one for one in list(_engines) if one.unwritten and not one.closed]
-    if not owing:
-        return
-
-    def pay() -> None:
-        for engine in owing:
-            try:
-                drive(close(engine))
-            except Exception:
-                logger.exception("closing cache %r at exit failed", engine.options.name)
-
-    # In a thread, so that a second tier that hangs does not keep the interpreter.
-    thread = threading.Thread(target=pay, name="memotier-exit", daemon=True)
-    thread.start()
-    thread.join(EXIT_WAIT)
-    left = sum(len(engine.unwritten) for engine in owing)
+    # Not in a thread: since Python 3.12 none can be started here. A store gives up by itself.
+    until = time.monotonic() + EXIT_WAIT
+    left = 0
+    for engine in [one for one in list(_engines) if one.unwritten and not one.closed]:
+        try:
+            while time.monotonic() < until and drive(writes.flush(engine, most=EXIT_BATCH)):
+                pass
+            left += len(engine.unwritten)
+            if engine.store is not None:
+                engine.store.close()
+        except Exception:
+            logger.exception("writing down cache %r at exit failed", engine.options.name)
     if left:
         logger.warning("%d entries were not written before the interpreter ended", left)
 

@@ -65,6 +65,7 @@ class Shelf:
         "l2_hits",
         "l2_misses",
         "label",
+        "labels",
         "misses",
         "names",
         "namespace",
@@ -108,6 +109,8 @@ class Shelf:
             *naming.levels(namespace),
             naming.function(namespace, identity),
         )
+        #: The labels of entries without tags of their own, made once; see engine/plan.py.
+        self.labels: Any = None
         self.place = Place(self)
         #: Places of single instances, by id(instance); an entry is gone when its instance is.
         self.places: dict[int, Place] = {}

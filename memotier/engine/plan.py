@@ -35,7 +35,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
     or computed.
     """
     shelf = call.shelf
-    labels = Labels(shelf.names, tags_before(engine, call))
+    labels = labels_before(call)
     with engine.lock:
         shelf.misses += 1
     while True:
@@ -97,9 +97,7 @@ def fetch_alone(engine: Engine, call: Call) -> Plan:
     with engine.lock:
         call.shelf.misses += 1
         flight = Flight(call.flight_key, engine.versions.epoch)
-    return (
-        yield from lead(engine, call, flight, Labels(call.shelf.names, tags_before(engine, call)))
-    )
+    return (yield from lead(engine, call, flight, labels_before(call)))
 
 
 def lead(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
@@ -139,7 +137,7 @@ def refresh(engine: Engine, call: Call) -> Plan:
     with engine.lock:
         engine.flights.unwanted((call.flight_key,))
         engine.removals += 1
-    return (yield from beside(engine, call, Labels(call.shelf.names, tags_before(engine, call))))
+    return (yield from beside(engine, call, labels_before(call)))
 
 
 # -- the second tier -----------------------------------------------------------------
@@ -246,11 +244,13 @@ def note(engine: Engine, call: Call, labels: Labels, mark: Token | Any = MISS) -
             return None
 
 
-def tags_before(engine: Engine, call: Call) -> tuple[str, ...]:
+def labels_before(call: Call) -> Labels:
     """
-    The tags that are known before the computation: those of the settings and the arguments.
+    What is known before the computation: tags of the settings and of the arguments.
     """
-    tags = call.shelf.tags
+    shelf = call.shelf
     if call.tags_of is None:
-        return tags
-    return tuple(dict.fromkeys((*tags, *call.tags_of())))
+        if shelf.labels is None:
+            shelf.labels = Labels(shelf.names, shelf.tags)
+        return shelf.labels
+    return Labels(shelf.names, tuple(dict.fromkeys((*shelf.tags, *call.tags_of()))))

@@ -176,13 +176,14 @@ def describe(
         )
         return False, labels, noted
 
-    tags, added = labels.tags, flight.added_tags
-    if added:
-        tags = tuple(dict.fromkeys((*tags, *added)))
-        if noted is not None:
-            # These tags were not noted before the computation. The result is only known to
-            # be newer than their last invalidation if nothing at all was invalidated since.
-            noted = Noted(noted.epoch, (), noted.mark)
+    added = flight.added_tags
+    if not added:
+        return wanted, labels if ttl is None else Labels(shelf.names, labels.tags, ttl), noted
+
+    if noted is not None:
+        # These tags were not noted before the computation; see ``note_added``.
+        noted = Noted(noted.epoch, (), noted.mark)
+    tags = tuple(dict.fromkeys((*labels.tags, *added)))
     return wanted, Labels(shelf.names, tags, ttl), noted
 
 
@@ -307,7 +308,7 @@ def say_unstored(engine: Engine, shelf: Shelf, error: SerializationError) -> Non
 # -- what is owed ----------------------------------------------------------------------
 
 
-def flush(engine: Engine, *, only_left: bool = False) -> Plan:
+def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -> Plan:
     """
     Write what the second tier is owed; how many entries were written.
     """
@@ -316,7 +317,7 @@ def flush(engine: Engine, *, only_left: bool = False) -> Plan:
             (resident, Held(resident.value, resident.thaw))
             for address, resident in engine.unwritten.items()
             if not only_left or address in engine.left
-        ]
+        ][:most]
     batch = [outgoing(resident, held) for resident, held in owed]
     answers = (yield from send(engine, batch)) if batch else []
     written = lost = 0

@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from ..types import Address, Item, Reading, Seconds, Token
+from ..types import MISS, Address, Item, Reading, Seconds, Token
 from ._diskcache import MODE_RAW, OURS
 from .tokens import EPOCH, SIZES, holds, one_moment, padded, slot_of, tokens_of
 
@@ -49,6 +49,14 @@ _REPLACED: Final = ", ".join(
 _STORE: Final = (
     f"INSERT INTO Cache ({_COLUMNS})"  # noqa: S608
     f" VALUES (?, 1, ?, ?, ?, 0, ?, 0, {MODE_RAW}, NULL, ?)"
+    f" ON CONFLICT (key, raw) DO UPDATE SET {_REPLACED}"
+)
+# The comparison and the storing in one statement, for the usual case that nothing at all was
+# invalidated since the guard was noted.
+_STORE_IF_UNMOVED: Final = (
+    f"INSERT INTO Cache ({_COLUMNS})"
+    f" SELECT ?, 1, ?, ?, ?, 0, ?, 0, {MODE_RAW}, NULL, ?"
+    f" WHERE {_VERSION} = ? AND (? OR {_VERSION} IS ?)"
     f" ON CONFLICT (key, raw) DO UPDATE SET {_REPLACED}"
 )
 _DROP_FOREIGN: Final = (
@@ -105,6 +113,8 @@ def store_items(
     """
     Store those *items* whose guard holds and that are not longer than *most* bytes.
     """
+    if len(items) == 1 and _store_unmoved(connection, items[0], now, most):
+        return [True]
     tokens = tokens_of(connection, [EPOCH, *{slot_of(item.address) for item in items}])
     epoch = tokens.get(EPOCH)
     names = {name for item in items if item.guard.epoch != epoch for name in item.guard.names}
@@ -115,11 +125,22 @@ def store_items(
     for item in items:
         wanted = len(item.record) <= most and holds(item, epoch, tokens)
         if wanted:
-            until = math.inf if item.expire is None else now + item.expire
-            values = (item.address, now, until, now, item.group, item.record)
-            connection.execute(_STORE, values)
+            connection.execute(_STORE, _row(item, now))
         stored.append(wanted)
     return stored
+
+
+def _store_unmoved(connection: sqlite3.Connection, item: Item, now: Seconds, most: int) -> bool:
+    guard = item.guard
+    if len(item.record) > most or guard.epoch is None:
+        return False
+    condition = (EPOCH, guard.epoch, guard.mark is MISS, slot_of(item.address), guard.mark or None)
+    return connection.execute(_STORE_IF_UNMOVED, (*_row(item, now), *condition)).rowcount == 1
+
+
+def _row(item: Item, now: Seconds) -> tuple[Any, ...]:
+    until = math.inf if item.expire is None else now + item.expire
+    return (item.address, now, until, now, item.group, item.record)
 
 
 def delete_one(connection: sqlite3.Connection, address: Address, now: Seconds) -> bool:

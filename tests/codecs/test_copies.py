@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from memotier.codecs.copies import isolate
 from memotier.errors import NotIsolated
 
+from ..effort import examples
 from . import models as m
 from .same import same
 
@@ -315,8 +316,36 @@ def test_size_is_estimated():
     assert 8_000_000 <= isolate(pl.DataFrame({"a": np.zeros(1_000_000)})).size < 8_100_000
     assert 8_000_000 <= isolate(pd.DataFrame({"a": np.zeros(1_000_000)})).size < 8_100_000
     assert 1_000_000 <= isolate("x" * 1_000_000).size < 1_000_100
-    rows = [{"text": "x" * 1000, "n": [float(i)]} for i in range(50_000)]
-    assert 0.8 < isolate(rows).size / (50_000 * (1049 + 184 + 64 + 24 + 8)) < 1.3
+    rows = [{"text": "x" * 1000, "n": (float(i), [])} for i in range(50_000)]
+    assert 0.8 < isolate(rows).size / (50_000 * (1049 + 184 + 56 + 56 + 24 + 8)) < 1.3
+
+
+def test_large_plain_data_is_kept_packed():
+    """
+    As many bytes as its msgpack has, and every caller gets his own.
+    """
+    rows = [{"text": "x" * 1000, "n": [float(i)]} for i in range(100)]
+    kept = isolate(rows)
+
+    assert bytes is type(kept.value)
+    assert 100_000 < kept.size < 110_000
+    first, second = kept.thaw(kept.value), kept.thaw(kept.value)
+    assert rows == first == second
+    first[0]["n"].append(1)
+    assert rows == second
+
+
+@pytest.mark.parametrize("odd", [2**70, "\ud800", (1,), {1}, b"x", float("nan"), {1: 2}])
+def test_large_data_comes_back_with_its_types(odd):
+    """
+    What msgpack has no exact type for is copied in another way.
+    """
+    value = [*range(100), odd, {"k": odd}]
+    kept = isolate(value)
+    thawed = kept.thaw(kept.value)
+
+    assert repr(value) == repr(thawed)
+    assert type(odd) is type(thawed[100])
 
 
 atoms = st.one_of(st.none(), st.integers(), st.floats(), st.text(max_size=3), st.binary(max_size=3))
@@ -354,7 +383,7 @@ def containers(value):
     return found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(values, st.sampled_from(["auto", True]))
 def test_copies_are_equal_and_share_nothing_mutable(value, mode):
     """

@@ -27,6 +27,7 @@ from memotier.codecs import kinds, survey
 from memotier.codecs.values import TABLE, SafeCodec
 from memotier.errors import DecodeRefused
 
+from ..effort import examples
 from . import models as m
 
 CODEC = SafeCodec()
@@ -268,7 +269,7 @@ def test_fault_34_damaged_frames(make, capfd):
         decodes_or_refuses(bytes(damaged))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\xc1", b"\xc1\x02", TABLE]))
 def test_random_bytes(data, prefix):
     """
@@ -277,7 +278,7 @@ def test_random_bytes(data, prefix):
     decodes_or_refuses(prefix + data)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 70), st.binary(max_size=40), st.binary(max_size=40))
 def test_random_nodes(tag, body, raw):
     """

@@ -4,7 +4,6 @@ A record is accepted only as it was written, where it was written.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import struct
@@ -48,7 +47,7 @@ KEYS = [(), (KEY,)]
 
 
 def changed(**fields):
-    return dataclasses.replace(RECORD, **fields)
+    return RECORD._replace(**fields)
 
 
 @pytest.mark.parametrize("keys", KEYS)

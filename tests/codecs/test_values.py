@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from memotier.codecs.values import SafeCodec
 
+from ..effort import examples
 from . import models as m
 from .same import same
 
@@ -209,7 +210,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(values)
 def test_any_value_comes_back_the_same(value):
     """

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from memotier import MultiLevelCache, tiered_cache
+from memotier import CacheLevelConfig, MultiLevelCache, tiered_cache
 
 
 def run(script: str, *arguments: Any, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -44,7 +44,7 @@ def started(script: str, *arguments: Any) -> subprocess.Popen[str]:
 TOOL = """
     import asyncio, os, sys
     from dataclasses import dataclass
-    from memotier import MultiLevelCache, tiered_cache
+    from memotier import CacheLevelConfig, MultiLevelCache, tiered_cache
     cache = MultiLevelCache(directory=sys.argv[1])
     runs = 0
     @dataclass
@@ -88,8 +88,9 @@ def test_fault_35_killed_writers_lose_nothing_they_acknowledged(tmp_path: Path) 
     """
     script = """
         import itertools, sys
-        from memotier import MultiLevelCache
-        cache = MultiLevelCache(directory=sys.argv[1])
+        from memotier import CacheLevelConfig, MultiLevelCache
+        below = CacheLevelConfig(max_size=None, persistence_path=sys.argv[1])
+        cache = MultiLevelCache(l2_config=below)
         print("ready", flush=True)
         for n in itertools.count():
             cache.sync.set(f"{sys.argv[2]}-{n}", "v" * (n % 900))
@@ -111,7 +112,8 @@ def test_fault_35_killed_writers_lose_nothing_they_acknowledged(tmp_path: Path) 
             acknowledged[name] = int(said[-2]) if len(said) > 1 else -1
 
     began = systime.monotonic()
-    with MultiLevelCache(directory=tmp_path, l1_maxsize=0) as cache:
+    below = CacheLevelConfig(max_size=None, persistence_path=tmp_path)
+    with MultiLevelCache(l2_config=below, l1_maxsize=0) as cache:
         cache.sync.get("open")
         assert systime.monotonic() - began < 5
         for name, last in acknowledged.items():
@@ -291,7 +293,7 @@ def test_fault_14_scripts_with_one_name_do_not_share_results(tmp_path: Path) -> 
     code = textwrap.dedent(
         """
         import sys
-        from memotier import MultiLevelCache, tiered_cache
+        from memotier import CacheLevelConfig, MultiLevelCache, tiered_cache
         cache = MultiLevelCache(directory=sys.argv[1])
         @tiered_cache(namespace="s", cache=cache, version=1)
         def f(x): return {answer!r}

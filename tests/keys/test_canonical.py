@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from memotier.keys import wire
 from memotier.keys.canonical import encode, encode_call
 
+from ..effort import examples
 from .keysamples import SAMPLES, Colour, Order, Point
 
 _atoms = (
@@ -77,7 +78,7 @@ def strict(value):
 @example({0.0: 1}, {-0.0: 1})
 @example({1: [True]}, {1: [1]})
 @example(("a", "b"), ("ab", ""))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_fault_07_bytes_are_equal_exactly_if_values_are(one, other):
     """
     Two values have one key if and only if they are equal and of the same types at every level.
@@ -86,7 +87,7 @@ def test_fault_07_bytes_are_equal_exactly_if_values_are(one, other):
 
 
 @given(_values)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_fault_07_an_equal_copy_has_the_same_bytes(value):
     """
     Nothing of a key depends on where a value lies in memory or how its dicts were filled.
@@ -104,7 +105,7 @@ def test_fault_07_an_equal_copy_has_the_same_bytes(value):
 
 
 @given(st.lists(_values, max_size=3), st.lists(_values, max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_fault_08_arguments_do_not_run_into_each_other(one, other):
     """
     A call is its arguments one by one: what stands in one is never taken for part of another.
