@@ -64,21 +64,14 @@ class Wiring:
         """
         What the settings of a named cache say.
         """
-
-        def ttl(section: str, value: Seconds | None, default: Seconds) -> Seconds:
-            said = settings.origins.get(f"{section}.ttl", "default") != "default"
-            if value is not None and (said or settings.default_ttl is None):
-                return value
-            return default if settings.default_ttl is None else settings.default_ttl
-
         return cls(
             options=Options(
                 name=settings.name,
                 write_policy=settings.write_policy,
                 l1_max_size=settings.l1.max_size,
                 l1_max_bytes=settings.l1.max_bytes,
-                l1_ttl=ttl("l1", settings.l1.ttl, L1_TTL),
-                l2_ttl=ttl("l2", settings.l2.ttl, L2_TTL),
+                l1_ttl=L1_TTL if settings.l1.ttl is None else settings.l1.ttl,
+                l2_ttl=L2_TTL if settings.l2.ttl is None else settings.l2.ttl,
                 max_value_bytes=settings.max_value_bytes,
                 flush_interval=settings.flush_interval,
                 keys=signing_keys(),

@@ -141,9 +141,10 @@ class Engine:
             resident.epoch = versions.epoch
         return resident, []
 
-    def peek(self, table: dict[Any, Resident], key: Any) -> Any:
+    def peek(self, table: dict[Any, Resident], key: Any, *, counts: bool = True) -> Any:
         """
-        The value if memory has it and nothing needs to be asked, else MISS. No lock: a hit.
+        The value if memory has it and nothing needs to be asked, else MISS. No lock: a hit,
+        and counted as one unless *counts* is False.
         """
         resident = table.get(key)
         if resident is None:
@@ -152,8 +153,9 @@ class Engine:
         value, now = resident.value, self.clock.monotonic()
         if resident.epoch != self.versions.cells[0] or resident.fresh_until <= now:
             return MISS
-        resident.hits += 1
-        resident.used = now
+        if counts:
+            resident.hits += 1
+            resident.used = now
         thaw = resident.thaw
         return value if thaw is None else thaw(value)
 

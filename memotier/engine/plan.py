@@ -252,5 +252,6 @@ def labels_before(call: Call) -> Labels:
     if call.tags_of is None:
         if shelf.labels is None:
             shelf.labels = Labels(shelf.names, shelf.tags)
-        return shelf.labels
+        labels: Labels = shelf.labels
+        return labels
     return Labels(shelf.names, tuple(dict.fromkeys((*shelf.tags, *call.tags_of()))))

@@ -2,16 +2,20 @@
 The modern policy: newcomers prove themselves in a queue of their own before they may stay.
 
 Most keys are asked for once or a few times in a row and never again. Newcomers therefore pass
-through a short FIFO queue and leave it whatever happens to them there. A key that comes back
-while it is remembered is worth keeping: it enters the main queue, a CLOCK, in which every hit,
-up to three, buys one more round.
+through a short FIFO queue and leave it even if they were hit there. A key that comes back while
+it is remembered is worth keeping: it enters the main queue, a CLOCK, in which every hit, up to
+three, buys one more round. Only while the main queue has room to spare, mostly at the beginning,
+do newcomers that were hit move over at once.
 
 How much room newcomers get depends on what is asked for again: each return of a key that left
 the newcomers' queue says that it is too short, each return of one that left the main queue says
 that the main queue is. So the policy leans towards LRU where only recency counts, and towards
 frequency where a few keys stay popular.
 
-Measured with benchmarks/policies.py: @@MEASURED@@
+On four recorded traces at four sizes each it reaches 0.80 of the optimum on average, LRU 0.67
+(benchmarks/policies.py). The constants were chosen on these traces and on artificial ones, so
+expect a little less elsewhere; the moving border and the early move are not there for that mean,
+which they hardly change, but because without them some sizes fall 6 to 8 points behind LRU.
 
 Sources:
     Johnson, Shasha: 2Q: A Low Overhead High Performance Buffer Management Replacement
@@ -128,8 +132,17 @@ class Clock2Q:
             size = max(1, min(size, self._capacity))
         if size != self._size:
             self._remember(size)
-        if self._news and self._mains <= size - max(1, int(size * self._share)):
-            return self._oldest_newcomer()
+        room = size - max(1, round(size * self._share))
+        while self._news and self._mains <= room:
+            resident = self._next(self._new)
+            self._news -= 1
+            if self._mains == room or resident.hits == 0:
+                resident.node = None
+                self._left_new.note(_mark(resident))
+                return resident
+            # A cache that is large for what is asked of it would take very long to fill its
+            # main queue with returns alone, and be a plain FIFO queue until then.
+            self._keep(resident)
         return self._turn_hand()
 
     def clear(self) -> None:
@@ -145,13 +158,6 @@ class Clock2Q:
         resident.node = resident.hits
         self._main.append(resident)
         self._mains += 1
-
-    def _oldest_newcomer(self) -> Resident:
-        resident = self._next(self._new)
-        self._news -= 1
-        resident.node = None
-        self._left_new.note(_mark(resident))
-        return resident
 
     def _turn_hand(self) -> Resident:
         main = self._main

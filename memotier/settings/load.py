@@ -138,8 +138,13 @@ def _working_directory() -> Path | None:
 def _built(
     name: str, values: Mapping[str, Value], namespaces: Mapping[str, Mapping[str, Value]]
 ) -> Settings:
+    values = dict(values)
     for section in SECTIONS:
         _check_bounded(section, values)
+        own, general = values[f"{section}.ttl"], values["default_ttl"]
+        if own.source == DEFAULT_SOURCE and general.exact is not None:
+            # What somebody said counts more than what nobody said.
+            values[f"{section}.ttl"] = general._replace(source=f"{general.source} (default_ttl)")
 
     origins = {key: value.source for key, value in values.items()}
     for namespace, said in namespaces.items():

@@ -82,7 +82,7 @@ _TABLE: Final = (
         "max_value_bytes",
         SIZE,
         8 * 2**20,
-        "Larger results are returned but not stored.",
+        "Larger results stay in memory and are not written to the second tier.",
     ),
     Option(
         "l1.max_size",

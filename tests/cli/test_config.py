@@ -44,7 +44,7 @@ Settings file: pyproject.toml
 [tool.memotier.l2]  disk
   max_size              10000                 default
   max_bytes             1 GB                  default
-  ttl                   1h                    default
+  ttl                   1h                    pyproject.toml (default_ttl)
   eviction              ttl                   default
 
 [tool.memotier.namespaces.tool]

@@ -224,3 +224,14 @@ def test_settings_cannot_be_changed(project):
     project.environ["MEMOTIER_MODE"] = "on"
     assert settings == project.load()
     assert hash(settings) == hash(project.load())
+
+
+def test_default_ttl_is_the_tiers_where_nobody_said_more(project):
+    """
+    The tiers take it over, and it shows; a ttl of a tier's own stays.
+    """
+    path = project.write('[tool.memotier]\ndefault_ttl = "2h"\nl2 = { ttl = "1d" }')
+    settings = project.load()
+    assert (7200.0, 86400.0) == (settings.l1.ttl, settings.l2.ttl)
+    assert f"{path} (default_ttl)" == settings.origins["l1.ttl"]
+    assert str(path) == settings.origins["l2.ttl"]
