@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from .cache import MultiLevelCache
+from .callnames import home_module
 from .durations import short
 from .errors import ConfigError
 from .keys.bind import call_signature
@@ -132,10 +133,10 @@ def tiered_cache(
 
 
 def _decorate(wrapped: Any, *, options: dict[str, Any]) -> Any:
-    function = wrapped.__func__ if isinstance(wrapped, (classmethod, staticmethod)) else wrapped
+    function = wrapped
+    if isinstance(wrapped, (classmethod, staticmethod)) and not isinstance(wrapped, Tiered):
+        function = wrapped.__func__
     label = _label(function)
-    if isinstance(wrapped, Tiered):
-        function = wrapped
     _refuse_others(function, label)
     _refuse_streams(function, label)
     try:
@@ -145,8 +146,7 @@ def _decorate(wrapped: Any, *, options: dict[str, Any]) -> Any:
             f"{label} does not tell its parameters ({error}); wrap it in a function of your own"
         ) from None
 
-    module = getattr(function, "__module__", None) or type(function).__module__
-    checked = check_options(label, signature, module, **options)
+    checked = check_options(label, signature, home_module(function), **options)
     is_method = isinstance(wrapped, classmethod) or (
         not isinstance(wrapped, staticmethod) and _is_method(function, signature)
     )

@@ -79,8 +79,11 @@ class Locator:
             if own is None:
                 return self._exact(place, (str(self._owner_name), *names), (owner, *keyed))
             place = own
+        named, counted = names, keyed
+        if place.owner is not None and place.has_name:
+            named, counted = (str(self._owner_name), *names), (values[0], *keyed)
         if not (self.native and are_atoms(keyed)):
-            return self._exact(place, names, keyed)
+            return self._exact(place, named, counted)
 
         shape: Any = tuple(map(type, keyed))
         key: Any = keyed
@@ -89,7 +92,7 @@ class Locator:
         table = place.shapes.get(shape)
         if table is None:
             table = place.shapes.setdefault(shape, {})
-        return Call(place, table, key, lambda: encode_call(self._label, names, keyed))
+        return Call(place, table, key, lambda: encode_call(self._label, named, counted))
 
     def _exact(self, place: Place, names: tuple[str, ...], keyed: tuple[Any, ...]) -> Call:
         canonical = encode_call(self._label, names, keyed)
@@ -105,7 +108,8 @@ class Locator:
             if is_declared_value(type(owner)):
                 raise
         else:
-            return None
+            # A class never changes its name, so it need not be looked at in every call.
+            return engine.adopt(shelf, owner, has_name=True) if isinstance(owner, type) else None
         try:
             return engine.adopt(shelf, owner)
         except TypeError:

@@ -16,9 +16,9 @@ import os
 import threading
 import typing
 from collections.abc import Callable
-from types import MethodType
 from typing import Any
 
+from .callnames import identity_of, is_what_its_name_says
 from .durations import short
 from .engine import plan, removal
 from .engine.calls import Call
@@ -32,7 +32,7 @@ from .errors import ConfigError, UnkeyableArgument
 from .hitpath import generate, generate_plain
 from .keys.bind import POSITIONAL, Parameters, call_signature
 from .keys.digest import Digester
-from .keys.identity import Identity, identify, source_stamp, source_version
+from .keys.identity import source_stamp, source_version
 from .locate import Locator
 from .options import FunctionOptions, fill
 from .registry import cache_named
@@ -62,7 +62,7 @@ class Memo:
         self.bind = self.parameters.compile_binder(label)
         self.spread = self.parameters.compile_spread()
         self.loaded = source_stamp(function)
-        self.identity = _identify(function, options.name)
+        self.identity = identity_of(function, options.name)
         self.engine: Engine | None = None
         self.shelf: Shelf | None = None
         #: Told of the hit path, once there is one.
@@ -147,18 +147,24 @@ class Memo:
         """
         Give the shelf what it needs to use the second tier, if its name is good for that.
         """
-        if not self.identity.stable:
+        reason = "" if self.identity.stable else self.identity.reason
+        if not (reason or self.options.name or is_what_its_name_says(self.function, self._is_me)):
+            reason = "it wraps the function of that name"
+        if reason:
             engine.events.say_once(
                 self.label,
                 "identity",
-                f"{self.label}: its results are kept in memory only, because "
-                f"{self.identity.reason}; give it a name= to keep them in the second tier",
+                f"{self.label}: its results are kept in memory only, because {reason}; "
+                "give it a name= to keep them in the second tier",
             )
             return
         shelf.codec = self._codec()
         shelf.digester, *shelf.former = wiring.digesters(
             self.options.namespace, self.identity.name, self.version
         )
+
+    def _is_me(self, found: Any) -> bool:
+        return found is self.function or getattr(found, "_self_memo", None) is self
 
     def _codec(self) -> Any:
         codec = self.options.codec
@@ -287,7 +293,7 @@ class Memo:
         if self._key_digester is None:
             self._key_digester = Digester(self.options.namespace, self.identity.name, self.version)
         address = self._key_digester.address(call.canonical)
-        owner = "" if call.place.owner is None else f":instance-{id(call.place):x}"
+        owner = "" if call.place.has_name else f":instance-{id(call.place):x}"
         return f"{self.options.namespace}:{address.hex()}{owner}"
 
     def parameters_shown(self) -> dict[str, Any]:
@@ -344,13 +350,6 @@ def takes_instance(parameters: Parameters) -> bool:
     Whether the first parameter can be the instance to which a method is bound.
     """
     return bool(parameters.all) and parameters.all[0].kind in POSITIONAL
-
-
-def _identify(function: Any, name: str | None) -> Identity:
-    identity = identify(function, name)
-    if name is None and isinstance(function, MethodType):
-        return Identity(identity.name, False, "it is a method of one object")
-    return identity
 
 
 def _ttl_of(ttl: Any) -> Any:

@@ -21,12 +21,10 @@ from typing import Any
 
 import wrapt
 
-from .engine import direct, removal
+from . import asked
 from .engine.drive import Plan
 from .engine.modes import is_disabled
-from .engine.plan import refresh
 from .engine.stats import CacheInfo, info
-from .entries import show
 from .memo import Memo
 from .types import MISS
 
@@ -56,7 +54,18 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
 
     def _self_set_call(self, call: Callable[..., Any]) -> None:
         self._self_call = call
-        type(self).__call__ = staticmethod(call)  # type: ignore[method-assign]
+        own = type(self)
+        own.__call__ = staticmethod(call)  # type: ignore[method-assign]
+        # What it needs as cells of a closure: attributes of a proxy cost twice the hit.
+        own.__get__ = self._self_getter(call)  # type: ignore[method-assign]
+
+    def _self_getter(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        bound, binds = self._self_bound, self._self_binds
+
+        def __get__(self: Tiered, instance: Any, owner: Any = None) -> Any:
+            return bound(call, instance) if binds and instance is not None else self
+
+        return __get__
 
     @classmethod
     def of(cls, wrapped: Any, memo: Memo) -> Tiered:
@@ -71,9 +80,8 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     # -- binding ----------------------------------------------------------------------
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        if instance is None or not self._self_binds:
-            return self
-        return self._self_bound(self._self_call, instance)
+        # Until it is attached; see ``_self_set_call``.
+        return self._self_getter(self._self_call)(self, instance, owner)
 
     def __set_name__(self, owner: type, name: str) -> None:
         # (wrapt would ask the function for it.)
@@ -94,13 +102,13 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         """
         Forget the result of this call, in both tiers; whether there was one.
         """
-        return self._self_run(_forget, args, kwargs)
+        return self._self_run(asked.forget, args, kwargs)
 
     def refresh(self, /, *args: Any, **kwargs: Any) -> Any:
         """
         Compute anew, store and return the result. Others get the old one meanwhile.
         """
-        return self._self_run(_refresh, args, kwargs)
+        return self._self_run(asked.refresh, args, kwargs)
 
     def peek(self, /, *args: Any, **kwargs: Any) -> Any:
         """
@@ -123,14 +131,14 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         """
         The ``Entry`` of this call, with age, tier and tags, or None; never computes.
         """
-        return self._self_run(_lookup, args, kwargs)
+        return self._self_run(asked.lookup, args, kwargs)
 
     def seed(self, value: Any, /, *args: Any, **kwargs: Any) -> Any:
         """
         Store *value* as the result of this call.
         """
         memo, values = self._self_memo, self._self_bind(args, kwargs)
-        return memo.run(_seed(memo, values, value))
+        return memo.run(asked.seed(memo, values, value))
 
     def cache_key(self, /, *args: Any, **kwargs: Any) -> str:
         """
@@ -190,7 +198,7 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     # -- being an object --------------------------------------------------------------------
 
     def __dir__(self) -> list[str]:
-        return sorted({*dir(self.__wrapped__), *OF_A_CALL, *OF_ALL, "seed"})
+        return sorted({*dir(self.__wrapped__), *OF_A_CALL, *OF_ALL, "seed", "__wrapped__"})
 
     def __repr__(self) -> str:
         return f"<tiered_cache of {self.__wrapped__!r}>"
@@ -228,11 +236,16 @@ class Outer(Tiered):
         super().__init__(wrapped, memo)
         self._self_inner = Tiered.of(wrapped.__func__, memo)
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
+    def _self_getter(self, call: Callable[..., Any]) -> Callable[..., Any]:
         face = self._self_inner
-        if isinstance(self.__wrapped__, staticmethod):
-            return face
-        return face._self_bound(face._self_call, type(instance) if owner is None else owner)
+        bound, is_static = face._self_bound, isinstance(self.__wrapped__, staticmethod)
+
+        def __get__(self: Tiered, instance: Any, owner: Any = None) -> Any:
+            if is_static:
+                return face
+            return bound(call, type(instance) if owner is None else owner)
+
+        return __get__
 
     def __set_name__(self, owner: type, name: str) -> None:
         pass
@@ -247,8 +260,9 @@ class BoundMethod(functools.partial):  # type: ignore[type-arg]
     """
 
     # One subclass per function, which also carries its __module__ and __doc__.
-    # (In a tuple, because a Tiered that is a class attribute would bind itself.)
-    _home: tuple[Tiered]
+    # (In a tuple, because a Tiered that is a class attribute would bind itself. Without an
+    # annotation, because this class's __annotations__ would hide the function's.)
+    _home = ()  # type: tuple[Tiered, ...]
 
     @property
     def _tiered(self) -> Tiered:
@@ -309,6 +323,9 @@ class BoundMethod(functools.partial):  # type: ignore[type-arg]
         return type(self)(self.func, copy.deepcopy(self.args[0], memo))
 
     def seed(self, value: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """
+        Store *value* as the result of this call.
+        """
         return self._tiered.seed(value, self.args[0], *args, **kwargs)
 
 
@@ -341,42 +358,3 @@ def find(module: str, qualname: str) -> Any:
     if type(found) in (classmethod, staticmethod):
         found = found.__func__
     return found._self_face() if isinstance(found, Tiered) else found
-
-
-# -- plans of the attributes -----------------------------------------------------------------
-
-
-def _forget(memo: Memo, values: tuple[Any, ...]) -> Plan:
-    engine = memo.ready()
-    if engine is None:
-        return False
-    return (yield from removal.forget(engine, [memo.locate(values)]))[0]
-
-
-def _refresh(memo: Memo, values: tuple[Any, ...]) -> Plan:
-    engine = memo.ready()
-    if engine is None or is_disabled():
-        return (yield from memo.invoke(*memo.spread(values)))
-    call = memo.equip(memo.locate(values), values)
-    return (yield from refresh(engine, call))
-
-
-def _lookup(memo: Memo, values: tuple[Any, ...]) -> Plan:
-    engine = memo.ready()
-    if engine is None or is_disabled():
-        return None
-    call = memo.locate(values)
-    found = yield from direct.look(engine, call)
-    return None if found is None else show(engine, call, found, memo.key_text(values))
-
-
-def _seed(memo: Memo, values: tuple[Any, ...], value: Any) -> Plan:
-    engine = memo.ready()
-    if engine is None or is_disabled():
-        return None
-    call = memo.equip(memo.locate(values), values)
-    tags = () if call.tags_of is None else call.tags_of()
-    ttl = call.shelf.ttl
-    fresh = ttl(value, call) if callable(ttl) else ttl
-    yield from direct.set_many(engine, [(call, value)], ttl=fresh, tags=tags)
-    return None

@@ -3,6 +3,10 @@ The types of decorated functions, as checkers see them.
 
 Protocols of our own: wrapt's stubs would let every misspelt attribute pass. What ``__get__``
 gives depends on how the function is called, told by callable protocols as its ``self`` type.
+
+``seed`` takes the covariant type of the result although it is an argument: whoever has widened
+a function's type could seed a value of the wider type. Refusing a wrong value where the
+function is known is worth more.
 """
 
 from __future__ import annotations
@@ -46,7 +50,7 @@ class _AsyncOfInstance(Protocol[S_contra, Q, T_co]):
     ) -> Coroutine[Any, Any, T_co]: ...
 
 
-class BoundSync(Protocol[P, T_co]):
+class BoundSync(Protocol[P, T_co]):  # type: ignore[misc]
     """
     A cached function, or a cached method of an instance.
     """
@@ -61,7 +65,13 @@ class BoundSync(Protocol[P, T_co]):
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
     def peek(self, *args: P.args, **kwargs: P.kwargs) -> T_co | Miss: ...
     def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Entry | None: ...
-    def seed(self, value: Any, /, *args: P.args, **kwargs: P.kwargs) -> None: ...
+    def seed(
+        self,
+        value: T_co,  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None: ...
     def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
     def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
     def cache_info(self) -> CacheInfo: ...
@@ -69,7 +79,7 @@ class BoundSync(Protocol[P, T_co]):
     def cache_clear(self) -> None: ...
 
 
-class BoundAsync(Protocol[P, T_co]):
+class BoundAsync(Protocol[P, T_co]):  # type: ignore[misc]
     """
     A cached coroutine function, or a cached async method of an instance.
     """
@@ -84,7 +94,13 @@ class BoundAsync(Protocol[P, T_co]):
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
     def peek(self, *args: P.args, **kwargs: P.kwargs) -> T_co | Miss: ...
     async def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Entry | None: ...
-    async def seed(self, value: Any, /, *args: P.args, **kwargs: P.kwargs) -> None: ...
+    async def seed(
+        self,
+        value: T_co,  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None: ...
     def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
     async def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
     def cache_info(self) -> CacheInfo: ...
@@ -92,7 +108,7 @@ class BoundAsync(Protocol[P, T_co]):
     async def cache_clear(self) -> None: ...
 
 
-class CachedFunction(BoundSync[P, T_co], Protocol[P, T_co]):
+class CachedFunction(BoundSync[P, T_co], Protocol[P, T_co]):  # type: ignore[misc]
     """
     What ``@tiered_cache`` makes of a function.
     """
@@ -113,7 +129,7 @@ class CachedFunction(BoundSync[P, T_co], Protocol[P, T_co]):
     ) -> BoundSync[P, T_co]: ...  # a staticmethod
 
 
-class CachedAsyncFunction(BoundAsync[P, T_co], Protocol[P, T_co]):
+class CachedAsyncFunction(BoundAsync[P, T_co], Protocol[P, T_co]):  # type: ignore[misc]
     """
     What ``@tiered_cache`` makes of a coroutine function.
     """

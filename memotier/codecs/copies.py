@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from ..errors import NotIsolated, SerializationError
@@ -54,6 +54,10 @@ def isolate(value: Any, mode: Literal["auto"] | bool = "auto") -> Kept:
     Raises:
         NotIsolated: If *value* is mutable and cannot be copied.
     """
+    if mode is False and isinstance(value, (Iterator, AsyncIterator, Awaitable)):
+        raise NotIsolated(
+            f"a {type(value).__qualname__} can be read only once, so callers cannot share it."
+        )
     if mode is False or type(value) in IMMUTABLE:
         return Kept(value, None, estimate(value))
     try:

@@ -47,6 +47,8 @@ _HEADERS = {
     for fresh in (float, type(None))
 }
 _TEXT = frozenset({str})
+_TOKENS = frozenset({bytes, type(None)})
+_TOKEN_SIZES = frozenset({_TOKEN})
 
 # Below this nothing is worth the time; a gain of less than a tenth is not either.
 _COMPRESS_FROM = 2048
@@ -167,7 +169,7 @@ def _header(record: Record) -> list[Any]:
     if (
         len(record.fingerprint) != _FINGERPRINT
         or len(joined) != _NAME * len(tokens)
-        or not {_TOKEN, 0}.issuperset(map(len, [token or b"" for token in tokens]))
+        or not _TOKEN_SIZES.issuperset(map(len, filter(None, tokens)))
         or not 0 <= record.flags <= 0xFF
         or len(record.payload) > MAX_BYTES
         or not (isfinite(record.created) and isfinite(record.cost))
@@ -208,9 +210,8 @@ def _parse(view: memoryview, length: int, frame_flags: int) -> Record:
         or len(fingerprint) != _FINGERPRINT
         or len(joined) != _NAME * len(tokens)
         or not (isfinite(created) and isfinite(cost) and (fresh is None or isfinite(fresh)))
-        or not all(
-            token is None or (type(token) is bytes and len(token) == _TOKEN) for token in tokens
-        )
+        or not _TOKENS.issuperset(map(type, tokens))
+        or not _TOKEN_SIZES.issuperset(map(len, filter(None, tokens)))
         or not _TEXT.issuperset(map(type, tags))
     ):
         raise DecodeRefused("the header of a record is malformed")

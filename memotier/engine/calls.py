@@ -80,7 +80,7 @@ class Call:
         """
         Where the result lies in the second tier; None if it never leaves this process.
         """
-        if self._address is None and self.place.owner is None:
+        if self._address is None and self.place.has_name:
             digester = self.shelf.digester
             if digester is not None:
                 self._address = digester.address(self.canonical)

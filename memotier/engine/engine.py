@@ -259,7 +259,7 @@ class Engine:
 
     # -- instances -----------------------------------------------------------------
 
-    def adopt(self, shelf: Shelf, instance: Any) -> Place:
+    def adopt(self, shelf: Shelf, instance: Any, *, has_name: bool = False) -> Place:
         """
         The place of *instance* on *shelf*; it is gone when the instance is.
 
@@ -279,7 +279,7 @@ class Engine:
                 if orphan is not None:
                     orphans.append(orphan)
 
-            place = Place(shelf, weakref.ref(instance, gone))
+            place = Place(shelf, weakref.ref(instance, gone), has_name=has_name)
             shelf.places[identity] = place
             return place
 

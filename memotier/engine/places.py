@@ -28,11 +28,14 @@ class Place:
     The residents of one function, one instance's method, or one namespace.
     """
 
-    __slots__ = ("__weakref__", "exact", "owner", "shapes", "shelf")
+    __slots__ = ("__weakref__", "exact", "has_name", "owner", "shapes", "shelf")
 
-    def __init__(self, shelf: Shelf, owner: Any = None) -> None:
+    def __init__(self, shelf: Shelf, owner: Any = None, *, has_name: bool = False) -> None:
         self.shelf = shelf
-        #: The weak reference to the instance it belongs to; its residents exist in memory only.
+        #: Whether other processes know the owner too, because it is a class with a name. The
+        #: results of any other owner exist in memory only.
+        self.has_name = owner is None or has_name
+        #: The weak reference to the instance or class it belongs to, with which it is gone.
         self.owner = owner
         self.shapes: dict[Any, Table] = {}
         self.exact: Table = {}

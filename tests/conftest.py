@@ -1,0 +1,157 @@
+"""
+What all tests share: time that stands still, caches in it, and one body for two colours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import os
+from contextvars import copy_context
+
+import pytest
+
+from memotier import MultiLevelCache, registry, tiered_cache
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch, tmp_path):
+    """
+    Every test begins without settings, without caches, and in a directory of its own.
+    """
+    for name in os.environ:
+        if name.startswith("MEMOTIER_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    work = tmp_path / "work"
+    (work / ".git").mkdir(parents=True)
+    monkeypatch.chdir(work)
+    yield
+    caches = list(registry._caches.values())
+    registry._caches.clear()
+    registry._overrides.clear()
+    for cache in caches:
+        cache.sync.close()
+
+
+class Time:
+    """
+    A clock that only tests move; every reading is 1 ns later, so that no two are equal.
+    """
+
+    def __init__(self) -> None:
+        self._monotonic = 1_000 * 10**9
+        self._wall = 1_700_000_000 * 10**9
+
+    def monotonic(self) -> float:
+        self._monotonic += 1
+        return self._monotonic / 10**9
+
+    def wall(self) -> float:
+        self._wall += 1
+        return self._wall / 10**9
+
+    def advance(self, seconds: float) -> None:
+        """Let *seconds* pass."""
+        self._monotonic += round(seconds * 10**9)
+        self._wall += round(seconds * 10**9)
+
+
+@pytest.fixture
+def clock() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def make_cache(clock, tmp_path):
+    """
+    A function that makes caches in the test's time, which are closed at the end.
+
+    With ``tiers="disk"`` they have a second tier in one directory, as another process would.
+    """
+    made = []
+
+    def make(tiers="memory", **arguments):
+        if tiers == "disk":
+            arguments.setdefault("directory", tmp_path / "cache")
+        cache = MultiLevelCache(**{"clock": clock, **arguments})
+        made.append(cache)
+        return cache
+
+    yield make
+    for cache in made:
+        cache.sync.close()
+
+
+@pytest.fixture
+def cache(make_cache):
+    """
+    Memory only, in the test's time.
+    """
+    return make_cache()
+
+
+@pytest.fixture(params=["memory", "disk"])
+def tiers(request, make_cache):
+    """
+    A cache of one tier and of two; every test using this proves both.
+    """
+    return make_cache(request.param)
+
+
+class Colour:
+    """
+    Runs one test body for functions and for coroutine functions.
+    """
+
+    def __init__(self, is_async: bool) -> None:
+        self.is_async = is_async
+        self._runner = asyncio.Runner() if is_async else None
+
+    def __repr__(self) -> str:
+        return "async" if self.is_async else "sync"
+
+    def define(self, function):
+        """*function* as it is, or the coroutine function that does the same."""
+        if not self.is_async:
+            return function
+
+        @functools.wraps(function)
+        async def twin(*args, **kwargs):
+            return function(*args, **kwargs)
+
+        return twin
+
+    def cached(self, **options):
+        """``tiered_cache(**options)`` for a function of this colour."""
+        return lambda function: tiered_cache(**options)(self.define(function))
+
+    def __call__(self, answer):
+        """What a call gave: in async code it was awaited, in sync code it must not need to be."""
+        assert inspect.isawaitable(answer) is self.is_async
+        return (
+            answer
+            if self._runner is None
+            else self._runner.run(_awaited(answer), context=copy_context())
+        )
+
+    def close(self) -> None:
+        if self._runner is not None:
+            self._runner.close()
+
+
+async def _awaited(answer):
+    return await answer
+
+
+@pytest.fixture(params=["sync", "async"])
+def call(request):
+    """
+    One body, both colours: ``call.cached()`` decorates, ``call(f(1))`` is the result.
+    """
+    colour = Colour(request.param == "async")
+    yield colour
+    colour.close()
