@@ -8,11 +8,42 @@ import asyncio
 import functools
 import inspect
 import os
+import re
 from contextvars import copy_context
 
 import pytest
 
 from memotier import MultiLevelCache, registry, tiered_cache
+
+#: Packages that memotier works with and does not need.
+EXTRAS = ("attrs", "cloudpickle", "msgspec", "numpy", "pandas", "polars", "pyarrow", "pydantic")
+_USES_EXTRAS = re.compile(
+    rf"^(?:import|from) (?:{'|'.join(EXTRAS)}|\.models|\.same)\b", re.MULTILINE
+)
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--bare",
+        action="store_true",
+        help="leave out the tests that need packages which are not dependencies",
+    )
+
+
+def pytest_ignore_collect(collection_path, config):
+    """
+    With ``--bare``, and only then, files that use optional packages are not looked at.
+    """
+    if config.getoption("--bare") and collection_path.suffix == ".py":
+        return bool(_USES_EXTRAS.search(collection_path.read_text(encoding="utf-8"))) or None
+    return None
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--bare"):
+        left_out = [item for item in items if item.get_closest_marker("extras")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(autouse=True)

@@ -141,6 +141,7 @@ def test_slots_without_weakref_bypass_if_asked(call, cache):
     assert 1 == Shop.f.cache_info().bypassed
 
 
+@pytest.mark.extras
 def test_cache_key_of_a_class(call, tiers):
     """
     Instances whose ``__cache_key__()`` is the same are the same, also in the second tier.
@@ -177,7 +178,7 @@ class Town(enum.Enum):
 
 
 def _pydantic():
-    pydantic = pytest.importorskip("pydantic")
+    import pydantic
 
     class Model(pydantic.BaseModel):
         town: str
@@ -186,7 +187,7 @@ def _pydantic():
 
 
 def _attrs():
-    attrs = pytest.importorskip("attrs")
+    import attrs
 
     @attrs.frozen
     class Place:
@@ -197,8 +198,14 @@ def _attrs():
 
 @pytest.mark.parametrize(
     "kind",
-    [lambda: Frozen, lambda: Slotted, lambda: Pair, lambda: Town, _pydantic, _attrs],
-    ids=["frozen dataclass", "with slots", "named tuple", "enum", "pydantic", "attrs"],
+    [
+        pytest.param(lambda: Frozen, id="frozen dataclass"),
+        pytest.param(lambda: Slotted, id="with slots"),
+        pytest.param(lambda: Pair, id="named tuple"),
+        pytest.param(lambda: Town, id="enum"),
+        pytest.param(_pydantic, id="pydantic", marks=pytest.mark.extras),
+        pytest.param(_attrs, id="attrs", marks=pytest.mark.extras),
+    ],
 )
 def test_values_are_known_by_their_content(call, cache, kind):
     """

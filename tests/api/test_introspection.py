@@ -271,11 +271,12 @@ def test_decorators_on_top(call, cache):
     assert 3 == Shop.price.__wrapped__.cache_info().misses
 
 
+@pytest.mark.extras
 def test_pydantic_and_dataclass_leave_it_alone(call, cache):
     """
     A cached method in a model is a method, not a field.
     """
-    pydantic = pytest.importorskip("pydantic")
+    import pydantic
 
     class Model(pydantic.BaseModel):
         x: int

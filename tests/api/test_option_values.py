@@ -142,11 +142,14 @@ def test_fault_10_seeded_values(call, cache):
     assert [1] == call(f())
 
 
+@pytest.mark.extras
 def test_fault_10_arrays_and_frames(call, cache):
     """
     Arrays are handed out read-only, frames so that changes stay with who made them.
     """
-    np, pd = pytest.importorskip("numpy"), pytest.importorskip("pandas")
+    import numpy as np
+    import pandas as pd
+
     numbers = call.cached(cache=cache)(lambda: np.arange(3))
     frame = call.cached(cache=cache)(lambda: pd.DataFrame({"a": [1, 2]}))
     assert [0, 1, 2] == call(numbers()).tolist()

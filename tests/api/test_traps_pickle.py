@@ -129,22 +129,25 @@ def test_trap_3_process_pool(method):
 # -- 4: cloudpickle ---------------------------------------------------------------------------
 
 
+@pytest.mark.extras
 def test_trap_4_cloudpickle_keeps_importable_functions():
     """
     What a worker can import arrives as it is.
     """
-    cloudpickle = pytest.importorskip("cloudpickle")
+    import cloudpickle
 
     assert importable.double is pickle.loads(cloudpickle.dumps(importable.double))
     again = pickle.loads(cloudpickle.dumps(Shop(3).price))
     assert ("BoundMethod", 15) == importable.report(again, 5)[:2]
 
 
+@pytest.mark.extras
 def test_trap_4_cloudpickle_takes_functions_of_main_by_value(tmp_path):
     """
     A function of a script or notebook arrives as the plain function: right, and not cached.
     """
-    pytest.importorskip("cloudpickle")
+    import cloudpickle  # noqa: F401 - used by the script
+
     script = tmp_path / "script.py"
     script.write_text(
         "import cloudpickle, pickle, types\n"

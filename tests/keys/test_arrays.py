@@ -4,12 +4,11 @@ Arrays: dtype, shape and elements, however they lie in memory.
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from memotier.errors import UnkeyableArgument
 from memotier.keys.canonical import encode, encode_call
-
-np = pytest.importorskip("numpy")
 
 RECORD = np.dtype([("a", "<i4"), ("b", "<f8", (2,)), ("c", [("d", "S3")])])
 

@@ -4,15 +4,14 @@ Frames and columns: names, types, index and every element.
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from memotier.errors import UnkeyableArgument
 from memotier.keys.canonical import encode
-
-np = pytest.importorskip("numpy")
-pd = pytest.importorskip("pandas")
-pl = pytest.importorskip("polars")
-pa = pytest.importorskip("pyarrow")
 
 
 def columns():

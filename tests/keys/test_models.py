@@ -7,13 +7,12 @@ from __future__ import annotations
 import functools
 from typing import Generic, TypeVar
 
+import attrs
+import msgspec
+import pydantic
 import pytest
 
 from memotier.keys.canonical import encode
-
-attrs = pytest.importorskip("attrs")
-msgspec = pytest.importorskip("msgspec")
-pydantic = pytest.importorskip("pydantic")
 
 T = TypeVar("T")
 
