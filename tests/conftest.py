@@ -18,7 +18,8 @@ from memotier import MultiLevelCache, registry, tiered_cache
 #: Packages that memotier works with and does not need.
 EXTRAS = ("attrs", "cloudpickle", "msgspec", "numpy", "pandas", "polars", "pyarrow", "pydantic")
 _USES_EXTRAS = re.compile(
-    rf"^(?:import|from) (?:{'|'.join(EXTRAS)}|\.models|\.same)\b", re.MULTILINE
+    rf"^(?:import|from) (?:{'|'.join(EXTRAS)})\b|^from \. import .*\bmodels\b|^from \.same\b",
+    re.MULTILINE,
 )
 
 
