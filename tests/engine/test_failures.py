@@ -24,7 +24,7 @@ from memotier import (
     tiered_cache,
 )
 
-from .worlds import Faulty, HandClock
+from .worlds import Faulty, HandClock, database_of
 
 
 @pytest.fixture
@@ -223,9 +223,8 @@ def test_fault_20_a_pickle_in_a_row_is_a_miss_and_is_removed(tmp_path: Path) -> 
     with MultiLevelCache(directory=tmp_path / "c") as cache:
         f, runs = counted(cache)
         f(1)
-        database = next((tmp_path / "c").rglob("cache.db"))
         evil = b"cposix\nsystem\n(S'touch " + str(marker).encode() + b"'\ntR."
-        with sqlite3.connect(database) as connection:
+        with database_of(tmp_path) as connection:
             connection.execute("UPDATE Cache SET value = ?", (evil,))
     with MultiLevelCache(directory=tmp_path / "c") as cache:
         f, runs = counted(cache)
@@ -242,8 +241,7 @@ def test_fault_12_a_record_moved_to_another_key_is_a_miss(tmp_path: Path) -> Non
     with MultiLevelCache(directory=tmp_path / "c") as cache:
         f, _ = counted(cache)
         f(1), f(2)
-        database = next((tmp_path / "c").rglob("cache.db"))
-        with sqlite3.connect(database) as connection:
+        with database_of(tmp_path) as connection:
             rows = connection.execute("SELECT rowid, value FROM Cache ORDER BY rowid").fetchall()
             (one, first), (two, second) = rows
             connection.execute("UPDATE Cache SET value = ? WHERE rowid = ?", (second, one))

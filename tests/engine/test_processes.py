@@ -7,7 +7,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -19,6 +18,8 @@ from typing import Any
 import pytest
 
 from memotier import CacheLevelConfig, MultiLevelCache, tiered_cache
+
+from .worlds import database_of
 
 
 def run(script: str, *arguments: Any, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -120,8 +121,7 @@ def test_fault_35_killed_writers_lose_nothing_they_acknowledged(tmp_path: Path) 
             for n in range(last + 1):
                 assert "v" * (n % 900) == cache.sync.get(f"{name}-{n}"), (name, n)
     assert sum(acknowledged.values()) > 0
-    database = next(tmp_path.rglob("cache.db"))
-    with sqlite3.connect(database) as connection:
+    with database_of(tmp_path) as connection:
         assert ("ok",) == connection.execute("PRAGMA integrity_check").fetchone()
     assert [] == list(tmp_path.rglob("*.val"))
 
@@ -319,8 +319,7 @@ def test_fault_52_a_record_of_another_format_is_a_miss(tmp_path: Path) -> None:
     """
     with MultiLevelCache(directory=tmp_path) as cache:
         cache.sync.set("k", 1)
-        database = next(tmp_path.rglob("cache.db"))
-        with sqlite3.connect(database) as connection:
+        with database_of(tmp_path) as connection:
             (value,) = connection.execute("SELECT value FROM Cache").fetchone()
             newer = value[:2] + bytes([value[2] + 1]) + value[3:]
             connection.execute("UPDATE Cache SET value = ?", (newer,))

@@ -4,8 +4,11 @@ What the engine's tests are made of: a clock to turn, a store to break, gates to
 
 from __future__ import annotations
 
+import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from memotier.clock import Clock
@@ -78,6 +81,15 @@ class Faulty:
             return answer
 
         return run
+
+
+@contextmanager
+def database_of(directory: Path) -> Iterator[sqlite3.Connection]:
+    """
+    The database below *directory*, as somebody else would open it; what is changed, stays.
+    """
+    with closing(sqlite3.connect(next(directory.rglob("cache.db")))) as connection, connection:
+        yield connection
 
 
 def in_threads(*functions: Callable[[], Any]) -> list[Any]:
