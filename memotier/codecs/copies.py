@@ -54,11 +54,13 @@ def isolate(value: Any, mode: Literal["auto"] | bool = "auto") -> Kept:
     Raises:
         NotIsolated: If *value* is mutable and cannot be copied.
     """
+    if type(value) in IMMUTABLE:
+        return Kept(value, None, sys.getsizeof(value))
     if mode is False and isinstance(value, (Iterator, AsyncIterator, Awaitable)):
         raise NotIsolated(
             f"a {type(value).__qualname__} can be read only once, so callers cannot share it."
         )
-    if mode is False or type(value) in IMMUTABLE:
+    if mode is False:
         return Kept(value, None, estimate(value))
     try:
         if type(value) not in CONTAINERS and is_immutable(value):

@@ -19,7 +19,7 @@ from .engine import Engine, Held
 from .flights import Flight
 from .plan import is_valid, promote, still_owed
 from .tier2 import Found, keep, learn, read
-from .writes import Noted, Outgoing, flush, send, settle, stamp_of
+from .writes import Noted, Outgoing, flush, plain_stamp, send, settle, stamp_of
 
 
 def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
@@ -145,7 +145,10 @@ def set_many(
         mine = None
         if noted is not None:
             mine = Noted(noted[0], tuple(noted[1][name] for name in labels.names), mark)
-        stamp = stamp_of(engine, call, labels, mine)
+        if engine.store is None:
+            stamp = plain_stamp(engine, labels)
+        else:
+            stamp = stamp_of(engine, call, labels, mine)
         stamps.append(stamp)
         if stamp is not None and stamp.guard is not None:
             if policy == "write_back":
@@ -172,9 +175,7 @@ def set_many(
                     engine.remove((old,))
                 continue
             engine.insert(
-                call.place,
-                call.table,
-                call.key,
+                call,
                 kept,
                 cost=cost,
                 fresh=engine.options.l1_ttl if labels.ttl is None else labels.ttl,

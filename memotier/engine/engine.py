@@ -25,6 +25,7 @@ from ..stores.memory import MemoryTier
 from ..stores.offload import Offload
 from ..types import MISS, Address, Name, Policy, Seconds, Store
 from . import names as naming
+from .calls import Call
 from .events import Events
 from .flights import Flight, Flights
 from .places import Place, Shelf, Stamp
@@ -182,9 +183,7 @@ class Engine:
 
     def insert(
         self,
-        place: Place,
-        table: dict[Any, Resident],
-        key: Any,
+        call: Call,
         kept: Kept,
         *,
         cost: Seconds,
@@ -216,10 +215,10 @@ class Engine:
         resident.fresh_until = NEVER if fresh == NEVER else now + fresh
         resident.epoch = epoch
         resident.cost = cost
-        resident.table, resident.key, resident.place = table, key, place
+        resident.table, resident.key, resident.place = call.table, call.key, call.place
         resident.stamp = stamp
         resident.node = None
-        old = table.get(key)
+        old = call.table.get(call.key)
         if old is not None:
             self.forgive(old)
         for victim in self.memory.insert(resident):

@@ -21,6 +21,7 @@ from ..errors import StoreError
 from ..types import MISS, Address, Token
 from . import writes
 from .calls import Call, Labels
+from .compute import compute
 from .drive import Plan
 from .effects import Wait
 from .engine import Engine, Held
@@ -36,8 +37,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
     """
     shelf = call.shelf
     labels = labels_before(call)
-    with engine.lock:
-        shelf.misses += 1
+    key = call.flight_key
     while True:
         held = flight = None
         leads = follows = False
@@ -46,13 +46,14 @@ def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
             if resident is not None:
                 held = engine.take(resident)
             elif not unknown:
-                flight = engine.flights.table.get(call.flight_key)
+                shelf.misses += 1
+                flight = engine.flights.table.get(key)
                 if flight is not None and engine.is_outdated(flight, labels.names):
                     engine.flights.detach(flight)
                     flight = None
                 if flight is None:
                     leads = True
-                    flight = engine.flights.lead(call.flight_key, engine.versions.epoch)
+                    flight = engine.flights.lead(key, engine.versions.epoch)
                 else:
                     follows = engine.flights.follow(flight, in_task=in_task)
                 joined_at = engine.versions.epoch
@@ -75,13 +76,12 @@ def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
         finally:
             with engine.lock:
                 engine.flights.leave(flight)
-        if landing is AGAIN:
-            with engine.lock:
-                engine.flights.detach(flight)
-            continue
         if landing is ALONE:
             return (yield from beside(engine, call, labels))
-        if not landing.current and joined_at != flight.epoch:
+        if landing is AGAIN or (not landing.current and joined_at != flight.epoch):
+            with engine.lock:
+                engine.flights.detach(flight)
+                shelf.misses -= 1  # it will be counted again
             continue
         with engine.lock:
             shelf.joined += 1
@@ -110,7 +110,7 @@ def lead(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
             noted = yield from look_below(engine, call, flight, labels)
             if noted.__class__ is Found:
                 return noted.value
-        result = yield from writes.compute(engine, call, flight, labels, noted)
+        result = yield from compute(engine, call, flight, labels, noted)
     except BaseException:
         with engine.lock:
             engine.flights.land(flight, AGAIN)
@@ -127,7 +127,7 @@ def beside(engine: Engine, call: Call, labels: Labels) -> Plan:
     noted = None
     if engine.store is not None:
         noted = yield from note(engine, call, labels)
-    return (yield from writes.compute(engine, call, flight, labels, noted))
+    return (yield from compute(engine, call, flight, labels, noted))
 
 
 def refresh(engine: Engine, call: Call) -> Plan:
@@ -213,9 +213,7 @@ def promote(engine: Engine, call: Call, flight: Flight, found: Found) -> None:
     current = flight.wanted and not engine.is_outdated(flight, found.stamp.names)
     if current and found.kept is not None:
         engine.insert(
-            call.place,
-            call.table,
-            call.key,
+            call,
             found.kept,
             cost=found.cost,
             fresh=found.fresh_in_memory(engine),

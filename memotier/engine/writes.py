@@ -1,12 +1,8 @@
 """
-Computing, and keeping what was computed: in the second tier, in memory, or in neither.
+On the way into the second tier: stamps, guards, records; and what is owed to it.
 
-write-through: second tier first, then memory. write-around: second tier only; memory if the
-second tier will not have it. write-back: memory now; the second tier when the entry is
-evicted, at ``flush()``, at every interval and at exit; until then it is *owed*.
-
-The second tier is written before the flight lands: if it refuses, because something was
-invalidated in between, then nobody who waits is given the old value as if it were new.
+write-through and write-around write at once. write-back *owes*: an entry is written when it
+is evicted, at ``flush()``, at every interval and at exit.
 """
 
 from __future__ import annotations
@@ -20,11 +16,10 @@ from ..errors import SerializationError, StoreError, ValueTooLarge
 from ..types import Guard, Item, Miss, Name, Seconds, Token
 from .calls import Call, Labels
 from .drive import Plan
-from .effects import Invoke, Io
+from .effects import Io
 from .engine import Engine, Held
-from .flights import AGAIN, ALONE, Failed, Flight, Landing
 from .places import Shelf, Stamp
-from .tier2 import keep, learn
+from .tier2 import learn
 
 #: Evicted entries that may wait for the interval before whoever evicts writes them.
 MOST_LEFT = 128
@@ -55,147 +50,19 @@ class Outgoing(NamedTuple):
     guard: Guard
 
 
-def compute(
-    engine: Engine, call: Call, flight: Flight, labels: Labels, noted: Noted | None
-) -> Plan:
+def plain_stamp(engine: Engine, labels: Labels) -> Stamp | None:
     """
-    Call the function, keep its result, land the flight.
+    The stamp where there is no second tier; None if the shelf and the age say it all.
     """
-    shelf, clock = call.shelf, engine.clock
-    assert call.function is not None
-    began = clock.monotonic()
-    value = yield Invoke(flight, call.function, call.args, call.kwargs)
-    cost = clock.monotonic() - began
-    if value.__class__ is Failed:
-        with engine.lock:
-            shelf.computed += 1
-            engine.flights.land(flight, Landing(value, None, True))
-        return value
-
-    wanted, labels, noted = describe(engine, call, flight, labels, noted, value)
-    if not wanted:
-        kept = None if flight.future is None else keep(engine, call, value)
-        with engine.lock:
-            shelf.computed += 1
-            current = not engine.is_outdated(flight, labels.names)
-            land = ALONE if kept is None else Landing(kept.value, kept.thaw, current)
-            engine.flights.land(flight, land)
-        return value
-
-    yield from store(engine, call, flight, labels, noted, value, cost)
-    with engine.lock:
-        shelf.computed += 1
-    return value
+    if not labels.tags:
+        return None
+    return Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
 
 
-def store(
-    engine: Engine,
-    call: Call,
-    flight: Flight,
-    labels: Labels,
-    noted: Noted | None,
-    value: Any,
-    cost: Seconds,
-) -> Plan:
+def stamp_of(engine: Engine, call: Call, labels: Labels, noted: Noted | None) -> Stamp:
     """
-    Keep *value* in the tiers that the write policy names, and land the flight.
+    The stamp where there is a second tier, with a guard if that may have the result.
     """
-    shelf, policy = call.shelf, engine.options.write_policy
-    if noted is not None and not noted.tokens:
-        noted = yield from note_added(engine, labels, noted)
-    stamp = stamp_of(engine, call, labels, noted)
-    stored: bool | Exception = False
-    if not flight.wanted and stamp is not None:
-        stamp.guard = None
-    if stamp is not None and stamp.guard is not None and policy != "write_back":
-        out = Outgoing(shelf, call.fingerprint, value, stamp, cost, stamp.guard)
-        stored = (yield from send(engine, [out]))[0]
-    guarded = stamp is not None and stamp.guard is not None
-    owed = guarded and policy == "write_back"
-    refused = guarded and not owed and stored is False
-    if owed and stamp is not None:
-        stamp.fingerprint, stamp.epoch = call.fingerprint, flight.epoch
-    elif stamp is not None and stored is not True:
-        stamp.address = None
-
-    kept = None
-    if engine.has_memory or flight.future is not None:
-        kept = keep(engine, call, value)
-    with engine.lock:
-        current = flight.wanted and not engine.is_outdated(flight, labels.names)
-        if refused or (kept is None and not engine.has_memory):
-            engine.flights.land(flight, AGAIN)
-        elif kept is None:
-            engine.flights.land(flight, ALONE)
-        else:
-            if current and not (policy == "write_around" and stored is True):
-                engine.insert(
-                    call.place,
-                    call.table,
-                    call.key,
-                    kept,
-                    cost=cost,
-                    fresh=engine.options.l1_ttl if labels.ttl is None else labels.ttl,
-                    epoch=flight.epoch,
-                    stamp=stamp,
-                    owed=owed,
-                )
-            # Whoever joined before the key was invalidated may have what he waited for.
-            current = current or not flight.wanted
-            engine.flights.land(flight, Landing(kept.value, kept.thaw, current))
-    if len(engine.left) > MOST_LEFT:
-        yield from flush(engine, only_left=True)
-
-
-def describe(
-    engine: Engine,
-    call: Call,
-    flight: Flight,
-    labels: Labels,
-    noted: Noted | None,
-    value: Any,
-) -> tuple[bool, Labels, Noted | None]:
-    """
-    What the function, its options and the result itself say of the entry.
-    """
-    shelf = call.shelf
-    ttl = call.ttl if flight.ttl is None else flight.ttl
-    wanted = not flight.skipped
-    try:
-        if wanted and shelf.cache_if is not None:
-            wanted = bool(shelf.cache_if(value))
-        if ttl is None and shelf.ttl is not None:
-            ttl = shelf.ttl(value, call) if callable(shelf.ttl) else shelf.ttl
-    except Exception as error:
-        # The caller's result is right; only what to do with it is not known.
-        engine.events.say_once(
-            shelf.label,
-            "option",
-            f"{shelf.label}: cache_if= or ttl= raised {type(error).__name__}: {error}; "
-            "the result was returned but not stored",
-        )
-        return False, labels, noted
-
-    added = flight.added_tags
-    if not added:
-        return wanted, labels if ttl is None else Labels(shelf.names, labels.tags, ttl), noted
-
-    if noted is not None:
-        # These tags were not noted before the computation; see ``note_added``.
-        noted = Noted(noted.epoch, (), noted.mark)
-    tags = tuple(dict.fromkeys((*labels.tags, *added)))
-    return wanted, Labels(shelf.names, tags, ttl), noted
-
-
-def stamp_of(engine: Engine, call: Call, labels: Labels, noted: Noted | None) -> Stamp | None:
-    """
-    The resident's stamp; None if its shelf and its age say it all.
-    """
-    if engine.store is None:
-        if not labels.tags:
-            return None
-        return Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
-
     stamp = Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
     stamp.fresh = finite(engine.options.l2_ttl if labels.ttl is None else labels.ttl)
     if noted is None:

@@ -1,0 +1,178 @@
+"""
+Computing, and keeping what was computed: in the second tier, in memory, or in neither.
+
+write-through: second tier first, then memory. write-around: second tier only; memory if the
+second tier will not have it. write-back: memory now, and the second tier is owed.
+
+The second tier is written before the flight lands: if it refuses, because something was
+invalidated in between, then nobody who waits is given the old value as if it were new.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from ..types import Seconds
+from .calls import Call, Labels
+from .drive import Plan
+from .effects import Invoke
+from .engine import Engine
+from .flights import AGAIN, ALONE, Failed, Flight, Landing
+from .places import Stamp
+from .tier2 import keep
+from .writes import MOST_LEFT, Noted, Outgoing, flush, note_added, plain_stamp, send, stamp_of
+
+
+def compute(
+    engine: Engine, call: Call, flight: Flight, labels: Labels, noted: Noted | None
+) -> Plan:
+    """
+    Call the function, keep its result, land the flight.
+    """
+    shelf, clock = call.shelf, engine.clock
+    assert call.function is not None
+    began = clock.monotonic()
+    value = yield Invoke(flight, call.function, call.args, call.kwargs)
+    cost = clock.monotonic() - began
+    if value.__class__ is Failed:
+        with engine.lock:
+            shelf.computed += 1
+            engine.flights.land(flight, Landing(value, None, True))
+        return value
+
+    wanted, labels, noted = describe(engine, call, flight, labels, noted, value)
+    stamp, written = None, UNGUARDED
+    if wanted and engine.store is None:
+        stamp = plain_stamp(engine, labels)
+    elif wanted:
+        stamp, written = yield from store_below(engine, call, flight, labels, noted, value, cost)
+    finish(engine, call, flight, labels, value, cost, stamp, written if wanted else UNWANTED)
+    if len(engine.left) > MOST_LEFT:
+        yield from flush(engine, only_left=True)
+    return value
+
+
+class Written(Enum):
+    """
+    What became of a result's way into the second tier, and so of its way into memory.
+    """
+
+    STORED = "the second tier has it"
+    OWED = "write-back: the second tier will be told"
+    REFUSED = "something was invalidated meanwhile"
+    UNGUARDED = "it is for memory alone: no second tier, or one that cannot have it"
+    UNWANTED = "the function or its options do not want it kept"
+
+
+STORED, OWED, REFUSED, UNGUARDED, UNWANTED = Written
+
+
+def store_below(
+    engine: Engine,
+    call: Call,
+    flight: Flight,
+    labels: Labels,
+    noted: Noted | None,
+    value: Any,
+    cost: Seconds,
+) -> Plan:
+    """
+    Bring *value* into the second tier, or into its debt: the resident's stamp, ``Written``.
+    """
+    if noted is not None and not noted.tokens:
+        noted = yield from note_added(engine, labels, noted)
+    stamp = stamp_of(engine, call, labels, noted)
+    if stamp.guard is None or not flight.wanted:
+        stamp.address = None
+        return stamp, UNGUARDED
+    if engine.options.write_policy == "write_back":
+        stamp.fingerprint, stamp.epoch = call.fingerprint, flight.epoch
+        return stamp, OWED
+
+    out = Outgoing(call.shelf, call.fingerprint, value, stamp, cost, stamp.guard)
+    stored = (yield from send(engine, [out]))[0]
+    if stored is True:
+        return stamp, STORED
+    stamp.address = None
+    return stamp, REFUSED if stored is False else UNGUARDED
+
+
+def finish(
+    engine: Engine,
+    call: Call,
+    flight: Flight,
+    labels: Labels,
+    value: Any,
+    cost: Seconds,
+    stamp: Stamp | None,
+    written: Written,
+) -> None:
+    """
+    Keep *value* in memory, if it belongs there, and land the flight.
+    """
+    kept = None
+    if flight.future is not None or (engine.has_memory and written is not UNWANTED):
+        kept = keep(engine, call, value)
+    around = engine.options.write_policy == "write_around"
+    with engine.lock:
+        call.shelf.computed += 1
+        current = flight.wanted and not engine.is_outdated(flight, labels.names)
+        if written is REFUSED or (kept is None and written is STORED and not engine.has_memory):
+            engine.flights.land(flight, AGAIN)
+            return
+        if kept is None:
+            engine.flights.land(flight, ALONE)
+            return
+        if current and written is not UNWANTED and not (around and written is STORED):
+            engine.insert(
+                call,
+                kept,
+                cost=cost,
+                fresh=engine.options.l1_ttl if labels.ttl is None else labels.ttl,
+                epoch=flight.epoch,
+                stamp=stamp,
+                owed=written is OWED,
+            )
+        # Whoever joined before the key was invalidated may have what he waited for.
+        engine.flights.land(flight, Landing(kept.value, kept.thaw, current or not flight.wanted))
+
+
+def describe(
+    engine: Engine,
+    call: Call,
+    flight: Flight,
+    labels: Labels,
+    noted: Noted | None,
+    value: Any,
+) -> tuple[bool, Labels, Noted | None]:
+    """
+    What the function, its options and the result itself say of the entry.
+    """
+    shelf = call.shelf
+    ttl = call.ttl if flight.ttl is None else flight.ttl
+    wanted = not flight.skipped
+    try:
+        if wanted and shelf.cache_if is not None:
+            wanted = bool(shelf.cache_if(value))
+        if ttl is None and shelf.ttl is not None:
+            ttl = shelf.ttl(value, call) if callable(shelf.ttl) else shelf.ttl
+    except Exception as error:
+        # The caller's result is right; only what to do with it is not known.
+        engine.events.say_once(
+            shelf.label,
+            "option",
+            f"{shelf.label}: cache_if= or ttl= raised {type(error).__name__}: {error}; "
+            "the result was returned but not stored",
+        )
+        return False, labels, noted
+
+    added = flight.added_tags
+    if not added:
+        return wanted, labels if ttl is None else Labels(shelf.names, labels.tags, ttl), noted
+
+    if noted is not None:
+        # These tags were not noted before the computation; see ``note_added``.
+        noted = Noted(noted.epoch, (), noted.mark)
+    tags = tuple(dict.fromkeys((*labels.tags, *added)))
+    return wanted, Labels(shelf.names, tags, ttl), noted
