@@ -1,10 +1,18 @@
 """
 The hit path: a function generated for one decorated function, with its exact parameters.
 
-What each step costs on CPython 3.11 (``python benchmarks/hit.py``; ratios matter, not the
-digits of one machine):
+What each step costs on CPython 3.11 (``python benchmarks/hit.py``; a quiet moment of a 2-core
+machine: ratios matter, not the digits), in ns:
 
-    FILLED IN BY THE BENCHMARK
+    the function with its parameters             18
+    table by type, then by value               + 23
+    try and except                             +  1
+    epoch unchanged?                           + 15
+    count the hit                              +  8
+    the clock, and not expired?                + 45
+    time of use (LRU), copy if mutable         +  7
+    wrapt's proxy around it                    + 22
+    = as decorated                              139     functools.lru_cache(typed=True): 77
 
 Why it is right without a lock:
 - ``shapes`` holds only entries whose key values are exact atoms, in a table per combination

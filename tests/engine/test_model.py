@@ -1,0 +1,184 @@
+"""
+Any sequence of operations, against a dictionary that remembers what each entry depends on.
+
+Memory holds three entries, so nearly everything is evicted, demoted and promoted all the
+time; the second tier has room for all. So the answer must be exactly what the dictionary
+says: nothing lost, nothing old, nothing of somebody else.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from memotier import CacheLevelConfig, EvictionPolicy, MultiLevelCache, WritePolicy, tiered_cache
+
+from ..effort import examples
+from .worlds import HandClock
+
+KEYS = st.sampled_from(["a", "b", "c", "d", "e", 1, 1.0, True, (1, "a"), 0.0, -0.0])
+SPACES = st.sampled_from(["tool", "tool.search", "toolbox"])
+TAGS = st.lists(st.sampled_from(["t", "u", "v"]), unique=True, max_size=2)
+TTLS = st.sampled_from([None, 10, 1000, math.inf])
+
+
+class AgainstADictionary(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.home = Path(tempfile.mkdtemp())
+        self.time = HandClock()
+        self.model: dict[Any, tuple[Any, float, list[str]]] = {}
+        self.computed: dict[Any, tuple[int, float]] = {}
+        self.runs = 0
+        self.number = 0
+
+    @initialize(policy=st.sampled_from(WritePolicy), eviction=st.sampled_from(EvictionPolicy))
+    def open(self, policy: WritePolicy, eviction: EvictionPolicy) -> None:
+        self.policy, self.eviction = policy, eviction
+        self.cache = self._opened()
+        self.cached = self._decorated()
+
+    def _opened(self) -> MultiLevelCache:
+        return MultiLevelCache(
+            l1_config=CacheLevelConfig(max_size=3, ttl=300, eviction_policy=self.eviction),
+            l2_config=CacheLevelConfig(max_size=None, ttl=3600, persistence_path=self.home / "c"),
+            write_policy=self.policy,
+            flush_interval="1d",
+            clock=self.time.clock,
+        )
+
+    def _decorated(self) -> Any:
+        @tiered_cache(namespace="tool", cache=self.cache, name="f", version=1, tags=["t"])
+        def f(x: Any) -> list[Any]:
+            self.runs += 1
+            return [self.runs, repr(x)]
+
+        return f
+
+    def teardown(self) -> None:
+        self.cache.sync.close()
+        shutil.rmtree(self.home)
+
+    # -- by key -----------------------------------------------------------------------
+
+    @rule(key=KEYS, space=SPACES, ttl=TTLS, tags=TAGS)
+    def set(self, key: Any, space: str, ttl: float | None, tags: list[str]) -> None:
+        self.number += 1
+        value = {"n": self.number, "key": repr(key), "list": [self.number]}
+        self.cache.sync.set(key, value, namespace=space, ttl=ttl, tags=tags)
+        until = self.time.now + (3600 if ttl is None else ttl)
+        self.model[space, _exact(key)] = (value, until, tags)
+
+    @rule(key=KEYS, space=SPACES)
+    def get(self, key: Any, space: str) -> None:
+        found = self.cache.sync.get(key, namespace=space, default="nothing")
+        assert self._expected(key, space) == found
+        if isinstance(found, dict):
+            found["list"].append("a caller changes his own copy")
+
+    @rule(space=SPACES)
+    def get_many(self, space: str) -> None:
+        keys = ["a", "b", "c", "d", "e"]
+        expected = {key: self._expected(key, space) for key in keys}
+        found = self.cache.sync.get_many(keys, namespace=space)
+        assert {k: v for k, v in expected.items() if v != "nothing"} == found
+
+    @rule(key=KEYS, space=SPACES)
+    def delete(self, key: Any, space: str) -> None:
+        was_there = self._expected(key, space) != "nothing"
+        assert was_there == self.cache.sync.delete(key, namespace=space)
+        self.model.pop((space, _exact(key)), None)
+
+    def _expected(self, key: Any, space: str) -> Any:
+        value, until, _ = self.model.get((space, _exact(key)), ("nothing", math.inf, []))
+        return "nothing" if until <= self.time.now else value
+
+    # -- by call ----------------------------------------------------------------------
+
+    @rule(x=KEYS)
+    def call(self, x: Any) -> None:
+        number, until = self.computed.get(_exact(x), (None, 0.0))
+        before = self.runs
+        found = self.cached(x)
+        if number is not None and until > self.time.now:
+            assert [number, repr(x)] == found
+            assert before == self.runs
+        else:
+            assert [before + 1, repr(x)] == found
+            self.computed[_exact(x)] = (self.runs, self.time.now + 3600)
+        found.append("changed")
+
+    @rule(x=KEYS)
+    def forget_call(self, x: Any) -> None:
+        self.cached.invalidate(x)
+        self.computed.pop(_exact(x), None)
+
+    @rule(x=KEYS)
+    def refresh_call(self, x: Any) -> None:
+        assert [self.runs + 1, repr(x)] == self.cached.refresh(x)
+        self.computed[_exact(x)] = (self.runs, self.time.now + 3600)
+
+    # -- by name ------------------------------------------------------------------------
+
+    @rule(tag=st.sampled_from(["t", "u", "v"]))
+    def invalidate_tag(self, tag: str) -> None:
+        self.cache.sync.invalidate_tags(tag)
+        self.model = {k: v for k, v in self.model.items() if tag not in v[2]}
+        if tag == "t":
+            self.computed.clear()
+
+    @rule(space=SPACES)
+    def clear_namespace(self, space: str) -> None:
+        self.cache.sync.clear_namespace(space)
+        below = (space, space + ".")
+        self.model = {
+            k: v for k, v in self.model.items() if k[0] != space and not k[0].startswith(below[1])
+        }
+        if space == "tool":
+            self.computed.clear()
+
+    @rule()
+    def clear(self) -> None:
+        self.cache.sync.clear()
+        self.model.clear()
+        self.computed.clear()
+
+    # -- the world ----------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([5, 200, 400, 2000]))
+    def wait(self, seconds: int) -> None:
+        self.time.turn(seconds)
+
+    @rule()
+    def flush(self) -> None:
+        self.cache.sync.flush()
+
+    @rule()
+    def restart(self) -> None:
+        self.cache.sync.close()
+        self.cache = self._opened()
+        self.cached = self._decorated()
+
+    @invariant()
+    def memory_is_bounded(self) -> None:
+        if hasattr(self, "cache"):
+            stats = self.cache.get_stats()
+            assert stats["l1"]["size"] <= 3
+            assert stats["l2"]["errors"] == 0
+
+
+def _exact(key: Any) -> str:
+    return f"{type(key).__name__}:{key!r}"
+
+
+TestAgainstADictionary = AgainstADictionary.TestCase
+TestAgainstADictionary.settings = settings(
+    max_examples=examples(40), stateful_step_count=30, deadline=None
+)
