@@ -19,7 +19,7 @@ from .engine import Engine, Held
 from .flights import Flight
 from .plan import is_valid, promote, still_owed
 from .tier2 import Found, keep, learn, read
-from .writes import Noted, Outgoing, flush, plain_stamp, send, settle, stamp_of
+from .writes import MOST_LEFT, Noted, Outgoing, flush, plain_stamp, send, settle, stamp_of
 
 
 def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
@@ -183,7 +183,7 @@ def set_many(
                 stamp=stamp,
                 owed=guarded and policy == "write_back",
             )
-    if engine.left:
+    if len(engine.left) > MOST_LEFT:
         yield from flush(engine, only_left=True)
 
 

@@ -23,7 +23,7 @@ from memotier import CacheLevelConfig, EvictionPolicy, MultiLevelCache, WritePol
 from ..effort import examples
 from .worlds import HandClock
 
-KEYS = st.sampled_from(["a", "b", "c", "d", "e", 1, 1.0, True, (1, "a"), 0.0, -0.0])
+KEYS = st.sampled_from(["a", "b", "c", 1, 1.0, True, (1, "a"), 0.0])
 SPACES = st.sampled_from(["tool", "tool.search", "toolbox"])
 TAGS = st.lists(st.sampled_from(["t", "u", "v"]), unique=True, max_size=2)
 TTLS = st.sampled_from([None, 10, 1000, math.inf])
@@ -180,5 +180,5 @@ def _exact(key: Any) -> str:
 
 TestAgainstADictionary = AgainstADictionary.TestCase
 TestAgainstADictionary.settings = settings(
-    max_examples=examples(40), stateful_step_count=30, deadline=None
+    max_examples=examples(40), stateful_step_count=50, deadline=None
 )
