@@ -1,28 +1,134 @@
 """
-What each step of a hit in memory costs, and what wrapt's own ways would cost.
+What a hit in memory costs, beside others, and what each step of it costs.
 
-    python benchmarks/hit.py            # a few seconds; prints a table
+    python benchmarks/hit.py [--quick]
 
-Every row is timed in every round, in a new order each round; a time is the minimum over the
-rounds, a ratio the median over the rounds of row / reference. The rows build up the function
-that memotier generates for ``def f(x)``, line by line.
+The last table builds up the function that memotier generates for ``def f(x)``, line by line,
+and shows what wrapt's own ways would cost. All caches have a ttl, except ``lru_cache``, which
+has none to give; cachetools is given the lock without which it may not be shared.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
-import random
-import statistics
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import wrapt
+from measure import Row, Table, compare, installed, main
 
 from memotier import MultiLevelCache, tiered_cache
 
 KEYS = list(range(1000, 1512))
-ROUNDS = 200
+TEXTS = [f"sku-{key}" for key in KEYS]
+COMMAND = "python benchmarks/hit.py"
+LRU = "functools.lru_cache(typed=True)"
+CACHEBOX = "cachebox TTLCache"
+ROOM, TTL = 4096, 3600
+
+Decorator = Callable[[Any], Any]
+
+
+def decorators(cache: MultiLevelCache, *, is_async: bool = False) -> dict[str, Decorator]:
+    """
+    The same function remembered in several ways; coroutine functions only where that works.
+    """
+    found: dict[str, Decorator] = {"no cache": lambda function: function}
+    if not is_async:
+        found[LRU] = functools.lru_cache(ROOM, typed=True)
+        if cachetools := installed("cachetools"):
+            found["cachetools TTLCache + RLock"] = lambda function: cachetools.cached(
+                cachetools.TTLCache(ROOM, TTL), lock=threading.RLock()
+            )(function)
+    if cachebox := installed("cachebox"):
+        found[CACHEBOX] = lambda function: cachebox.cached(cachebox.TTLCache(ROOM, TTL))(function)
+    found["memotier"] = tiered_cache(namespace="hit", ttl=TTL, cache=cache)
+    return found
+
+
+# --- the shapes of calls --------------------------------------------------------------------
+
+
+def one(x: int) -> int:
+    return x
+
+
+def several(sku: str, amount: int, *, country: str = "NO") -> int:
+    return amount
+
+
+async def later(x: int) -> int:
+    return x
+
+
+def hits_of_one(decorate: Decorator) -> Row:
+    return row_of(decorate(one))
+
+
+def hits_of_several(decorate: Decorator) -> Row:
+    function = decorate(several)
+    calls = list(zip(TEXTS, KEYS, strict=True))
+
+    def run() -> float:
+        begin = time.thread_time_ns()
+        for sku, amount in calls:
+            function(sku, amount, country="SE")
+        return (time.thread_time_ns() - begin) / len(calls)
+
+    run()
+    return run
+
+
+def hits_of_a_method(decorate: Decorator) -> Row:
+    class Service:
+        @decorate
+        def method(self, x: int) -> int:
+            return x
+
+    service = Service()
+
+    def run() -> float:
+        begin = time.thread_time_ns()
+        for key in KEYS:
+            service.method(key)
+        return (time.thread_time_ns() - begin) / len(KEYS)
+
+    run()
+    return run
+
+
+def hits_of_a_coroutine(decorate: Decorator) -> Row:
+    function, loop = decorate(later), asyncio.new_event_loop()
+
+    async def run() -> float:
+        begin = time.thread_time_ns()
+        for key in KEYS:
+            await function(key)
+        return (time.thread_time_ns() - begin) / len(KEYS)
+
+    loop.run_until_complete(run())
+    return lambda: loop.run_until_complete(run())
+
+
+def row_of(function: Callable[[int], Any]) -> Row:
+    """
+    Hits of *function*; the keys are in its cache from here on.
+    """
+
+    def run() -> float:
+        begin = time.thread_time_ns()
+        for key in KEYS:
+            function(key)
+        return (time.thread_time_ns() - begin) / len(KEYS)
+
+    run()
+    return run
+
+
+# --- step by step ---------------------------------------------------------------------------
 
 
 class Entry:
@@ -33,11 +139,7 @@ class Entry:
         self.used, self.fresh_until = 0.0, float("inf")
 
 
-def body(x: int) -> int:
-    return x
-
-
-#: Each step with the lines it adds to the one before.
+#: Each step as the lines of a function: those of the one before, and one thing more.
 STEPS = {
     "the parameters alone": "return 1",
     "+ table by type, then by value": "e = shapes[type(x)][x]\nreturn e.value",
@@ -65,7 +167,7 @@ def compiled(lines: str) -> Callable[[int], Any]:
         "shapes": {int: {key: Entry(key) for key in KEYS}},
         "cells": [0],
         "monotonic": time.monotonic,
-        "slow": body,
+        "slow": one,
     }
     exec(source, scope)
     return scope["call"]  # type: ignore[no-any-return]
@@ -73,69 +175,39 @@ def compiled(lines: str) -> Callable[[int], Any]:
 
 def proxied(call: Callable[[int], Any]) -> Callable[[int], Any]:
     own = type("Proxy", (wrapt.FunctionWrapper,), {"__call__": staticmethod(call)})
-    return own(body, lambda *_: None)  # type: ignore[no-any-return]
+    return own(one, lambda *_: None)  # type: ignore[no-any-return]
 
 
-def rows(cache: MultiLevelCache) -> dict[str, Callable[[int], Any]]:
-    made: dict[str, Callable[[int], Any]] = {"bare call": body}
-    made["functools.lru_cache(typed=True)"] = functools.lru_cache(4096, typed=True)(body)
-    for name, lines in STEPS.items():
-        made[name] = compiled(lines)
-    whole = list(STEPS.values())[-1]
-    made["+ wrapt proxy around it"] = proxied(compiled(whole))
-    made["memotier, as decorated"] = tiered_cache(namespace="hit", ttl=3600, cache=cache, name="f")(
-        body
-    )
+def steps(cache: MultiLevelCache) -> dict[str, Row]:
+    made: dict[str, Callable[[int], Any]] = {"the function, no cache": one}
+    made[LRU] = functools.lru_cache(ROOM, typed=True)(one)
+    made |= {name: compiled(lines) for name, lines in STEPS.items()}
+    made["+ wrapt proxy around it"] = proxied(compiled(list(STEPS.values())[-1]))
+    made["memotier, as decorated"] = tiered_cache(ttl=TTL, cache=cache, name="steps")(one)
     made["wrapt's own wrapper, doing nothing"] = wrapt.FunctionWrapper(
-        body, lambda wrapped, instance, args, kwargs: wrapped(*args, **kwargs)
+        one, lambda wrapped, instance, args, kwargs: wrapped(*args, **kwargs)
     )
-
-    made.update(methods(cache))
-    return made
+    return {name: row_of(function) for name, function in made.items()}
 
 
-def methods(cache: MultiLevelCache) -> dict[str, Callable[[int], Any]]:
-    class Service:
-        @tiered_cache(namespace="hit", ttl=3600, cache=cache, name="method")
-        def method(self, x: int) -> int:
-            return x
-
-        @functools.lru_cache(4096)  # noqa: B019 - measured, not recommended
-        def lru(self, x: int) -> int:
-            return x
-
-    service = Service()
-    return {
-        "memotier, obj.method(x)": lambda x: service.method(x),
-        "lru_cache, obj.method(x)": lambda x: service.lru(x),
-    }
-
-
-def timed(function: Callable[[int], Any]) -> float:
-    begin = time.thread_time_ns()
-    for key in KEYS:
-        function(key)
-    return (time.thread_time_ns() - begin) / len(KEYS)
-
-
-def main() -> None:
+def tables(quick: bool) -> list[Table]:
+    rounds = 5 if quick else 101
     with MultiLevelCache(l1_maxsize=10_000) as cache:
-        found = rows(cache)
-        for function in found.values():
-            timed(function)
-        times: dict[str, list[float]] = {name: [] for name in found}
-        order = list(found)
-        for _ in range(ROUNDS):
-            random.shuffle(order)
-            for name in order:
-                times[name].append(timed(found[name]))
-
-    reference = times["functools.lru_cache(typed=True)"]
-    print(f"{'':42}{'ns':>6}  {'÷ lru_cache(typed)':>18}")
-    for name, values in times.items():
-        ratio = statistics.median(a / b for a, b in zip(values, reference, strict=True))
-        print(f"{name:42}{min(values):6.0f}  {ratio:18.2f}")
+        shapes = {
+            "Hit in memory, f(int)": (hits_of_one, False),
+            "Hit in memory, f(str, int, kw=str)": (hits_of_several, False),
+            "Hit in memory, obj.method(int)": (hits_of_a_method, False),
+            "Hit in memory, async f(int)": (hits_of_a_coroutine, True),
+        }
+        found = []
+        for title, (make, is_async) in shapes.items():
+            chosen = decorators(cache, is_async=is_async)
+            rows = {name: make(decorate) for name, decorate in chosen.items()}
+            found.append(compare(title, COMMAND, rows, CACHEBOX, rounds=rounds))
+        title = "Hit in memory, step by step"
+        found.append(compare(title, COMMAND, steps(cache), LRU, rounds=rounds))
+        return found
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, tables)

@@ -1,13 +1,15 @@
 """
 Hit ratio and cost of the eviction policies.
 
-    python benchmarks/policies.py TRACE [TRACE ...] [--policies clock2q,lru] [--sizes 0.01,0.1]
+    python benchmarks/policies.py [TRACE ...] [--policies clock2q,lru] [--sizes 0.01,0.1]
     python benchmarks/policies.py --cost [--residents 10000]
 
-A trace is a file of unsigned 32-bit little-endian integers, one key per request, plain or
-compressed (``.xz``). Sizes below 1 are parts of the number of distinct keys (at least ten
-entries), others are entries. The figure to compare is the *ratio of optimum*: hit ratio divided
-by that of Belady's clairvoyant policy, averaged over traces and sizes with equal weight.
+Without a trace it makes artificial ones (``traces.py``): they show where policies differ, not
+how often each habit occurs. A trace is a file of unsigned 32-bit little-endian integers, one
+key per request, plain or compressed (``.xz``). Sizes below 1 are parts of the number of distinct
+keys (at least ten entries), others are entries. The figure to compare is the *ratio of optimum*:
+hit ratio divided by that of Belady's clairvoyant policy, averaged over traces and sizes with
+equal weight.
 
 ``--cost`` prints nanoseconds for adding a resident and choosing a victim, as it is and when
 five hits lie between, the best of several rounds, and the bytes that a policy holds for each
@@ -18,67 +20,85 @@ from __future__ import annotations
 
 import argparse
 import gc
-import importlib
 import lzma
 import random
 import sys
 import time
 import tracemalloc
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from measure import Table, installed
+from traces import artificial
 
 from memotier.entry import NEVER, Resident
 from memotier.policies import POLICIES, make_policy
 from memotier.types import Policy
 
 PLACE = object()
+COMMAND = "python benchmarks/policies.py"
+#: For recorded traces, and for the artificial ones, which have fewer keys.
+SIZES, FEWER_KEYS = (0.001, 0.01, 0.05, 0.1), (0.01, 0.05, 0.1, 0.5)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
     parser.add_argument("traces", nargs="*", type=Path, metavar="TRACE")
     parser.add_argument("--policies", default=",".join(POLICIES))
-    parser.add_argument("--sizes", default="0.001,0.01,0.05,0.1")
+    parser.add_argument("--sizes", default="", help="such as 0.01,0.1,500")
     parser.add_argument("--cost", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="short traces: does it run at all?")
     parser.add_argument("--residents", type=int, default=10_000)
     args = parser.parse_args()
     names = args.policies.split(",")
-    if not args.traces and not args.cost:
-        parser.error("give a trace, or --cost")
-    if args.traces:
-        print_ratios(args.traces, names, [float(size) for size in args.sizes.split(",")])
     if args.cost:
-        print_costs(names, args.residents)
+        print(costs(names, args.residents).text())
+        return
+    traces = {path.name.split(".")[0]: load(path) for path in args.traces}
+    sizes = [float(size) for size in args.sizes.split(",") if size]
+    if traces:
+        print(ratios(traces, names, sizes or SIZES).text())
+    else:
+        print(ratios(artificial(requests(args.quick)), names, sizes or FEWER_KEYS).text())
+
+
+def tables(quick: bool) -> list[Table]:
+    """
+    What run.py prints.
+    """
+    found = ratios(artificial(requests(quick)), list(POLICIES), FEWER_KEYS)
+    return [found, costs(list(POLICIES), 1000 if quick else 10_000)]
+
+
+def requests(quick: bool) -> int:
+    return 10_000 if quick else 100_000
 
 
 # --- hit ratio ---------------------------------------------------------------------------------
 
 
-def print_ratios(paths: Sequence[Path], names: Sequence[str], sizes: Sequence[float]) -> None:
+def ratios(traces: Mapping[str, list[int]], names: Sequence[str], sizes: Sequence[float]) -> Table:
     shares: dict[str, list[float]] = {name: [] for name in names}
-    print(f"{'trace':24}{'size':>8}{'optimum':>10}", *(f"{name:>9}" for name in names))
-    for path in paths:
-        keys = load(path)
+    table = Table("Hit ratio of the policies", COMMAND, ("entries", "optimum", *names))
+    for label, keys in traces.items():
         distinct = len(set(keys))
         for size in sizes:
             capacity = max(10, round(distinct * size)) if size < 1 else int(size)
             optimum = optimal_hits(keys, capacity) / len(keys)
-            ratios = [
-                count_hits(make_policy(n, capacity), keys, capacity) / len(keys) for n in names
-            ]
-            label = path.name.split(".")[0]
-            print(f"{label:24}{capacity:8}{optimum:10.4f}", *(f"{r:9.4f}" for r in ratios))
-            for name, ratio in zip(names, ratios, strict=True):
+            hits = [count_hits(make_policy(n, capacity), keys, capacity) for n in names]
+            shown = [optimum, *(count / len(keys) for count in hits)]
+            table.lines.append((label, f"{capacity:,}", *(f"{ratio:.3f}" for ratio in shown)))
+            for name, count in zip(names, hits, strict=True):
                 # Where nothing can be hit, a ratio to the optimum says nothing.
                 if optimum >= 0.01:
-                    shares[name].append(ratio / optimum)
+                    shares[name].append(count / len(keys) / optimum)
     means = [sum(share) / len(share) if share else 0.0 for share in shares.values()]
-    print(f"{'mean ratio of optimum':42}", *(f"{mean:9.4f}" for mean in means))
+    line = ("mean ratio of optimum", "", "", *(f"{mean:.3f}" for mean in means))
+    table.lines.append(line)
+    return table
 
 
 def load(path: Path) -> list[int]:
@@ -143,21 +163,20 @@ def optimal_hits(keys: Sequence[int], capacity: int) -> int:
 # --- cost --------------------------------------------------------------------------------------
 
 
-def print_costs(names: Sequence[str], residents: int) -> None:
-    print(
-        f"{residents} residents{'':12}{'ns/turn':>10}{'5 hits':>10}{'bytes each':>12}{'later':>10}"
-    )
+def costs(names: Sequence[str], residents: int) -> Table:
+    title = f"Cost of the policies, {residents:,} residents"
+    head = ("ns", "ns after 5 hits", "bytes each", "after 4 turnovers")
+    table = Table(title, f"{COMMAND} --cost", head)
     for name in names:
         turn = min(turns(name, residents, 0)) / residents
         busy = min(turns(name, residents, 5)) / residents
         full, later = bytes_each(name, residents)
-        print(f"{name:24}{turn:10.0f}{busy:10.0f}{full:12.1f}{later:10.1f}")
+        table.lines.append((name, f"{turn:.0f}", f"{busy:.0f}", f"{full:.0f}", f"{later:.0f}"))
     for module in ("cachetools", "cachebox"):
-        try:
-            cache = importlib.import_module(module).LRUCache(residents)
-        except ImportError:
-            continue
-        print(f"{module + ' LRUCache':24}{min(inserts(cache, residents)) / residents:10.0f}")
+        if found := installed(module):
+            each = min(inserts(found.LRUCache(residents), residents)) / residents
+            table.lines.append((f"{module} LRUCache", f"{each:.0f}", "", "", ""))
+    return table
 
 
 def turns(name: str, residents: int, hits: int, rounds: int = 9) -> Iterator[int]:

@@ -1,5 +1,5 @@
 """
-The plans behind what can be asked of a decorated function about one call.
+What can be asked of a decorated function about one call: plans, and ``peek``.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from typing import Any
 
 from .engine import direct, plan, removal
 from .engine.drive import Plan
-from .engine.modes import is_disabled
+from .engine.engine import Held
 from .entries import show
+from .errors import ConfigError
 from .memo import Memo
+from .types import MISS
 
 
 def forget(memo: Memo, values: tuple[Any, ...]) -> Plan:
@@ -27,19 +29,39 @@ def refresh(memo: Memo, values: tuple[Any, ...]) -> Plan:
     """
     The result, computed anew and stored.
     """
-    engine = memo.ready()
-    if engine is None or is_disabled():
+    engine = memo.usable()
+    if engine is None:
         return (yield from memo.invoke(*memo.spread(values)))
     call = memo.equip(memo.locate(values), values)
     return (yield from plan.refresh(engine, call))
+
+
+def peek(memo: Memo, values: tuple[Any, ...]) -> Any:
+    """
+    The result if memory has it, else MISS. Not counted, and no use of the entry.
+    """
+    engine = memo.usable()
+    if engine is None:
+        return MISS
+    call = memo.locate(values)
+    found = engine.peek(call.table, call.key, counts=False)
+    if found is not MISS or engine.is_inside():
+        return found
+    with engine.lock:
+        resident, _ = engine.examine(call.table, call.key)
+        held = None if resident is None else Held(resident.value, resident.thaw)
+    try:
+        return MISS if held is None else held.hand_out()
+    except Exception:
+        return MISS
 
 
 def lookup(memo: Memo, values: tuple[Any, ...]) -> Plan:
     """
     The ``Entry`` of this call, or None.
     """
-    engine = memo.ready()
-    if engine is None or is_disabled():
+    engine = memo.usable()
+    if engine is None:
         return None
     call = memo.locate(values)
     found = yield from direct.look(engine, call)
@@ -50,12 +72,21 @@ def seed(memo: Memo, values: tuple[Any, ...], value: Any) -> Plan:
     """
     Store *value* as if this call had computed it.
     """
-    engine = memo.ready()
-    if engine is None or is_disabled():
+    engine = memo.usable()
+    if engine is None:
         return None
     call = memo.equip(memo.locate(values), values)
-    tags = () if call.tags_of is None else call.tags_of()
     ttl = call.shelf.ttl
-    fresh = ttl(value, call) if callable(ttl) else ttl
+    option = "tags"
+    try:
+        tags = () if call.tags_of is None else call.tags_of()
+        option = "ttl"
+        fresh = ttl(value, call) if callable(ttl) else ttl
+    except ConfigError as error:
+        raise ConfigError(f"{memo.label} cannot be seeded: {error}") from None
+    except Exception as error:
+        raise ConfigError(
+            f"{memo.label} cannot be seeded: its {option}= raised {type(error).__qualname__}"
+        ) from error
     yield from direct.set_many(engine, [(call, value)], ttl=fresh, tags=tags)
     return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from .arguments import DEFAULT, wiring_of
 from .clock import SYSTEM, Clock
 from .config import CacheLevelConfig, WritePolicy
 from .durations import check_namespace
@@ -19,7 +20,7 @@ from .engine.drive import adrive
 from .keyed import DEFAULT_NAMESPACE, Keyed, Ttl
 from .synccache import SyncCache
 from .types import MISS
-from .wiring import DEFAULT, Wiring, build_engine
+from .wiring import Wiring, build_engine
 
 T = TypeVar("T")
 
@@ -46,9 +47,11 @@ class MultiLevelCache:
 
         flush_interval: Write-back: seconds between two writings of what memory holds.
 
-        max_value_bytes: A value that takes more bytes is not written to the second tier.
+        max_value_bytes: A value that takes more bytes (or text such as ``"8MiB"``) is not
+            written to the second tier.
 
-        name: How logs and ``repr`` call it.
+        name: How logs and ``repr`` call it, and the directory if none is given: letters,
+            digits, ``_``, ``-`` and single dots.
 
         clock: The time; for tests.
 
@@ -66,12 +69,12 @@ class MultiLevelCache:
         l1_maxsize: int | Any | None = DEFAULT,
         default_ttl: Ttl = None,
         flush_interval: Ttl = 5.0,
-        max_value_bytes: int = 8 * 2**20,
+        max_value_bytes: int | str = 8 * 2**20,
         name: str = "cache",
         clock: Clock = SYSTEM,
     ) -> None:
         self._open(
-            Wiring.of_arguments(
+            wiring_of(
                 l1_config=l1_config,
                 l2_config=l2_config,
                 write_policy=write_policy,
@@ -135,13 +138,13 @@ class MultiLevelCache:
 
             tags: What ``invalidate_tags`` will know it by.
         """
-        await adrive(self._keyed.set({key: value}, namespace, ttl, tags))
+        await adrive(self._keyed.set([(key, value)], namespace, ttl, tags))
 
     async def delete(self, key: Any, *, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """
         Remove the entry under *key* from both tiers; whether there was one.
         """
-        return bool((await adrive(self._keyed.forget([key], namespace)))[key])
+        return bool(await adrive(self._keyed.delete(key, namespace)))
 
     async def get_or_compute(
         self,
@@ -167,6 +170,11 @@ class MultiLevelCache:
     ) -> dict[Any, Any]:
         """
         The values of those *keys* that are there, in one round trip to the second tier.
+
+        Raises:
+            UnkeyableArgument: If one of *keys* cannot be a key of the dict that is returned.
+
+            ConfigError: If two of *keys* are two entries, but equal for a dict (1 and 1.0).
         """
         return await adrive(self._keyed.get_many(keys, namespace))  # type: ignore[no-any-return]
 
@@ -181,15 +189,15 @@ class MultiLevelCache:
         """
         Store every value of *mapping* under its key, in one round trip.
         """
-        await adrive(self._keyed.set(mapping, namespace, ttl, tags))
+        await adrive(self._keyed.set(mapping.items(), namespace, ttl, tags))
 
     async def delete_many(
         self, keys: Iterable[Any], *, namespace: str = DEFAULT_NAMESPACE
     ) -> dict[Any, bool]:
         """
-        Remove entries; for each key whether there was one.
+        Remove entries; for each key whether there was one. Raises what ``get_many`` does.
         """
-        return await adrive(self._keyed.forget(keys, namespace))  # type: ignore[no-any-return]
+        return await adrive(self._keyed.delete_many(keys, namespace))  # type: ignore[no-any-return]
 
     # -- more than keys ---------------------------------------------------------------
 

@@ -5,6 +5,7 @@ The words of the seed's API that say how a tier behaves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 
@@ -42,13 +43,14 @@ class CacheLevelConfig:
     Args:
         max_size: Entries; None: bounded by bytes alone. 0 leaves the memory tier out.
 
-        ttl: Seconds for which an entry without a ttl of its own is fresh in this tier
-            (``math.inf``: for ever); None: the cache's ``default_ttl``, else 300 for memory
-            and 3600 for the second tier.
+        ttl: How long an entry without a ttl of its own is fresh in this tier: seconds,
+            ``timedelta``, ``"10m"`` or ``math.inf``; None: the cache's ``default_ttl``, else
+            300 s for memory and 3600 s for the second tier.
 
         eviction_policy: Who leaves when there is no room.
 
-        max_bytes: Bytes; None: 64 MB for memory, 1 GB for the second tier.
+        max_bytes: Bytes, or text such as ``"64MB"``; None: 64 MB for memory, 1 GB for the
+            second tier.
 
         enable_persistence: Second tier only: keep it on disk, so that it survives the process.
 
@@ -57,8 +59,8 @@ class CacheLevelConfig:
     """
 
     max_size: int | None = 1000
-    ttl: Seconds | None = None
+    ttl: Seconds | timedelta | str | None = None
     eviction_policy: EvictionPolicy = EvictionPolicy.LRU
-    max_bytes: int | None = None
+    max_bytes: int | str | None = None
     enable_persistence: bool = False
     persistence_path: Path | str | None = None

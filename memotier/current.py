@@ -30,7 +30,7 @@ class Current:
 
     def __repr__(self) -> str:
         flight = self._flight
-        return f"<memotier.Current ttl={flight.ttl} tags={flight.added_tags or []}>"
+        return f"<memotier.Current ttl={flight.ttl} added_tags={len(flight.added_tags or ())}>"
 
     def add_tags(self, *tags: str) -> None:
         """

@@ -176,16 +176,19 @@ def _refuse_others(function: Any, label: str) -> None:
         )
 
 
-def _label(function: Any) -> str:
+def _inner(function: Any) -> Any:
     while isinstance(function, functools.partial):
         function = function.func
-    return getattr(function, "__qualname__", None) or type(function).__qualname__
+    return function
+
+
+def _label(function: Any) -> str:
+    inner = _inner(function)
+    return getattr(inner, "__qualname__", None) or type(inner).__qualname__
 
 
 def _refuse_streams(function: Any, label: str) -> None:
-    inner = function
-    while isinstance(inner, functools.partial):
-        inner = inner.func
+    inner = _inner(function)
     call = getattr(inner, "__call__", None)  # noqa: B004
     for one in (inner, call):
         if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):

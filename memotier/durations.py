@@ -101,9 +101,12 @@ def size_bytes(value: Any, *, what: str) -> int:
     return found
 
 
-def check_namespace(value: Any) -> str:
+def check_namespace(value: Any, *, what: str = "namespace") -> str:
     """
     Give *value* back if it can be a namespace: dots make its levels, as in ``tool.search``.
+
+    Args:
+        what: What else is named by the same rule; it begins the error message.
 
     Raises:
         ConfigError: If it cannot; the message names what is wrong with it.
@@ -114,7 +117,7 @@ def check_namespace(value: Any) -> str:
         return value
 
     # ascii() lets nobody take a look-alike letter for the one it imitates.
-    raise ConfigError(f"namespace {short(value, ascii)} {problem}: use {NAMESPACE_FORMS}")
+    raise ConfigError(f"{what} {short(value, ascii)} {problem}: use {NAMESPACE_FORMS}")
 
 
 def show_seconds(value: Seconds) -> str:

@@ -12,9 +12,12 @@ from .engine.tier2 import Found
 from .entry import NEVER, Entry, Resident
 
 
-def show(engine: Engine, call: Call, found: tuple[Resident, Held] | Found, key: str) -> Entry:
+def show(
+    engine: Engine, call: Call, found: tuple[Resident, Held] | Found, key: str
+) -> Entry | None:
     """
-    What is known about *found*, a resident with its value or a record of the second tier.
+    What is known about *found*, a resident with its value or a record of the second tier;
+    None if the value can no longer be copied for a caller.
     """
     common: dict[str, Any] = {"namespace": call.shelf.namespace, "key": key}
     wall = engine.clock.wall()
@@ -36,10 +39,14 @@ def show(engine: Engine, call: Call, found: tuple[Resident, Held] | Found, key: 
         )
 
     resident, held = found
+    try:
+        value = held.hand_out()
+    except Exception:
+        return None
     stamp, now = resident.stamp, engine.clock.monotonic()
     created = wall - (now - resident.born) if stamp is None else stamp.created
     return Entry(
-        value=held.hand_out(),
+        value=value,
         created=created,
         age=max(0.0, wall - created),
         ttl_left=resident.fresh_until - now,

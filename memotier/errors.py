@@ -65,12 +65,6 @@ class InvalidationNotDurable(StoreError):
     """
 
 
-class RecursiveCacheCall(MemotierError, RecursionError):
-    """
-    A computation would wait for itself and cannot be run again beside itself.
-    """
-
-
 class ValueTooLarge(SerializationError):
     """
     A value is larger than ``max_value_bytes``; it is returned but not stored.

@@ -17,21 +17,28 @@ machine: ratios matter, not the digits), in ns:
 Why it is right without a lock:
 - ``shapes`` holds only entries whose key values are exact atoms, in a table per combination
   of types. ``1``, ``1.0``, ``True`` and ``"1"`` are in different tables; a value of any
-  other type finds no table, so none of its methods is ever called. Zeros and NaN of type
-  ``float`` are never put there (0.0 equals -0.0, NaN equals nothing): they go the slow way.
+  other type finds no table, so none of its methods is ever called. (Its class is hashed: if
+  that has a metaclass with a ``__hash__`` of its own, this runs, and may raise what it likes;
+  one that also claims to be equal to ``int`` is believed.)
+  Zeros and NaN of type ``float`` are never put there (0.0 equals -0.0, NaN equals nothing):
+  they go the slow way.
 - the value is read *before* epoch and freshness are checked; see stores/memory.py.
 - the counters are plain additions: a lost update costs a count.
 
-The slow way is called outside of the ``except`` block, so that an error of the function
-does not carry a KeyError of ours as its context.
+A value that cannot be copied for the caller goes the slow way too, where it is thrown away
+and computed anew. The slow way begins outside of the ``except`` blocks, so that an error of
+the function does not carry one of ours as its context.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from .keys.bind import VAR_KEYWORD, VAR_POSITIONAL, Parameters, compile_function
+
+#: From the values of a call to its result and None, or to anything and the plan that brings it.
+Begin: TypeAlias = Callable[[tuple[Any, ...]], tuple[Any, Any]]
 
 
 def can_be_native(parameters: Parameters, keyed: Sequence[str]) -> bool:
@@ -53,7 +60,8 @@ def generate(
     monotonic: Callable[[], float],
     marks_use: bool,
     copies: bool,
-    slow: Callable[[tuple[Any, ...]], Any],
+    begin: Begin,
+    run: Callable[[Any], Any],
     is_async: bool,
 ) -> Callable[..., Any]:
     """
@@ -73,7 +81,9 @@ def generate(
 
         copies: Whether a result may have to be copied for the caller.
 
-        slow: Gets the values of a call that was not answered.
+        begin: Gets the values of a call that was not answered; see ``Begin``.
+
+        run: Runs the plan; for a coroutine function it is awaited.
     """
     p = parameters.prefix
     types = [f"{p}_type({name})" for name in keyed]
@@ -92,10 +102,16 @@ def generate(
     if marks_use:
         touch.append(f"{entry}.used = {now}")
     if copies:
-        touch += [f"if {entry}.thaw is None:", f"    return {value}"]
-        answer = f"return {entry}.thaw({value})"
+        touch += [
+            f"if {entry}.thaw is None:",
+            f"    return {value}",
+            "try:",
+            f"    return {entry}.thaw({value})",
+            f"except {p}_none:",
+            "    pass",
+        ]
     else:
-        answer = f"return {value}"
+        touch.append(f"return {value}")
 
     lines = [
         f"{'async ' if is_async else ''}def {p}_call({parameters.head()}):",
@@ -107,40 +123,63 @@ def generate(
         f"        {value} = {entry}.value",
         f"        if {valid}:",
         *(f"            {line}" for line in touch),
-        f"            {answer}",
-        f"    return {'await ' if is_async else ''}{p}_slow({parameters.values()})",
+        *_otherwise(parameters, is_async=is_async),
     ]
     scope = {
         **parameters.defaults(),
         f"{p}_type": type,
         f"{p}_id": id,
-        # A class whose metaclass cannot be hashed raises TypeError.
-        f"{p}_none": (KeyError, TypeError),
+        # Besides KeyError: whatever the metaclass of an argument does when its class is
+        # hashed, and whatever the class of a result does when it is copied.
+        f"{p}_none": Exception,
         f"{p}_shapes": shapes,
         f"{p}_places": places,
         f"{p}_cells": cells,
         f"{p}_monotonic": monotonic,
-        f"{p}_slow": slow,
+        f"{p}_begin": begin,
+        f"{p}_run": run,
     }
-    made = compile_function("\n".join(lines) + "\n", f"{p}_call", scope, f"hit path of {name}")
-    # Python's error for a wrong call names the function by this.
-    made.__qualname__ = name
-    return made  # type: ignore[no-any-return]
+    return _compiled(lines, p, scope, name, "hit path")
 
 
 def generate_plain(
-    parameters: Parameters, *, name: str, slow: Callable[[tuple[Any, ...]], Any], is_async: bool
+    parameters: Parameters,
+    *,
+    name: str,
+    begin: Begin,
+    run: Callable[[Any], Any],
+    is_async: bool,
 ) -> Callable[..., Any]:
     """
     The same without a native key: every call goes the slow way, which looks in memory first.
     """
     p = parameters.prefix
-    source = (
-        f"{'async ' if is_async else ''}def {p}_call({parameters.head()}):\n"
-        f"    return {'await ' if is_async else ''}{p}_slow({parameters.values()})\n"
-    )
-    scope = {**parameters.defaults(), f"{p}_slow": slow}
-    made = compile_function(source, f"{p}_call", scope, f"call of {name}")
+    lines = [
+        f"{'async ' if is_async else ''}def {p}_call({parameters.head()}):",
+        *_otherwise(parameters, is_async=is_async),
+    ]
+    scope = {**parameters.defaults(), f"{p}_begin": begin, f"{p}_run": run}
+    return _compiled(lines, p, scope, name, "call")
+
+
+def _otherwise(parameters: Parameters, *, is_async: bool) -> list[str]:
+    """
+    The slow way. Spelt out, not called: a recursive function must not run out of frames.
+    """
+    p = parameters.prefix
+    return [
+        f"    {p}_v, {p}_plan = {p}_begin({parameters.values()})",
+        f"    if {p}_plan is None:",
+        f"        return {p}_v",
+        f"    return {'await ' if is_async else ''}{p}_run({p}_plan)",
+    ]
+
+
+def _compiled(
+    lines: Sequence[str], prefix: str, scope: Mapping[str, Any], name: str, what: str
+) -> Callable[..., Any]:
+    source = "\n".join(lines) + "\n"
+    made = compile_function(source, f"{prefix}_call", scope, f"{what} of {name}")
     # Python's error for a wrong call names the function by this.
     made.__qualname__ = name
     return made  # type: ignore[no-any-return]

@@ -6,7 +6,7 @@ Every method returns a plan, except ``call`` and ``peek``, which do no I/O.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 from .codecs.values import SafeCodec
@@ -20,8 +20,9 @@ from .engine.engine import Engine
 from .engine.flights import Flight
 from .engine.modes import is_disabled
 from .engine.places import Shelf
-from .errors import ConfigError
+from .errors import ConfigError, UnkeyableArgument
 from .keys.canonical import encode_call
+from .locate import LONGEST_ATOM, exact
 from .types import MISS, Seconds
 from .wiring import Wiring
 
@@ -29,9 +30,6 @@ from .wiring import Wiring
 Ttl: TypeAlias = Any
 
 DEFAULT_NAMESPACE = "default"
-
-#: Characters of a key that memory keeps as it is; longer ones are kept as a digest.
-LONGEST_KEY = 4096
 
 
 class Keyed:
@@ -56,15 +54,16 @@ class Keyed:
         """
         The look-up of *key*, which may be anything that has a stable key.
         """
-        shelf = self._shelves.get(namespace) or self._shelf(namespace)
-        place = shelf.place
-        if key.__class__ is str and len(key) <= LONGEST_KEY:
+        try:
+            place = self._shelves[namespace].place
+        except (KeyError, TypeError):
+            place = self._shelf(namespace).place
+        if key.__class__ is str and len(key) <= LONGEST_ATOM:
             table = place.shapes.get(str)
             if table is None:
                 table = place.shapes.setdefault(str, {})
             return Call(place, table, key, lambda: encode_call("cache", ("key",), (key,)))
-        canonical = encode_call("cache", ("key",), (key,))
-        return Call(place, place.exact, canonical, lambda: canonical, canonical)
+        return exact(place, "cache", ("key",), (key,))
 
     def peek(self, call: Call) -> Any:
         """
@@ -78,18 +77,17 @@ class Keyed:
         return (yield from direct.get_many(self.engine, [call], default))[0]
 
     def get_many(self, keys: Iterable[Any], namespace: str) -> Plan:
-        keys = list(dict.fromkeys(keys))
+        calls = self._calls("get_many", keys, namespace)
         if self._is_off():
             return {}
-        calls = [self.call(key, namespace) for key in keys]
-        values = yield from direct.get_many(self.engine, calls, MISS)
-        return {key: value for key, value in zip(keys, values, strict=True) if value is not MISS}
+        values = yield from direct.get_many(self.engine, list(calls.values()), MISS)
+        return {key: value for key, value in zip(calls, values, strict=True) if value is not MISS}
 
     def set(
-        self, mapping: Mapping[Any, Any], namespace: str, ttl: Ttl, tags: Iterable[str]
+        self, items: Iterable[tuple[Any, Any]], namespace: str, ttl: Ttl, tags: Iterable[str]
     ) -> Plan:
         fresh, own = check_ttl(ttl), check_tags(tags)
-        pairs = [(self.call(key, namespace), value) for key, value in mapping.items()]
+        pairs = [(self.call(key, namespace), value) for key, value in items]
         if not self._is_off():
             if fresh is None:
                 fresh = self.wiring.namespace(namespace).ttl
@@ -114,12 +112,45 @@ class Keyed:
             return (yield Invoke(Flight(call.flight_key, 0), function, (), {}))
         return (yield from plan.fetch(self.engine, call, in_task=in_task))
 
-    def forget(self, keys: Iterable[Any], namespace: str) -> Plan:
-        keys = list(dict.fromkeys(keys))
+    def delete(self, key: Any, namespace: str) -> Plan:
+        return (yield from self._forget([self.call(key, namespace)]))[0]
+
+    def delete_many(self, keys: Iterable[Any], namespace: str) -> Plan:
+        calls = self._calls("delete_many", keys, namespace)
+        found = yield from self._forget(list(calls.values()))
+        return dict(zip(calls, found, strict=True))
+
+    def _forget(self, calls: list[Call]) -> Plan:
         if self.engine.closed:
-            return dict.fromkeys(keys, False)
-        calls = [self.call(key, namespace) for key in keys]
-        return dict(zip(keys, (yield from removal.forget(self.engine, calls)), strict=True))
+            return [False] * len(calls)
+        return (yield from removal.forget(self.engine, calls))
+
+    def _calls(self, method: str, keys: Iterable[Any], namespace: str) -> dict[Any, Call]:
+        """
+        The look-ups of *keys*, each once, for an answer that is a dict.
+
+        Raises:
+            UnkeyableArgument: If one of *keys* cannot be a key of a dict.
+
+            ConfigError: If two of *keys* are one to a dict, but two entries: 1 and 1.0.
+        """
+        calls: dict[Any, tuple[int, Any, Call]] = {}
+        for number, key in enumerate(keys):
+            call = self.call(key, namespace)
+            try:
+                first, other, known = calls.setdefault(key, (number, key, call))
+            except Exception as error:
+                raise UnkeyableArgument(
+                    f"{method}() returns a dict, which cannot have a {type(key).__qualname__} "
+                    f"(key {number}) as a key; ask for it alone"
+                ) from error
+            if known.flight_key != call.flight_key:
+                raise ConfigError(
+                    f"{method}(): keys {first} and {number}, of types "
+                    f"{type(other).__qualname__} and {type(key).__qualname__}, are two entries "
+                    "but equal for a dict, which is what is returned; ask for one of them alone"
+                )
+        return {key: call for key, (_, _, call) in calls.items()}
 
     def clear(self, namespace: str | None) -> Plan:
         if self.engine.closed:
@@ -144,9 +175,6 @@ class Keyed:
         return self.wiring.off or self.engine.closed or is_disabled()
 
     def _shelf(self, namespace: str) -> Shelf:
-        shelf = self._shelves.get(namespace)
-        if shelf is not None:
-            return shelf
         check_namespace(namespace)
         settings = self.wiring.namespace(namespace)
         shelf = Shelf(
@@ -173,9 +201,14 @@ def check_tags(tags: Iterable[str]) -> tuple[str, ...]:
     *tags* as a tuple; one string is refused, because it would be a tag per letter.
     """
     if isinstance(tags, str):
-        raise ConfigError(f"tags={tags!r} is one string; write tags=[{tags!r}]")
-    tags = tuple(tags)
+        raise ConfigError("tags= is one string; write tags=[...]")
+    try:
+        tags = tuple(tags)
+    except TypeError:
+        raise ConfigError(f"tags= is a {type(tags).__qualname__}, not a list of texts") from None
     for tag in tags:
-        if type(tag) is not str or not tag:
-            raise ConfigError(f"tag {tag!r} is not a text; tags are non-empty strings")
+        if type(tag) is not str:
+            raise ConfigError(f"a tag is a {type(tag).__qualname__}; tags are non-empty strings")
+        if not tag:
+            raise ConfigError("a tag is empty; tags are non-empty strings")
     return tags

@@ -51,9 +51,9 @@ class Locator:
         self._spread = spread
         self._key = key
         self.is_method = is_method and bool(names)
-        self._owner_name = names[0] if is_method and names else None
+        self._owner_name = names[0] if self.is_method else ""
         #: Whether the instance is part of the key.
-        self.owner_counts = self._owner_name is not None and self._owner_name not in ignore
+        self.owner_counts = self.is_method and self._owner_name not in ignore
         first = 1 if is_method else 0
         self.keyed = tuple(name for name in names[first:] if name not in ignore)
         self._at = tuple(names.index(name) for name in self.keyed)
@@ -69,21 +69,20 @@ class Locator:
         """
         place, names = shelf.place, self.keyed
         if self._key is not None:
-            args, kwargs = self._spread(values)
-            return self._exact(place, ("key",), (self._key(*args, **kwargs),))
+            return exact(place, self._label, ("key",), (self._asked(values),))
 
         keyed = values if self._takes_all else tuple([values[at] for at in self._at])
         if self.owner_counts:
             owner = values[0]
             own = shelf.places.get(id(owner)) or self._place_of(engine, shelf, owner)
             if own is None:
-                return self._exact(place, (str(self._owner_name), *names), (owner, *keyed))
+                return exact(place, self._label, (self._owner_name, *names), (owner, *keyed))
             place = own
         named, counted = names, keyed
         if place.owner is not None and place.has_name:
-            named, counted = (str(self._owner_name), *names), (values[0], *keyed)
+            named, counted = (self._owner_name, *names), (values[0], *keyed)
         if not (self.native and are_atoms(keyed)):
-            return self._exact(place, named, counted)
+            return exact(place, self._label, named, counted)
 
         shape: Any = tuple(map(type, keyed))
         key: Any = keyed
@@ -94,16 +93,25 @@ class Locator:
             table = place.shapes.setdefault(shape, {})
         return Call(place, table, key, lambda: encode_call(self._label, named, counted))
 
-    def _exact(self, place: Place, names: tuple[str, ...], keyed: tuple[Any, ...]) -> Call:
-        canonical = encode_call(self._label, names, keyed)
-        return Call(place, place.exact, short(canonical), lambda: canonical, canonical)
+    def _asked(self, values: tuple[Any, ...]) -> Any:
+        """
+        What the user's ``key=`` says of a call.
+        """
+        assert self._key is not None
+        args, kwargs = self._spread(values)
+        try:
+            return self._key(*args, **kwargs)
+        except Exception as error:
+            raise UnkeyableArgument(
+                f"{self._label}() cannot be cached: its key= raised {type(error).__qualname__}"
+            ) from error
 
     def _place_of(self, engine: Engine, shelf: Shelf, owner: Any) -> Place | None:
         """
         The place of an instance that is known only by itself; None if its content is its key.
         """
         try:
-            encode_call(self._label, (str(self._owner_name),), (owner,))
+            encode_call(self._label, (self._owner_name,), (owner,))
         except UnkeyableArgument:
             if is_declared_value(type(owner)):
                 raise
@@ -142,12 +150,17 @@ def are_atoms(values: tuple[Any, ...]) -> bool:
     return True
 
 
-def short(canonical: bytes) -> bytes:
+def exact(place: Place, label: str, names: tuple[str, ...], keyed: tuple[Any, ...]) -> Call:
     """
-    What memory keeps as the key: the canonical bytes, or a collision-resistant digest of them.
-    """
-    if len(canonical) <= LONGEST_ATOM:
-        return canonical
-    from hashlib import blake2b
+    The look-up by canonical bytes, of which memory keeps a digest if they are many.
 
-    return blake2b(canonical, digest_size=32, person=b"memotier-l1").digest()
+    Raises:
+        UnkeyableArgument: If one of *keyed* has no stable key.
+    """
+    canonical = encode_call(label, names, keyed)
+    key = canonical
+    if len(canonical) > LONGEST_ATOM:
+        from hashlib import blake2b
+
+        key = blake2b(canonical, digest_size=32, person=b"memotier-l1").digest()
+    return Call(place, place.exact, key, lambda: canonical, canonical)

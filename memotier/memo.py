@@ -15,11 +15,11 @@ import inspect
 import os
 import threading
 import typing
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from .callnames import identity_of, is_what_its_name_says
-from .durations import short
 from .engine import plan, removal
 from .engine.calls import Call
 from .engine.drive import Plan, adrive, drive
@@ -28,8 +28,9 @@ from .engine.engine import Engine
 from .engine.flights import Flight
 from .engine.modes import is_disabled
 from .engine.places import Shelf
-from .errors import ConfigError, UnkeyableArgument
+from .errors import UnkeyableArgument
 from .hitpath import generate, generate_plain
+from .keyed import check_tags
 from .keys.bind import POSITIONAL, Parameters, call_signature
 from .keys.digest import Digester
 from .keys.identity import source_stamp, source_version
@@ -37,6 +38,8 @@ from .locate import Locator
 from .options import FunctionOptions, fill
 from .registry import cache_named
 from .types import MISS
+
+_memos: weakref.WeakSet[Memo] = weakref.WeakSet()
 
 
 class Memo:
@@ -67,11 +70,12 @@ class Memo:
         self.shelf: Shelf | None = None
         #: Told of the hit path, once there is one.
         self.on_attach: list[Callable[[Callable[..., Any]], None]] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._version: str | None = None
         self._key_digester: Digester | None = None
         self.off = False
         self.keys = self._locator(is_method)
+        _memos.add(self)
 
     def _locator(self, is_method: bool) -> Locator:
         return Locator(
@@ -103,8 +107,13 @@ class Memo:
         """
         The function to call before the first call: it attaches, then does what the others do.
         """
-        slow = self._aslow if self.is_async else self._slow
-        return generate_plain(self.parameters, name=self.label, slow=slow, is_async=self.is_async)
+        return generate_plain(
+            self.parameters,
+            name=self.label,
+            begin=self.begin,
+            run=self.run,
+            is_async=self.is_async,
+        )
 
     def attach(self) -> Engine:
         """
@@ -127,7 +136,7 @@ class Memo:
                 identity=self.identity.name,
                 label=self.label,
                 copy=self.options.copy,
-                ttl=None if ttl is None else _ttl_of(ttl),
+                ttl=ttl,
                 tags=tuple(dict.fromkeys((*settings.tags, *self.options.static_tags))),
                 cache_if=self.options.cache_if,
             )
@@ -136,11 +145,12 @@ class Memo:
             with engine.lock:
                 engine.shelves.add(shelf)
             self.off = wiring.off
-            self.engine = engine
             if not wiring.off:
                 call = self._hit_path(engine, shelf)
                 for told in self.on_attach:
                     told(call)
+            # Last: who finds it set takes everything else for done.
+            self.engine = engine
             return engine
 
     def _share(self, engine: Engine, shelf: Shelf, wiring: Any) -> None:
@@ -201,19 +211,12 @@ class Memo:
             monotonic=engine.clock.monotonic,
             marks_use=engine.memory.policy.needs_time,
             copies=self.options.copy is not False,
-            slow=self._aslow if self.is_async else self._slow,
+            begin=self.begin,
+            run=self.run,
             is_async=self.is_async,
         )
 
-    def _slow(self, values: tuple[Any, ...]) -> Any:
-        found, missing = self._begin(values)
-        return found if missing is None else drive(missing)
-
-    async def _aslow(self, values: tuple[Any, ...]) -> Any:
-        found, missing = self._begin(values)
-        return found if missing is None else await adrive(missing)
-
-    def _begin(self, values: tuple[Any, ...]) -> tuple[Any, Plan | None]:
+    def begin(self, values: tuple[Any, ...]) -> tuple[Any, Plan | None]:
         """
         The result if memory has it, else the plan that brings it.
         """
@@ -243,25 +246,14 @@ class Memo:
         """
         call.function = self.function
         call.args, call.kwargs = self.spread(values)
-        if self.options.templates or self.options.tags_function is not None:
-            tags = self._tags(call, values)
+        function, templates = self.options.tags_function, self.options.templates
+        if function is not None:
+            call.tags_of = lambda: check_tags(function(*call.args, **call.kwargs))
+        elif templates:
+            named = dict(zip(self.parameters.names, values, strict=True))
+            tags = tuple(fill(self.label, template, named) for template in templates)
             call.tags_of = lambda: tags
         return call
-
-    def _tags(self, call: Call, values: tuple[Any, ...]) -> tuple[str, ...]:
-        from .keyed import check_tags
-
-        if self.options.tags_function is not None:
-            found = self.options.tags_function(*call.args, **call.kwargs)
-            try:
-                return check_tags(found)
-            except (ConfigError, TypeError):
-                raise ConfigError(
-                    f"{self.label}: tags= returned {short(found)}: "
-                    "it has to return a list of non-empty texts"
-                ) from None
-        named = dict(zip(self.parameters.names, values, strict=True))
-        return tuple(fill(self.label, template, named) for template in self.options.templates)
 
     def locate(self, values: tuple[Any, ...]) -> Call:
         """
@@ -283,6 +275,12 @@ class Memo:
         if engine is None or engine.closed:
             engine = self.attach()
         return None if engine.closed or self.off else engine
+
+    def usable(self) -> Engine | None:
+        """
+        The same for what is not to be done while ``disabled()`` holds.
+        """
+        return None if is_disabled() else self.ready()
 
     def key_text(self, values: tuple[Any, ...]) -> str:
         """
@@ -352,7 +350,10 @@ def takes_instance(parameters: Parameters) -> bool:
     return bool(parameters.all) and parameters.all[0].kind in POSITIONAL
 
 
-def _ttl_of(ttl: Any) -> Any:
-    if not callable(ttl):
-        return ttl
-    return lambda value, call: ttl(value, call.args, call.kwargs)
+def _after_fork_in_child() -> None:
+    # Whoever was attaching a function in another thread is not here to finish.
+    for memo in list(_memos):
+        memo._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -51,7 +51,7 @@ class FunctionOptions:
 
     name: str | None
     namespace: str
-    #: Seconds; or a callable of (result, args, kwargs).
+    #: Seconds; or a callable of the result and the call, which has ``args`` and ``kwargs``.
     ttl: Seconds | Callable[..., Any] | None
     static_tags: tuple[str, ...]
     #: Makes tags from the arguments by name; and whether it is the user's callable.
@@ -189,8 +189,8 @@ def _check_ttl(label: str, ttl: Any) -> Any:
         )
     takes_arguments = count != 1
 
-    def ttl_of(result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Seconds | None:
-        found = ttl(result, *args, **kwargs) if takes_arguments else ttl(result)
+    def ttl_of(result: Any, call: Any) -> Seconds | None:
+        found = ttl(result, *call.args, **call.kwargs) if takes_arguments else ttl(result)
         return None if found is None else seconds(found, what="ttl")
 
     return ttl_of
@@ -211,14 +211,14 @@ def _check_tags(
 ) -> tuple[tuple[str, ...], tuple[str, ...], Callable[..., Iterable[str]] | None]:
     if callable(tags):
         return (), (), tags
+    if isinstance(tags, str):
+        raise ConfigError(f"{label}: tags={tags!r} is one string; write tags=[{tags!r}]")
     try:
         tags = check_tags(tags)
     except ConfigError as error:
-        raise ConfigError(f"{label}: {error}") from None
-    except TypeError:
         raise ConfigError(
-            f"{label}: tags={short(tags)} cannot be used: give a list of texts, or a callable "
-            "which is given the arguments and returns one"
+            f"{label}: tags={short(tags)} cannot be used ({error}): give a list of texts, or a "
+            "callable which is given the arguments and returns one"
         ) from None
 
     static: list[str] = []

@@ -8,12 +8,14 @@ their cache by name go on with the new one.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any
 
 from . import settings
 from .cache import MultiLevelCache
+from .errors import InvalidationNotDurable
 from .wiring import Wiring
 
 _lock = threading.RLock()
@@ -52,11 +54,11 @@ def configure(**values: Any) -> None:
     Raises:
         ConfigError: If a name or a value cannot be used; nothing has changed then.
     """
+    global _overrides
     with _lock:
         merged = _merge(_overrides, values)
         settings.load(overrides=merged)
-        _overrides.clear()
-        _overrides.update(merged)
+        _overrides = merged
         caches = list(_caches.values())
         _caches.clear()
     for cache in caches:
@@ -72,13 +74,19 @@ def invalidate_tags(*tags: str) -> None:
     block the event loop.
 
     Raises:
-        InvalidationNotDurable: If a second tier could not be told.
+        InvalidationNotDurable: If a second tier could not be told; all others were.
     """
     cache_named("default")
     with _lock:
         caches = [cache for cache in _caches.values() if not cache.closed]
+    failed: list[InvalidationNotDurable] = []
     for cache in caches:
-        cache.sync.invalidate_tags(*tags)
+        try:
+            cache.sync.invalidate_tags(*tags)
+        except InvalidationNotDurable as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,3 +96,12 @@ def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(before, Mapping) and isinstance(value, Mapping)
         merged[key] = _merge(before, value) if both else value  # type: ignore[arg-type]
     return merged
+
+
+def _after_fork_in_child() -> None:
+    # The thread that held it is not here to release it.
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

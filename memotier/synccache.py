@@ -59,11 +59,11 @@ class SyncCache:
         tags: Iterable[str] = (),
     ) -> None:
         """See ``MultiLevelCache.set``."""
-        drive(self._keyed.set({key: value}, namespace, ttl, tags))
+        drive(self._keyed.set([(key, value)], namespace, ttl, tags))
 
     def delete(self, key: Any, *, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """See ``MultiLevelCache.delete``."""
-        return bool(drive(self._keyed.forget([key], namespace))[key])
+        return bool(drive(self._keyed.delete(key, namespace)))
 
     def get_or_compute(
         self,
@@ -93,13 +93,13 @@ class SyncCache:
         tags: Iterable[str] = (),
     ) -> None:
         """See ``MultiLevelCache.set_many``."""
-        drive(self._keyed.set(mapping, namespace, ttl, tags))
+        drive(self._keyed.set(mapping.items(), namespace, ttl, tags))
 
     def delete_many(
         self, keys: Iterable[Any], *, namespace: str = DEFAULT_NAMESPACE
     ) -> dict[Any, bool]:
         """See ``MultiLevelCache.delete_many``."""
-        return drive(self._keyed.forget(keys, namespace))  # type: ignore[no-any-return]
+        return drive(self._keyed.delete_many(keys, namespace))  # type: ignore[no-any-return]
 
     def clear_namespace(self, namespace: str) -> int:
         """See ``MultiLevelCache.clear_namespace``."""

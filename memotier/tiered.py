@@ -23,10 +23,8 @@ import wrapt
 
 from . import asked
 from .engine.drive import Plan
-from .engine.modes import is_disabled
 from .engine.stats import CacheInfo, info
 from .memo import Memo
-from .types import MISS
 
 #: What can be asked of a decorated function about one call; on methods the instance is put
 #: in front of the arguments.
@@ -112,20 +110,10 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
 
     def peek(self, /, *args: Any, **kwargs: Any) -> Any:
         """
-        The result if memory has it, else ``MISS``; never computes, never asks the second tier.
+        The result if memory has it, else ``MISS``: never computes, never asks the second tier,
+        and is no hit.
         """
-        memo, values = self._self_memo, self._self_bind(args, kwargs)
-        engine = memo.ready()
-        if engine is None or is_disabled():
-            return MISS
-        call = memo.locate(values)
-        found = engine.peek(call.table, call.key)
-        if found is not MISS:
-            return found
-        with engine.lock:
-            resident, _ = engine.examine(call.table, call.key)
-            held = None if resident is None else engine.take(resident)
-        return MISS if held is None else held.hand_out()
+        return asked.peek(self._self_memo, self._self_bind(args, kwargs))
 
     def lookup(self, /, *args: Any, **kwargs: Any) -> Any:
         """
@@ -201,7 +189,8 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         return sorted({*dir(self.__wrapped__), *OF_A_CALL, *OF_ALL, "seed", "__wrapped__"})
 
     def __repr__(self) -> str:
-        return f"<tiered_cache of {self.__wrapped__!r}>"
+        # Not the function's own repr: that of a partial shows what it is called with.
+        return f"<tiered_cache of {self._self_memo.label}>"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self.__reduce__()
@@ -305,7 +294,9 @@ class BoundMethod(functools.partial):  # type: ignore[type-arg]
         return hash((id(self._tiered), id(self.args[0])))
 
     def __repr__(self) -> str:
-        return f"<bound {self._tiered!r} of {self.args[0]!r}>"
+        owner = self.args[0]
+        whose = owner if isinstance(owner, type) else type(owner)
+        return f"<bound {self._tiered!r} of {whose.__qualname__}>"
 
     def __get__(self, instance: Any, owner: Any = None) -> BoundMethod:
         return self

@@ -1,5 +1,6 @@
 """
-From settings or arguments to an engine: the one place where tiers are put together.
+From settings to an engine: the one place where tiers are put together. (What the arguments of
+``MultiLevelCache`` say is in arguments.py.)
 """
 
 from __future__ import annotations
@@ -8,21 +9,16 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from .clock import Clock
-from .config import CacheLevelConfig, EvictionPolicy, WritePolicy
-from .durations import seconds
 from .engine import lifecycle
-from .engine.engine import Engine, Options
-from .errors import ConfigError
+from .engine.engine import Engine
+from .engine.options import Options
 from .keys.digest import Digester
 from .policies import make_policy
 from .settings.model import NamespaceSettings, Settings
 from .types import Seconds, Store
-
-#: An argument that was not given, where None means something.
-DEFAULT: Final[Any] = type("Default", (), {"__repr__": lambda self: "DEFAULT"})()
 
 L1_TTL: Seconds = 300.0
 L2_TTL: Seconds = 3600.0
@@ -86,67 +82,6 @@ class Wiring:
             settings=settings,
         )
 
-    @classmethod
-    def of_arguments(
-        cls,
-        *,
-        l1_config: CacheLevelConfig | None,
-        l2_config: CacheLevelConfig | None,
-        write_policy: WritePolicy,
-        directory: Path | str | None,
-        l1_maxsize: Any,
-        default_ttl: Any,
-        flush_interval: Any,
-        max_value_bytes: int,
-        name: str,
-    ) -> Wiring:
-        """
-        What the arguments of ``MultiLevelCache`` say.
-        """
-        for what, value in (("l1_config", l1_config), ("l2_config", l2_config)):
-            if value is not None and not isinstance(value, CacheLevelConfig):
-                raise ConfigError(f"{what}={value!r} is not a CacheLevelConfig")
-        try:
-            write_policy = WritePolicy(write_policy)
-        except ValueError:
-            names = ", ".join(f"WritePolicy.{one.name}" for one in WritePolicy)
-            raise ConfigError(f"write_policy={write_policy!r} is not one of {names}") from None
-        if l1_config is not None and l1_maxsize is not DEFAULT:
-            raise ConfigError("l1_maxsize is short for l1_config.max_size; give one of the two")
-        if directory is not None and l2_config is not None and l2_config.persistence_path:
-            raise ConfigError("directory is short for l2_config.persistence_path; give one of them")
-
-        l1 = l1_config or CacheLevelConfig()
-        l2 = l2_config or CacheLevelConfig(max_size=10_000, eviction_policy=EvictionPolicy.TTL)
-        default = None if default_ttl is None else seconds(default_ttl, what="default_ttl")
-        place = directory if directory is not None else l2.persistence_path
-        kind = None
-        if place is not None or l2.enable_persistence:
-            kind = "disk"
-        elif l2_config is not None:
-            kind = "local"
-        if kind == "disk" and place is None:
-            place = user_cache_folder() / name
-        return cls(
-            options=Options(
-                name=name,
-                write_policy=write_policy.value,
-                l1_max_size=_size("l1", l1.max_size if l1_maxsize is DEFAULT else l1_maxsize, 0),
-                l1_max_bytes=_bytes("l1", l1.max_bytes) or L1_BYTES,
-                l1_ttl=_ttl("l1", l1.ttl, default, L1_TTL),
-                l2_ttl=_ttl("l2", l2.ttl, default, L2_TTL),
-                max_value_bytes=_bytes("max_value_bytes", max_value_bytes) or 1,
-                flush_interval=seconds(flush_interval, what="flush_interval"),
-                keys=signing_keys(),
-            ),
-            l1_eviction=_eviction("l1", l1.eviction_policy),
-            l2_kind=kind,
-            directory=None if place is None else Path(place).expanduser().absolute(),
-            l2_max_size=_size("l2", l2.max_size, 1),
-            l2_max_bytes=_bytes("l2", l2.max_bytes) or L2_BYTES,
-            l2_eviction=_eviction("l2", l2.eviction_policy),
-        )
-
 
 def build_engine(wiring: Wiring, clock: Clock) -> Engine:
     """
@@ -195,44 +130,3 @@ def signing_keys() -> tuple[bytes, ...]:
     from .codecs.secrets import load_keys
 
     return load_keys(os.environ)
-
-
-def user_cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "memotier"
-
-
-def _ttl(tier: str, own: Any, default: Seconds | None, last: Seconds) -> Seconds:
-    if own is not None:
-        return seconds(own, what=f"{tier}_config.ttl")
-    return last if default is None else default
-
-
-def _size(tier: str, value: Any, least: int) -> int | None:
-    if value is None:
-        return None
-    if type(value) is not int or value < least:
-        raise ConfigError(
-            f"{tier} max_size={value!r} cannot be used: a whole number of entries, "
-            f"{least} or more, or None for no bound but bytes"
-        )
-    return value
-
-
-def _bytes(what: str, value: Any) -> int | None:
-    if value is None:
-        return None
-    if type(value) is not int or value < 1:
-        raise ConfigError(f"{what} max_bytes={value!r} cannot be used: a whole number of bytes")
-    return value
-
-
-def _eviction(tier: str, value: Any) -> str:
-    try:
-        policy = EvictionPolicy(value)
-    except ValueError:
-        names = ", ".join(f"EvictionPolicy.{one.name}" for one in EvictionPolicy)
-        raise ConfigError(f"{tier} eviction_policy={value!r} is not one of {names}") from None
-    if tier == "l2" and policy is EvictionPolicy.CLOCK2Q:
-        raise ConfigError("l2 eviction_policy=CLOCK2Q is for the memory tier; use LRU or TTL")
-    return policy.value

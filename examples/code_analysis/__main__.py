@@ -38,8 +38,9 @@ def compare(directory: Path) -> None:
     """
     Run the session in three processes of its own, one after the other.
     """
-    first, answer = in_new_process("First run: nothing is known yet", directory, "plain")
-    print("The five functions with the highest complexity:")
+    known = "what was found out before" if directory.exists() else "nothing"
+    first, answer = in_new_process(f"First run: {known} is known", directory, "plain")
+    print("\nThe five functions with the highest complexity:")
     print(answer)
     title = "Second run: a new process, the same directory"
     second, again = in_new_process(title, directory, "plain")
@@ -47,7 +48,8 @@ def compare(directory: Path) -> None:
     third, after = in_new_process(title, directory, "changed")
     assert answer == again == after, "the answers must not depend on who computed them"
     print()
-    print(f"first run {first:.2f} s, second run {second:.2f} s, third run {third:.2f} s")
+    times = f"first run {first:.2f} s, second {second:.2f} s, third {third:.2f} s"
+    print(f"{times}, each with the start of Python.")
     print(f"The answers were the same; the second run took {second / first:.0%} of the time.")
 
 
@@ -61,7 +63,7 @@ def in_new_process(title: str, directory: Path, run: str) -> tuple[float, str]:
     done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
     seconds = time.perf_counter() - began
     answer, _, table = done.stdout.partition("\f\n")
-    print(table)
+    print(table, end="")
     return seconds, answer
 
 

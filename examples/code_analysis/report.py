@@ -3,7 +3,7 @@ What the tools' caches did, as a table.
 
 memory, disk: answered by that tier. joined: asked while somebody else's call with the same
 arguments was on its way, and given the same answer. computed: the tool really ran. saved: the
-seconds that the tool took when it ran, for each call that was answered without running it.
+seconds that the tool took when it ran, for each call that memory or disk answered.
 """
 
 from __future__ import annotations

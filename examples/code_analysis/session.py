@@ -62,9 +62,10 @@ def work() -> str:
     said = []
     for function in hardest:
         _, mentions = look_closer(function)
-        name = f"{function.module}.{function.name}"
-        said.append(f"{function.complexity:>4}  {name}, used {len(mentions)} times")
-    said.append(f"      {asyncio.run(ask_at_once())} lines with TODO, XXX or raise")
+        name, count = f"{function.module}.{function.name}", len(mentions)
+        lines = "line" if count == 1 else "lines"
+        said.append(f"{function.complexity:>4}  {name}, used in {count} {lines}")
+    said.append(f"Lines with TODO, XXX or raise: {asyncio.run(ask_at_once())}")
 
     # It doubts, and does everything again.
     assert survey() == hardest

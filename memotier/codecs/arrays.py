@@ -88,14 +88,17 @@ def _describe(dtype: Any) -> Any:
 
     if dtype.hasobject or dtype.kind not in "biufcmMSUV":
         raise SerializationError(
-            f"a numpy array of dtype {dtype} cannot be stored; use a dtype without Python objects"
+            f"a numpy array of dtype {dtype.name} cannot be stored; use a dtype without Python "
+            "objects"
         )
     described: Any = dtype.str
     if dtype.fields is not None or dtype.subdtype is not None:
         described = np.lib.format.dtype_to_descr(dtype)
         described = [_listed(field) for field in described]
     if _dtype(described) != dtype:
-        raise SerializationError(f"a numpy array of dtype {dtype} would not come back the same")
+        raise SerializationError(
+            f"a numpy array of dtype {dtype.name} would not come back the same"
+        )
     return described
 
 

@@ -9,6 +9,7 @@ one of their instances is stored.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ class UnknownClass(DecodeRefused):
     """
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _by_name: dict[str, Layout] = {}
 _by_class: dict[type, Layout] = {}
 #: Names that two living classes claim, so that neither can be restored by name.
@@ -147,3 +148,12 @@ def resolve(name: str, fingerprint: bytes) -> Layout:
     if layout.fingerprint != fingerprint:
         raise DecodeRefused(f"the fields of {name} have changed since the record was written")
     return layout
+
+
+def _after_fork_in_child() -> None:
+    # The thread that held it is not here to release it.
+    global _lock
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -54,24 +54,26 @@ def isolate(value: Any, mode: Literal["auto"] | bool = "auto") -> Kept:
     Raises:
         NotIsolated: If *value* is mutable and cannot be copied.
     """
-    if type(value) in IMMUTABLE:
-        return Kept(value, None, sys.getsizeof(value))
-    if mode is False and isinstance(value, (Iterator, AsyncIterator, Awaitable)):
-        raise NotIsolated(
-            f"a {type(value).__qualname__} can be read only once, so callers cannot share it."
-        )
-    if mode is False:
-        return Kept(value, None, estimate(value))
     try:
+        if type(value) in IMMUTABLE:
+            return Kept(value, None, sys.getsizeof(value))
+        if mode is False and isinstance(value, (Iterator, AsyncIterator, Awaitable)):
+            raise NotIsolated(
+                f"a {type(value).__qualname__} can be read only once, so callers cannot share it."
+            )
+        if mode is False:
+            return Kept(value, None, estimate(value))
         if type(value) not in CONTAINERS and is_immutable(value):
             return Kept(value, None, estimate(value))
         snapshot, thaw = _deep(value) if mode is True else _cheapest(value)
+    except NotIsolated:
+        raise
     except Exception as error:
         kind = type(value)
         raise NotIsolated(
             f"a {kind.__module__}.{kind.__qualname__} is mutable and cannot be copied "
             f"({type(error).__name__}), so callers would share it; return a value that can be "
-            "copied, or share it on purpose with copy=False"
+            "copied, or share it on purpose with copy=False."
         ) from error
     return Kept(snapshot, thaw, estimate(snapshot))
 

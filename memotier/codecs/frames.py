@@ -41,7 +41,8 @@ def split_frame(value: Any) -> tuple[Any, list[Any]] | None:
         ) from error
     except Exception as error:
         raise SerializationError(
-            f"a {type(value).__module__}.{type(value).__qualname__} cannot be stored: {error}"
+            f"a {type(value).__module__}.{type(value).__qualname__} cannot be stored "
+            f"({type(error).__qualname__}); give its columns plain types, or use codec='pickle'"
         ) from error
     if not same:
         raise SerializationError(

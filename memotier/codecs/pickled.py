@@ -51,7 +51,8 @@ class PickleCodec:
         except Exception as error:
             kind = type(value)
             raise SerializationError(
-                f"a {kind.__module__}.{kind.__qualname__} cannot be pickled: {error}"
+                f"a {kind.__module__}.{kind.__qualname__} cannot be pickled "
+                f"({type(error).__qualname__})"
             ) from error
         return _mac(self._keys[0], data) + data
 

@@ -6,6 +6,9 @@ The frame around a stored payload: what it is, for which call, and proof that it
     magic, format version (4) | check (16) | flags (1) | header length (3)
     header: msgpack list | zeros up to a multiple of 16 | payload
 
+What all results of a function have in common (codec, names, tokens, tags, writer) is one packed
+field of the header: equal bytes are parsed once, which is most of what reading a record costs.
+
 The check covers everything else in the record, and the address and namespace where it
 lies, so a record that was moved is as invalid as one that was changed. It is compared
 before anything is parsed. Without keys it is xxh3-128, which finds damage; with keys a
@@ -40,12 +43,12 @@ _CHECKED_FROM = len(_LEAD) + 16
 _ALIGNMENT = 16
 _COMPRESSED = 1
 _NAME, _TOKEN, _FINGERPRINT = 16, 8, 20
+#: Bytes of a header's shared part up to which it is remembered: few tags, not many.
+_REMEMBERED = 4096
 
 #: The types of a header's fields: with and without an end of freshness.
-_HEADERS = {
-    (str, int, float, fresh, float, bytes, bytes, list, list, str, int)
-    for fresh in (float, type(None))
-}
+_HEADERS = {(int, float, fresh, float, bytes, int, bytes) for fresh in (float, type(None))}
+_SHARED = (str, bytes, list, list, str)
 _TEXT = frozenset({str})
 _TOKENS = frozenset({bytes, type(None)})
 _TOKEN_SIZES = frozenset({_TOKEN})
@@ -115,16 +118,19 @@ def unseal(
     Raises:
         DecodeRefused: If it is damaged, foreign, forged, moved, or of another version.
     """
-    view = memoryview(data)
-    if len(view) < _FIXED.size or view[: len(MAGIC)] != MAGIC:
+    if len(data) < _FIXED.size:
         raise DecodeRefused("a record was not written by memotier")
-    if view[len(MAGIC)] != VERSION:
-        raise DecodeRefused(f"a record has format {view[len(MAGIC)]}, this version reads {VERSION}")
-    _, check, packed = _FIXED.unpack_from(view)
+    lead, check, packed = _FIXED.unpack_from(data)
+    if lead != _LEAD:
+        if lead[: len(MAGIC)] != MAGIC:
+            raise DecodeRefused("a record was not written by memotier")
+        raise DecodeRefused(f"a record has format {lead[-1]}, this version reads {VERSION}")
+    view = memoryview(data)
     checked = (view[_CHECKED_FROM:],)
-    if not any(
-        hmac.compare_digest(_check(checked, address, group, key), check) for key in keys or (None,)
-    ):
+    for key in keys or (None,):
+        if hmac.compare_digest(_check(checked, address, group, key), check):
+            break
+    else:
         raise DecodeRefused(
             "a record is damaged, was moved, or was signed with a key that is not ours"
         )
@@ -134,7 +140,7 @@ def unseal(
     except DecodeRefused:
         raise
     except Exception as error:
-        raise DecodeRefused(f"the header of a record is malformed: {error}") from error
+        raise DecodeRefused("the header of a record is malformed") from error
 
 
 def _check(
@@ -164,12 +170,9 @@ def _keyed(key: bytes, group: str) -> blake2b:
 
 
 def _header(record: Record) -> list[Any]:
-    joined, tokens = b"".join(record.names), list(record.tokens)
     fresh = None if record.fresh is None else float(record.fresh)
     if (
         len(record.fingerprint) != _FINGERPRINT
-        or len(joined) != _NAME * len(tokens)
-        or not _TOKEN_SIZES.issuperset(map(len, filter(None, tokens)))
         or not 0 <= record.flags <= 0xFF
         or len(record.payload) > MAX_BYTES
         or not (isfinite(record.created) and isfinite(record.cost))
@@ -179,18 +182,32 @@ def _header(record: Record) -> list[Any]:
             f"a record of codec {record.codec!r} cannot be framed: a field does not have its size"
         )
     return [
-        record.codec,
         record.flags,
         float(record.created),
         fresh,
         float(record.cost),
         record.fingerprint,
-        joined,
-        tokens,
-        list(record.tags),
-        record.writer,
         len(record.payload),
+        _packed(record.codec, record.names, record.tokens, record.tags, record.writer),
     ]
+
+
+@lru_cache(maxsize=256)
+def _packed(
+    codec: str,
+    names: tuple[Name, ...],
+    tokens: tuple[Token, ...],
+    tags: tuple[str, ...],
+    writer: str,
+) -> bytes:
+    joined = b"".join(names)
+    if len(joined) != _NAME * len(tokens) or not _TOKEN_SIZES.issuperset(
+        map(len, filter(None, tokens))
+    ):
+        raise SerializationError(
+            f"a record of codec {codec!r} cannot be framed: a field does not have its size"
+        )
+    return ormsgpack.packb([codec, joined, list(tokens), list(tags), writer])
 
 
 def _parse(view: memoryview, length: int, frame_flags: int) -> Record:
@@ -199,7 +216,7 @@ def _parse(view: memoryview, length: int, frame_flags: int) -> Record:
     if frame_flags not in (0, _COMPRESSED) or start > len(view) or any(view[end:start]):
         raise DecodeRefused("the header of a record is malformed")
     header = ormsgpack.unpackb(view[_FIXED.size : end])
-    codec, flags, created, fresh, cost, fingerprint, joined, tokens, tags, writer, size = header
+    flags, created, fresh, cost, fingerprint, size, shared = header
     stored = view[start:].toreadonly()
     payload = _expanded(stored, size) if frame_flags else stored
     # A checksum proves that the header is whole, not that we wrote it.
@@ -208,18 +225,32 @@ def _parse(view: memoryview, length: int, frame_flags: int) -> Record:
         or size != len(payload)
         or not 0 <= flags <= 0xFF
         or len(fingerprint) != _FINGERPRINT
-        or len(joined) != _NAME * len(tokens)
         or not (isfinite(created) and isfinite(cost) and (fresh is None or isfinite(fresh)))
+    ):
+        raise DecodeRefused("the header of a record is malformed")
+    unpacked = _unpacked if len(shared) <= _REMEMBERED else _unpacked.__wrapped__
+    codec, names, tokens, tags, writer = unpacked(shared)
+    return Record(
+        codec, flags, created, fresh, cost, fingerprint, names, tokens, tags, writer, payload
+    )
+
+
+@lru_cache(maxsize=256)
+def _unpacked(
+    shared: bytes,
+) -> tuple[str, tuple[Name, ...], tuple[Token, ...], tuple[str, ...], str]:
+    fields = ormsgpack.unpackb(shared)
+    codec, joined, tokens, tags, writer = fields
+    if (
+        tuple(map(type, fields)) != _SHARED
+        or len(joined) != _NAME * len(tokens)
         or not _TOKENS.issuperset(map(type, tokens))
         or not _TOKEN_SIZES.issuperset(map(len, filter(None, tokens)))
         or not _TEXT.issuperset(map(type, tags))
     ):
         raise DecodeRefused("the header of a record is malformed")
     names = tuple([joined[at : at + _NAME] for at in range(0, len(joined), _NAME)])
-    return Record(
-        codec, flags, created, fresh, cost, fingerprint,
-        names, tuple(tokens), tuple(tags), writer, payload,
-    )  # fmt: skip
+    return codec, names, tuple(tokens), tuple(tags), writer
 
 
 def _compressed(payload: bytes | memoryview) -> bytes | None:

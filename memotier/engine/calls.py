@@ -63,13 +63,6 @@ class Call:
         return id(self.table), self.key
 
     @property
-    def set_key(self) -> tuple[int, Any, str]:
-        """
-        What the setting of a value is called among the flights: nobody joins it.
-        """
-        return id(self.table), self.key, "set"
-
-    @property
     def canonical(self) -> bytes:
         if self._canonical is None:
             self._canonical = self.encode()
@@ -96,11 +89,9 @@ class Call:
         """
         Whether *fingerprint* is of this call, under the present key or one before it.
         """
-        digesters = (self.shelf.digester, *self.shelf.former)
-        return any(
-            hmac.compare_digest(fingerprint, one.fingerprint(self.canonical))
-            for one in digesters
-            if one is not None
+        return hmac.compare_digest(fingerprint, self.fingerprint) or any(
+            hmac.compare_digest(fingerprint, former.fingerprint(self.canonical))
+            for former in self.shelf.former
         )
 
     def resident(self) -> Resident | None:

@@ -13,15 +13,27 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+from ..codecs.copies import Kept
 from ..types import Seconds
 from .calls import Call, Labels
 from .drive import Plan
 from .effects import Invoke
-from .engine import Engine
+from .engine import Engine, Held
 from .flights import AGAIN, ALONE, Failed, Flight, Landing
 from .places import Stamp
 from .tier2 import keep
-from .writes import MOST_LEFT, Noted, Outgoing, flush, note_added, plain_stamp, send, stamp_of
+from .writes import (
+    MOST_LEFT,
+    Noted,
+    Outgoing,
+    drop_below,
+    flush,
+    note_added,
+    owe,
+    plain_stamp,
+    send,
+    stamp_of,
+)
 
 
 def compute(
@@ -42,12 +54,20 @@ def compute(
         return value
 
     wanted, labels, noted = describe(engine, call, flight, labels, noted, value)
-    stamp, written = None, UNGUARDED
+    kept = keep(engine, call, value) if wanted and engine.has_memory else None
+    stamp, written = None, UNGUARDED if wanted else UNWANTED
     if wanted and engine.store is None:
         stamp = plain_stamp(engine, labels)
     elif wanted:
-        stamp, written = yield from store_below(engine, call, flight, labels, noted, value, cost)
-    finish(engine, call, flight, labels, value, cost, stamp, written if wanted else UNWANTED)
+        has_room = kept is not None and engine.memory.fits(kept.size, call.key)
+        stamp, written = yield from store_below(
+            engine, call, flight, labels, noted, value, cost, owes=has_room
+        )
+    if kept is None and flight.future is not None and not (wanted and engine.has_memory):
+        kept = keep(engine, call, value)  # not for memory, but for those who wait
+    if finish(engine, call, flight, labels, kept, cost, stamp, written):
+        yield from drop_below(engine, [call.address])
+    engine.sweep()
     if len(engine.left) > MOST_LEFT:
         yield from flush(engine, only_left=True)
     return value
@@ -76,21 +96,29 @@ def store_below(
     noted: Noted | None,
     value: Any,
     cost: Seconds,
+    *,
+    owes: bool,
 ) -> Plan:
     """
     Bring *value* into the second tier, or into its debt: the resident's stamp, ``Written``.
+
+    Args:
+        owes: Whether memory has room for it, without which nothing can be owed.
     """
-    if noted is not None and not noted.tokens:
+    assert noted is not None
+    if noted.tokens == ():
         noted = yield from note_added(engine, labels, noted)
     stamp = stamp_of(engine, call, labels, noted)
     if stamp.guard is None or not flight.wanted:
         stamp.address = None
         return stamp, UNGUARDED
-    if engine.options.write_policy == "write_back":
-        stamp.fingerprint, stamp.epoch = call.fingerprint, flight.epoch
+    if owes and engine.options.write_policy == "write_back":
+        owe(stamp, call, engine, flight.epoch)
         return stamp, OWED
 
-    out = Outgoing(call.shelf, call.fingerprint, value, stamp, cost, stamp.guard)
+    assert stamp.address is not None
+    held = Held(value, None)
+    out = Outgoing(call.shelf, stamp.address, call.fingerprint, held, stamp, cost, stamp.guard)
     stored = (yield from send(engine, [out]))[0]
     if stored is True:
         return stamp, STORED
@@ -103,29 +131,23 @@ def finish(
     call: Call,
     flight: Flight,
     labels: Labels,
-    value: Any,
+    kept: Kept | None,
     cost: Seconds,
     stamp: Stamp | None,
     written: Written,
-) -> None:
+) -> bool:
     """
-    Keep *value* in memory, if it belongs there, and land the flight.
+    Keep the result in memory, if it belongs there, and land the flight; whether what the
+    second tier has of this call must go.
     """
-    kept = None
-    if flight.future is not None or (engine.has_memory and written is not UNWANTED):
-        kept = keep(engine, call, value)
-    around = engine.options.write_policy == "write_around"
+    around = engine.options.write_policy == "write_around" and written is STORED
+    flights = engine.flights
     with engine.lock:
         call.shelf.computed += 1
         current = flight.wanted and not engine.is_outdated(flight, labels.names)
-        if written is REFUSED or (kept is None and written is STORED and not engine.has_memory):
-            engine.flights.land(flight, AGAIN)
-            return
-        if kept is None:
-            engine.flights.land(flight, ALONE)
-            return
-        if current and written is not UNWANTED and not (around and written is STORED):
-            engine.insert(
+        inserted = False
+        if current and kept is not None and not (around or written in (UNWANTED, REFUSED)):
+            inserted = engine.insert(
                 call,
                 kept,
                 cost=cost,
@@ -134,8 +156,20 @@ def finish(
                 stamp=stamp,
                 owed=written is OWED,
             )
-        # Whoever joined before the key was invalidated may have what he waited for.
-        engine.flights.land(flight, Landing(kept.value, kept.thaw, current or not flight.wanted))
+        if flight.wanted and not inserted:
+            engine.give_up(call)  # what is there is older
+
+        if written is REFUSED or (kept is None and written is STORED and not engine.has_memory):
+            flights.land(flight, AGAIN)
+        elif kept is None:
+            flights.land(flight, ALONE)
+        else:
+            # Whoever joined before the key was invalidated may have what he waited for.
+            landing = Landing(kept.value, kept.thaw, current or not flight.wanted)
+            flights.land(flight, landing)
+        if not flight.wanted:
+            return written is STORED
+        return flight.renews and written is not STORED and not (inserted and written is OWED)
 
 
 def describe(
@@ -162,7 +196,7 @@ def describe(
         engine.events.say_once(
             shelf.label,
             "option",
-            f"{shelf.label}: cache_if= or ttl= raised {type(error).__name__}: {error}; "
+            f"{shelf.label}: cache_if= or ttl= raised {type(error).__name__}; "
             "the result was returned but not stored",
         )
         return False, labels, noted
@@ -171,8 +205,8 @@ def describe(
     if not added:
         return wanted, labels if ttl is None else Labels(shelf.names, labels.tags, ttl), noted
 
-    if noted is not None:
+    if noted is not None and noted.tokens is not None:
         # These tags were not noted before the computation; see ``note_added``.
-        noted = Noted(noted.epoch, (), noted.mark)
+        noted = noted._replace(tokens=())
     tags = tuple(dict.fromkeys((*labels.tags, *added)))
     return wanted, Labels(shelf.names, tags, ttl), noted

@@ -10,16 +10,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ..codecs.copies import Kept
 from ..errors import StoreError
 from ..types import MISS, Address, Seconds
 from .calls import Call, Labels
 from .drive import Plan
-from .effects import Io
 from .engine import Engine, Held
-from .flights import Flight
-from .plan import is_valid, promote, still_owed
-from .tier2 import Found, keep, learn, read
-from .writes import MOST_LEFT, Noted, Outgoing, flush, plain_stamp, send, settle, stamp_of
+from .flights import AGAIN, Flight
+from .places import Stamp
+from .plan import is_valid, promote, say_unusable, still_owed
+from .tier2 import Found, keep, learn, read, slots
+from .writes import (
+    MOST_LEFT,
+    Noted,
+    Outgoing,
+    drop_below,
+    flush,
+    owe,
+    plain_stamp,
+    send,
+    settle,
+    stamp_of,
+)
 
 
 def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
@@ -27,12 +39,16 @@ def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
     For each call its value, or *default*: memory first, the rest in one round trip.
     """
     values: list[Any] = [default] * len(calls)
+    if engine.is_inside():
+        return values
     below: list[tuple[int, Call, Flight]] = []
-    removals = engine.removals
     for index, call in enumerate(calls):
         held = yield from look_here(engine, call)
         if held is not None:
-            values[index] = held.hand_out()
+            try:
+                values[index] = held.hand_out()
+            except Exception as error:
+                say_unusable(engine, call, error)
             continue
         with engine.lock:
             call.shelf.misses += 1
@@ -41,34 +57,49 @@ def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
     if not below:
         return values
 
-    yield from settle(engine)
-    wanted = []
-    for index, call, flight in below:
-        found = yield from still_owed(engine, address_of(call))
-        if found is None:
-            wanted.append((index, call, flight))
-        else:
-            values[index] = _take(engine, call, flight, found, removals)
-    answer = (yield from read(engine, [call for _, call, _ in wanted])) if wanted else []
-    if isinstance(answer, StoreError):
+    try:
+        with engine.lock:
+            # What is removed or set while we read must not be promoted.
+            for _, _, flight in below:
+                engine.flights.start_beside(flight)
+        yield from settle(engine)
+        wanted = []
+        for index, call, flight in below:
+            found = yield from still_owed(engine, address_of(call))
+            if found is None:
+                wanted.append((index, call, flight))
+            else:
+                values[index] = _take(engine, call, flight, found)
+        answer = (yield from read(engine, [call for _, call, _ in wanted])) if wanted else []
+        if isinstance(answer, StoreError):
+            wanted, answer = [], []
+        for (index, call, flight), found in zip(wanted, answer, strict=True):
+            if found.is_hit and (yield from is_valid(engine, address_of(call), found.stamp)):
+                with engine.lock:
+                    engine.l2_hit(call.shelf, found.cost)
+                values[index] = _take(engine, call, flight, found)
+            else:
+                with engine.lock:
+                    call.shelf.l2_misses += 1
+        _land(engine, [flight for _, _, flight in below])
+        engine.sweep()
         return values
-    for (index, call, flight), found in zip(wanted, answer, strict=True):
-        if found.is_hit and (yield from is_valid(engine, address_of(call), found.stamp)):
-            with engine.lock:
-                engine.l2_hit(call.shelf, found.cost)
-            values[index] = _take(engine, call, flight, found, removals)
-        else:
-            with engine.lock:
-                call.shelf.l2_misses += 1
-    return values
+    except BaseException:
+        _land(engine, [flight for _, _, flight in below])
+        raise
 
 
-def _take(engine: Engine, call: Call, flight: Flight, found: Found, removals: int) -> Any:
+def _take(engine: Engine, call: Call, flight: Flight, found: Found) -> Any:
     with engine.lock:
-        # If anything was removed or set while we read, this may be what was removed.
-        flight.wanted = engine.removals == removals
         promote(engine, call, flight, found)
     return found.value
+
+
+def _land(engine: Engine, flights: Sequence[Flight]) -> None:
+    # In the "try" and once more in its "except": an interrupt in a "finally" would skip the rest.
+    with engine.lock:
+        for flight in flights:
+            engine.flights.land(flight, AGAIN)
 
 
 def address_of(call: Call) -> Address:
@@ -124,110 +155,142 @@ def set_many(
     """
     Store values that somebody already has.
     """
-    policy = engine.options.write_policy
-    prepared = []
-    names: dict[bytes, None] = {}
+    if engine.is_inside():
+        return
+    settings: list[_Setting] = []
     for call, value in pairs:
         labels = Labels(call.shelf.names, tuple(dict.fromkeys((*call.shelf.tags, *tags))), ttl)
-        names.update(dict.fromkeys(labels.names))
-        prepared.append((call, value, labels))
-    noted, marks = None, [MISS] * len(pairs)
-    if engine.store is not None and pairs:
-        yield from settle(engine)
-        noted = yield from _note_all(engine, tuple(names))
-        marks = yield from _marks(engine, [call for call, _ in pairs])
-    with engine.lock:
-        epoch = engine.versions.epoch
-        setters = [_begin(engine, call, epoch) for call, _, _ in prepared]
-
-    batch, stamps = [], []
-    for (call, value, labels), mark in zip(prepared, marks, strict=True):
-        mine = None
-        if noted is not None:
-            mine = Noted(noted[0], tuple(noted[1][name] for name in labels.names), mark)
-        if engine.store is None:
-            stamp = plain_stamp(engine, labels)
-        else:
-            stamp = stamp_of(engine, call, labels, mine)
-        stamps.append(stamp)
-        if stamp is not None and stamp.guard is not None:
-            if policy == "write_back":
-                stamp.fingerprint, stamp.epoch = call.fingerprint, epoch
-            else:
-                batch.append(
-                    Outgoing(call.shelf, call.fingerprint, value, stamp, cost, stamp.guard)
-                )
-    answers = iter((yield from send(engine, batch)) if batch else ())
-
-    for (call, value, labels), stamp, setter in zip(prepared, stamps, setters, strict=True):
-        guarded = stamp is not None and stamp.guard is not None
-        stored = next(answers) if guarded and policy != "write_back" else None
-        if stamp is not None and stored is not True and policy != "write_back":
-            stamp.address = None
-        kept = keep(engine, call, value)
+        settings.append(_Setting(call, value, labels, Flight(call.flight_key, 0)))
+    try:
+        if engine.store is not None and settings:
+            yield from settle(engine)
+        noted = yield from _note_all(engine, settings)
         with engine.lock:
-            engine.flights.detach(setter)
-            current = setter.wanted and stored is not False
-            current = current and not engine.is_outdated(setter, labels.names)
-            if kept is None or not current or (policy == "write_around" and stored is True):
-                old = call.resident()
-                if old is not None:
-                    engine.remove((old,))
-                continue
-            engine.insert(
-                call,
-                kept,
-                cost=cost,
-                fresh=engine.options.l1_ttl if labels.ttl is None else labels.ttl,
-                epoch=epoch,
-                stamp=stamp,
-                owed=guarded and policy == "write_back",
-            )
+            for setting in settings:
+                # Older computations, and values set before, are not kept.
+                engine.flights.unwanted((setting.flight.key,))
+                setting.flight.epoch = engine.versions.epoch
+                engine.flights.start_beside(setting.flight)
+
+        batch = []
+        for setting, mine in zip(settings, noted, strict=True):
+            out = _prepare(engine, setting, mine, cost)
+            if out is not None:
+                batch.append(out)
+        answers = iter((yield from send(engine, batch)) if batch else ())
+        doubtful = []
+        for setting in settings:
+            if setting.is_sent:
+                setting.stored = next(answers) is True
+            if _keep(engine, setting, cost):
+                doubtful.append(setting.call.address)
+        yield from drop_below(engine, doubtful)
+        _land(engine, [setting.flight for setting in settings])
+        engine.sweep()
+    except BaseException:
+        _land(engine, [setting.flight for setting in settings])
+        raise
     if len(engine.left) > MOST_LEFT:
         yield from flush(engine, only_left=True)
 
 
-def _begin(engine: Engine, call: Call, epoch: int) -> Flight:
+class _Setting:
     """
-    A value is being set: older computations are not kept. Called under the lock.
+    One value on its way in.
+    """
 
-    Two who set one key at once may reach the tiers in different orders, so neither of them
-    is kept in memory: the second tier alone decides.
-    """
-    key = call.set_key
-    other = engine.flights.table.get(key)
-    engine.flights.unwanted((call.flight_key,))
-    engine.removals += 1
-    setter = engine.flights.lead(key, epoch)
-    if other is not None and engine.store is not None:
-        other.wanted = setter.wanted = False
-    return setter
+    __slots__ = ("call", "flight", "is_sent", "kept", "labels", "owed", "stamp", "stored", "value")
+
+    def __init__(self, call: Call, value: Any, labels: Labels, flight: Flight) -> None:
+        self.call = call
+        self.value = value
+        self.labels = labels
+        self.flight = flight
+        self.stamp: Stamp | None = None
+        self.kept: Kept | None = None
+        self.is_sent = self.stored = self.owed = False
 
 
-def _marks(engine: Engine, calls: list[Call]) -> Plan:
+def _prepare(
+    engine: Engine, setting: _Setting, noted: Noted | None, cost: Seconds
+) -> Outgoing | None:
     """
-    What a delayed write compares, so that a delete in the meantime wins (write-back only:
-    a write that happens at once is simply concurrent with a delete).
+    The snapshot for memory, and what is to be written at once, if anything is.
     """
-    addresses = [call.address for call in calls if call.address is not None]
-    if engine.options.write_policy != "write_back" or len(addresses) != len(calls):
-        return [MISS] * len(calls)
-    assert engine.store is not None
-    answer = yield Io(engine.offload, engine.store.get, addresses)
-    if isinstance(answer, StoreError):
-        engine.fault(answer)
-        return [MISS] * len(calls)
+    call, labels = setting.call, setting.labels
+    setting.kept = keep(engine, call, setting.value) if engine.has_memory else None
+    if engine.store is None:
+        setting.stamp = plain_stamp(engine, labels)
+        return None
+    assert noted is not None
+    stamp = setting.stamp = stamp_of(engine, call, labels, noted)
+    if stamp.guard is None or stamp.address is None:
+        stamp.address = None
+        return None
+    has_room = setting.kept is not None and engine.memory.fits(setting.kept.size, call.key)
+    if has_room and engine.options.write_policy == "write_back":
+        owe(stamp, call, engine, setting.flight.epoch)
+        setting.owed = True
+        return None
+    setting.is_sent = True
+    held = Held(setting.value, None)
+    return Outgoing(call.shelf, stamp.address, call.fingerprint, held, stamp, cost, stamp.guard)
+
+
+def _keep(engine: Engine, setting: _Setting, cost: Seconds) -> bool:
+    """
+    Put the value into memory, if it belongs there, in place of what is there; whether what the
+    second tier has must go.
+    """
+    call, stamp, flight, labels = setting.call, setting.stamp, setting.flight, setting.labels
+    if setting.is_sent and not setting.stored and stamp is not None:
+        stamp.address = None
+    around = engine.options.write_policy == "write_around" and setting.stored
     with engine.lock:
-        engine.versions.observe(answer.epoch)
-    return list(answer.marks)
+        if not flight.wanted:
+            return setting.stored
+        inserted = False
+        if setting.kept is not None and not (around or engine.is_outdated(flight, labels.names)):
+            inserted = engine.insert(
+                call,
+                setting.kept,
+                cost=cost,
+                fresh=engine.options.l1_ttl if labels.ttl is None else labels.ttl,
+                epoch=flight.epoch,
+                stamp=stamp,
+                owed=setting.owed,
+            )
+        if not inserted:
+            engine.give_up(call)
+        return not (setting.stored or (setting.owed and inserted))
 
 
-def _note_all(engine: Engine, names: tuple[bytes, ...]) -> Plan:
+def _note_all(engine: Engine, settings: Sequence[_Setting]) -> Plan:
+    """
+    For each value the versions it is written under, or None without a second tier.
+
+    The mark of the slot is for write-back: a write that happens later must lose against a
+    delete in between. One that happens at once is simply concurrent with it.
+    """
+    if engine.store is None:
+        return [None] * len(settings)
+    marks: dict[int, Any] = {}
+    if engine.options.write_policy == "write_back":
+        calls = [setting.call for setting in settings if setting.call.address is not None]
+        answer = yield from slots(engine, calls)
+        if answer is None:
+            return [Noted(engine.versions.seen, None, MISS)] * len(settings)
+        marks = {id(call): mark for call, mark in zip(calls, answer, strict=True)}
+
+    names = list(dict.fromkeys(name for setting in settings for name in setting.labels.names))
     while True:
         with engine.lock:
             unknown = engine.versions.unknown(names)
             if not unknown:
-                tokens = engine.versions.tokens(names)
-                return engine.versions.seen, dict(zip(names, tokens, strict=True))
+                seen, tokens = engine.versions.seen, engine.versions.tokens
+                return [
+                    Noted(seen, tokens(one.labels.names), marks.get(id(one.call), MISS))
+                    for one in settings
+                ]
         if not (yield from learn(engine, unknown)):
-            return None
+            return [Noted(engine.versions.seen, None, MISS)] * len(settings)

@@ -31,6 +31,10 @@ def drive(plan: Plan) -> Any:
                 effect = plan.send(answer)
     except StopIteration as stop:
         result = stop.value
+    finally:
+        # An interrupt may come between two steps: its plan must land now, not when somebody
+        # lets go of the traceback.
+        plan.close()
     if result.__class__ is Failed:
         return _raise(result)
     return result
@@ -60,8 +64,12 @@ async def adrive(plan: Plan) -> Any:
 
 
 def _raise(failed: Failed) -> Any:
+    error = failed.error
+    context = error.__context__
     try:
-        raise failed.error
+        raise error
     finally:
+        # Raising inside a caller's "except" would have changed it, for everyone who waits.
+        error.__context__ = context
         # The error's traceback refers to this frame: do not make a circle of it.
-        del failed
+        del error, context, failed

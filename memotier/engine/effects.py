@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import Token
@@ -29,9 +30,23 @@ class Effect(Protocol):
     async def later(self) -> Any: ...
 
 
+class _Doing(threading.local):
+    """
+    Whether this thread is inside an operation of a store.
+    """
+
+    io = False
+
+
+doing = _Doing()
+
+
 class Io:
     """
     One operation of a store. The answer is what it returned, or the ``StoreError``.
+
+    A store is never entered in the middle of one of its own operations, as a finalizer or a
+    signal handler would do that uses a cache: it would wait for a lock that its own thread has.
     """
 
     __slots__ = ("_arguments", "_function", "_offload")
@@ -42,10 +57,15 @@ class Io:
         self._arguments = arguments
 
     def now(self) -> Any:
+        if doing.io:
+            return StoreError("this thread is in the middle of another operation of a store")
         try:
+            doing.io = True
             return self._function(*self._arguments)
         except StoreError as error:
             return error
+        finally:
+            doing.io = False
 
     async def later(self) -> Any:
         # A cancelled task does not stop the thread: the operation may still happen, which is

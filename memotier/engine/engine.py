@@ -4,6 +4,10 @@ One engine per cache: the state that plans decide on, and the few steps that tou
 States: open; *closed* (everything was written down and let go; plans compute without it).
 One lock orders joining, landing, inserting and invalidating. No I/O, no function of a user
 and no decoding ever happens under it.
+
+Finalizers and signal handlers are functions of a user that run wherever Python pleases, also
+in a thread that holds the lock or is inside a store. What they call from there computes without
+the cache (``is_inside``): no step of the engine is ever entered in the middle of another.
 """
 
 from __future__ import annotations
@@ -14,7 +18,6 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..clock import SYSTEM, Clock
@@ -26,31 +29,15 @@ from ..stores.offload import Offload
 from ..types import MISS, Address, Name, Policy, Seconds, Store
 from . import names as naming
 from .calls import Call
+from .effects import doing
 from .events import Events
 from .flights import Flight, Flights
+from .options import Options
 from .places import Place, Shelf, Stamp
 from .versions import Versions
 
 #: Seconds by which another machine's clock may be ahead before its records are not believed.
 SKEW: Seconds = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """
-    How an engine behaves; durations in seconds, sizes in bytes.
-    """
-
-    name: str = "default"
-    write_policy: str = "write_through"
-    l1_max_size: int | None = 1000
-    l1_max_bytes: int | None = 64_000_000
-    l1_ttl: Seconds = 300.0
-    l2_ttl: Seconds = 3600.0
-    max_value_bytes: int = 8 * 2**20
-    flush_interval: Seconds = 5.0
-    #: Keys that authenticate records of the second tier; empty: a checksum only.
-    keys: tuple[bytes, ...] = ()
 
 
 class Held(NamedTuple):
@@ -91,7 +78,7 @@ class Engine:
         #: False: only the second tier keeps anything.
         self.has_memory = options.l1_max_size != 0
         self.closed = False
-        self.removals = 0  # keys invalidated or set so far: a look-up compares it
+        self._has_lock: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]
         #: Write-back: what the second tier does not have yet, by address; and those of them
         #: that have left memory.
         self.unwritten: dict[Address, Resident] = {}
@@ -108,6 +95,12 @@ class Engine:
         #: may call back at any moment, also while this thread holds the lock.
         self._orphans: deque[Place] = deque()
         self.writer = f"{socket.gethostname()}:{os.getpid()}"
+
+    def is_inside(self) -> bool:
+        """
+        Whether this thread is in the middle of a critical section, or of a store's operation.
+        """
+        return doing.io or self._has_lock()
 
     # -- looking -----------------------------------------------------------------
 
@@ -132,7 +125,12 @@ class Engine:
             if versions.bumped_since(resident.epoch, names):
                 self.remove((resident,))
                 return None, []
-            if stamp is not None and stamp.tokens is not None:
+            if versions.shared and stamp.tokens is None:
+                # Computed while the second tier could not say under which versions.
+                if versions.seen != stamp.seen:
+                    self.remove((resident,))
+                    return None, []
+            elif versions.shared:
                 unknown = versions.unknown(names)
                 if unknown:
                     return None, unknown
@@ -158,7 +156,12 @@ class Engine:
             resident.hits += 1
             resident.used = now
         thaw = resident.thaw
-        return value if thaw is None else thaw(value)
+        if thaw is None:
+            return value
+        try:
+            return thaw(value)
+        except Exception:
+            return MISS  # the plan finds the same, and says so
 
     def take(self, resident: Resident) -> Held:
         """
@@ -191,9 +194,9 @@ class Engine:
         epoch: int,
         stamp: Stamp | None,
         owed: bool = False,
-    ) -> None:
+    ) -> bool:
         """
-        Make a resident of a private snapshot. Called under the lock.
+        Make a resident of a private snapshot; False if there is no room. Under the lock.
 
         Args:
             fresh: Seconds from now.
@@ -202,10 +205,10 @@ class Engine:
 
             owed: Whether the second tier has yet to be told (write-back).
         """
-        if self.closed or not self.memory.fits(kept.size):
-            return
+        if self.closed or not self.memory.fits(kept.size, call.key):
+            return False
         if self._orphans:
-            self._bury()
+            self.bury()
 
         now = self.clock.monotonic()
         resident = Resident()
@@ -221,10 +224,24 @@ class Engine:
         old = call.table.get(call.key)
         if old is not None:
             self.forgive(old)
+        if self.unwritten and not owed:
+            self._forgive_at(call.address)
         for victim in self.memory.insert(resident):
             self._left(victim)
         if owed and stamp is not None:
             self.owe(resident)
+        return True
+
+    def give_up(self, call: Call) -> bool:
+        """
+        Take away what is there under *call*, in memory or owed; whether there was anything
+        valid. Called under the lock.
+        """
+        resident = call.resident()
+        found = resident is not None and self.examine(call.table, call.key)[0] is not None
+        if resident is not None:
+            self.remove((resident,))
+        return (bool(self.unwritten) and self._forgive_at(call.address)) or found
 
     # -- write-back ----------------------------------------------------------------
 
@@ -232,24 +249,43 @@ class Engine:
         """
         The second tier has yet to be told of *resident*. Called under the lock.
         """
-        resident.stamp.dirty = True
-        self.unwritten[resident.stamp.address] = resident
-        self.left.discard(resident.stamp.address)
+        stamp = resident.stamp
+        older = self.unwritten.get(stamp.address)
+        if older is not None and older.stamp is not stamp:
+            self.forgive(older)
+        stamp.dirty = True
+        self.unwritten[stamp.address] = resident
+        self.left.discard(stamp.address)
         if self.on_debt is not None:
             self.on_debt()
 
     def forgive(self, resident: Resident) -> None:
         """
-        *resident* was written, invalidated or replaced: it is owed no longer.
+        *resident* was written, invalidated or replaced: it is owed no longer, and neither is
+        its twin, which came back into memory before it was written.
         """
         stamp = resident.stamp
-        if stamp is not None and stamp.dirty:
-            stamp.dirty = False
-            if self.unwritten.get(stamp.address) is resident:
-                del self.unwritten[stamp.address]
-                self.left.discard(stamp.address)
-            if resident.table is None:
-                resident.value = None
+        if stamp is None or not stamp.dirty:
+            return
+        stamp.dirty = False
+        twin = self.unwritten.get(stamp.address)
+        if twin is not None and twin.stamp is stamp:
+            del self.unwritten[stamp.address]
+            self.left.discard(stamp.address)
+            self._let_go(twin)
+        self._let_go(resident)
+
+    def _let_go(self, resident: Resident) -> None:
+        if resident.table is None and resident.value is not None:
+            self.memory.garbage.append(resident.value)
+            resident.value = None
+
+    def _forgive_at(self, address: Address | None) -> bool:
+        owed = None if address is None else self.unwritten.get(address)
+        if owed is None:
+            return False
+        self.forgive(owed)
+        return True
 
     def _left(self, resident: Resident) -> None:
         stamp = resident.stamp
@@ -282,7 +318,10 @@ class Engine:
             shelf.places[identity] = place
             return place
 
-    def _bury(self) -> None:
+    def bury(self) -> None:
+        """
+        Drop what belongs to instances that died. Called under the lock.
+        """
         while self._orphans:
             place = self._orphans.popleft()
             self.memory.drop(place.residents())
@@ -313,6 +352,16 @@ class Engine:
             self.forgive(resident)
         return self.memory.invalidate(residents)
 
+    def sweep(self) -> None:
+        """
+        Let go of values that have left memory. Not under the lock, because that may run code
+        of their classes.
+        """
+        if self.memory.garbage:
+            with self.lock:
+                garbage = self.memory.take_garbage()
+            del garbage
+
     def hear_store(self, event: str, detail: Mapping[str, Any]) -> None:
         """
         The second tier tells what happened to it.
@@ -324,6 +373,7 @@ class Engine:
                 self.versions.bump((naming.EVERYTHING,))
                 self.versions.forget()
                 self.remove(self.local_residents(None))
+            self.sweep()
         self.events.emit(event, detail)
 
     def local_residents(self, namespace: str | None) -> list[Resident]:

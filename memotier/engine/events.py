@@ -16,6 +16,17 @@ logger = logging.getLogger("memotier")
 logger.addHandler(logging.NullHandler())
 
 
+def kind_and_place(error: BaseException) -> str:
+    """
+    The type of *error* and the line that raised it; not its text, which may show data.
+    """
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    where = "" if at is None else f" at {at.tb_frame.f_code.co_filename}:{at.tb_lineno}"
+    return f"{type(error).__qualname__}{where}"
+
+
 class Events:
     """
     The listeners of one engine.
@@ -34,8 +45,8 @@ class Events:
         for listener in list(self.listeners):
             try:
                 listener(event, detail)
-            except Exception:
-                logger.exception("a listener failed at %r", event)
+            except Exception as error:
+                logger.error("a listener failed at %r: %s", event, kind_and_place(error))
 
     def say_once(self, about: str, kind: str, text: str) -> None:
         """

@@ -9,17 +9,21 @@ Threads wait on its future, tasks on a future of their own loop.
 What must never happen:
 - a cancelled waiter takes the flight away from the others: the future is set running;
 - a wait for oneself: a call made from inside a computation joins no flight that waits,
-  directly or through others, for a flight its own context leads; neither does a thread wait
-  inside the event loop that the leader needs. Such a call computes beside the flight;
+  directly or through others, for a flight its own context or its own thread leads; neither
+  does a thread block an event loop for a flight that a loop leads. Such a call computes *beside*;
 - a flight that nobody lands: leaders land in every way out, also when their generator is
-  closed; and a waiter looks now and then whether the leader's event loop is still open.
+  closed; and a waiter looks now and then whether the leader still exists;
+- a result kept although something newer happened to its key: an invalidation, a refresh or a
+  set makes every flight of the key unwanted, also those that nobody can join.
 
-The table shares the engine's lock; no I/O ever happens under it. A flight nobody waits for
+The tables share the engine's lock; no I/O ever happens under it. A flight nobody waits for
 never makes a future (that would cost more than the rest of a miss in memory).
 """
 
 from __future__ import annotations
 
+import threading
+import weakref
 from asyncio import AbstractEventLoop, events
 from collections.abc import Hashable, Iterable
 from concurrent.futures import Future
@@ -59,7 +63,7 @@ class Signal:
     An ending without a value.
     """
 
-    __slots__ = ("_text",)
+    __slots__ = ("__weakref__", "_text")
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -72,6 +76,19 @@ AGAIN: Final = Signal("AGAIN")
 ALONE: Final = Signal("ALONE")
 
 
+class _Life(threading.local):
+    """
+    Something in every thread that dies with it. The numbers of threads are used again.
+    """
+
+    def __init__(self) -> None:
+        self._held = Signal("alive")
+        self.ref = weakref.ref(self._held)
+
+
+_life = _Life()
+
+
 class Flight:
     """
     One computation in progress, which is also the entry in the making (``memotier.current``).
@@ -82,7 +99,9 @@ class Flight:
         "epoch",
         "future",
         "key",
+        "life",
         "loop",
+        "renews",
         "skipped",
         "ttl",
         "waits",
@@ -93,10 +112,14 @@ class Flight:
         self.key = key
         #: The epoch in which it began: an invalidation since then concerns it.
         self.epoch = epoch
-        #: The event loop the leader runs in, if any.
+        #: The event loop the leader runs in, if any, and whether its thread is alive.
         self.loop: AbstractEventLoop | None = events._get_running_loop()
-        #: False once its key was invalidated: serve those who wait, keep nothing.
+        self.life = _life.ref
+        #: False once its key was invalidated or set: serve those who wait, keep nothing.
         self.wanted = True
+        #: Whether it replaces what may be there (a refresh, a set): if it is not kept, that
+        #: must go all the same.
+        self.renews = False
         #: The flights that code inside this computation is waiting for right now.
         self.waits: list[Flight] | None = None
         self.future: Future[Any] | None = None
@@ -106,9 +129,12 @@ class Flight:
 
     def abandoned(self) -> bool:
         """
-        Whether the leader can never land, because its event loop is closed.
+        Whether the leader can never land, because its event loop or its thread has ended.
         """
-        return self.loop is not None and self.loop.is_closed()
+        loop = self.loop
+        if loop is not None and (loop.is_closed() or loop.is_running()):
+            return loop.is_closed()
+        return self.life() is None
 
 
 class Led(NamedTuple):
@@ -129,11 +155,16 @@ class Flights:
     """
 
     def __init__(self) -> None:
+        #: Those that can be joined.
         self.table: dict[Hashable, Flight] = {}
+        #: Those that cannot: computed beside, refreshes, values being set.
+        self.beside: dict[Hashable, list[Flight]] = {}
 
-    def lead(self, key: Hashable, epoch: int) -> Flight:
-        flight = self.table[key] = Flight(key, epoch)
-        return flight
+    def start_beside(self, flight: Flight) -> None:
+        """
+        Have *flight* hear of what happens to its key, without anyone joining it.
+        """
+        self.beside[flight.key] = [*self.beside.get(flight.key, ()), flight]
 
     def follow(self, flight: Flight, *, in_task: bool) -> bool:
         """
@@ -142,7 +173,12 @@ class Flights:
         led = leading.get()
         if led is not None and _would_wait_for_itself(flight, led):
             return False
-        if not in_task and flight.loop is not None and flight.loop is events._get_running_loop():
+        loop = flight.loop
+        if loop is None:
+            # Led further down in this thread, by a call that does not share our context.
+            if flight.life is _life.ref:
+                return False
+        elif not in_task and events._get_running_loop() is not None:
             return False
 
         if flight.future is None:
@@ -170,6 +206,11 @@ class Flights:
         Give *outcome* to everyone who waits; a second landing changes nothing.
         """
         self.detach(flight)
+        others = self.beside.get(flight.key)
+        if others == [flight]:
+            del self.beside[flight.key]
+        elif others is not None and flight in others:
+            others.remove(flight)
         future = flight.future
         if future is not None and not future.done():
             future.set_result(outcome)
@@ -183,15 +224,24 @@ class Flights:
 
     def unwanted(self, keys: Iterable[Hashable]) -> None:
         """
-        The results of these computations in progress must not be kept.
+        The results in progress for these keys must not be kept.
         """
         for key in keys:
-            flight = self.table.pop(key, None)
-            if flight is not None:
+            joinable = self.table.pop(key, None)
+            if joinable is not None:
+                joinable.wanted = False
+            for flight in self.beside.get(key, ()):
                 flight.wanted = False
 
     def unwanted_all(self) -> None:
-        self.unwanted(list(self.table))
+        self.unwanted([*self.table, *self.beside])
+
+    def forget(self) -> None:
+        """
+        A forked child: the leaders stayed in the parent.
+        """
+        self.table.clear()
+        self.beside.clear()
 
 
 def _would_wait_for_itself(flight: Flight, led: Led | None) -> bool:

@@ -19,7 +19,7 @@ from . import modes, writes
 from .drive import Plan, drive
 from .effects import Io
 from .engine import Engine
-from .events import logger
+from .events import kind_and_place, logger
 
 #: Seconds that an exiting interpreter waits for what is owed.
 EXIT_WAIT: Seconds = 2.0
@@ -45,8 +45,12 @@ class Flusher:
         Something is owed (called under the engine's lock).
         """
         if self._thread is None and not self._stop.is_set():
-            self._thread = threading.Thread(target=self._run, name="memotier-flush", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="memotier-flush", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return  # no more threads: the next debt tries again, and close() pays
+            self._thread = thread
 
     def stop(self) -> None:
         self._stop.set()
@@ -58,8 +62,11 @@ class Flusher:
                 return
             try:
                 drive(writes.flush(engine))
-            except Exception:
-                logger.exception("writing down what memory holds failed; it will be tried again")
+            except Exception as error:
+                logger.error(
+                    "writing down what memory holds failed (%s); it will be tried again",
+                    kind_and_place(error),
+                )
             with engine.lock:
                 if not engine.unwritten:
                     self._thread = None
@@ -86,19 +93,32 @@ def close(engine: Engine) -> Plan:
         return
     if engine.flusher is not None:
         engine.flusher.stop()
-    yield from writes.flush(engine)
+    try:
+        yield from writes.flush(engine)
+        yield from writes.settle(engine, at_once=True)
+    except Exception as error:
+        logger.error("writing down %r failed: %s", engine.options.name, kind_and_place(error))
     with engine.lock:
         if engine.closed:
             return
         engine.closed = True
         lost = len(engine.unwritten)
+        untold = engine.versions.is_behind
+        engine.bury()
         engine.versions.close()
         engine.flights.unwanted_all()
         engine.memory.drop(engine.local_residents(None))
         engine.unwritten.clear()
         engine.left.clear()
+    engine.sweep()
     if lost:
         logger.warning("%d entries of cache %r could not be written", lost, engine.options.name)
+    if untold:
+        logger.warning(
+            "cache %r: its second tier could not be told of invalidations; "
+            "other processes may still find there what was invalidated",
+            engine.options.name,
+        )
     if engine.store is not None:
         yield Io(engine.offload, engine.store.close)
     engine.offload.close()
@@ -109,17 +129,22 @@ def _at_exit() -> None:
     # Not in a thread: since Python 3.12 none can be started here. A store gives up by itself.
     until = time.monotonic() + EXIT_WAIT
     left = 0
-    for engine in [one for one in list(_engines) if one.unwritten and not one.closed]:
+    for engine in [one for one in list(_engines) if _is_owing(one)]:
         try:
+            drive(writes.settle(engine, at_once=True))
             while time.monotonic() < until and drive(writes.flush(engine, most=EXIT_BATCH)):
                 pass
             left += len(engine.unwritten)
             if engine.store is not None:
                 engine.store.close()
-        except Exception:
-            logger.exception("writing down cache %r at exit failed", engine.options.name)
+        except Exception as error:
+            logger.error("writing down %r failed: %s", engine.options.name, kind_and_place(error))
     if left:
         logger.warning("%d entries were not written before the interpreter ended", left)
+
+
+def _is_owing(engine: Engine) -> bool:
+    return not engine.closed and (bool(engine.unwritten) or engine.versions.is_behind)
 
 
 _held: list[Engine] = []
@@ -140,7 +165,7 @@ def _after_fork_in_parent() -> None:
 def _after_fork_in_child() -> None:
     for engine in _held:
         # The leaders stayed in the parent, and so did the duty to write.
-        engine.flights.table.clear()
+        engine.flights.forget()
         for resident in list(engine.unwritten.values()):
             engine.forgive(resident)
         engine.writer = engine.writer.rpartition(":")[0] + f":{os.getpid()}"

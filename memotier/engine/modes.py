@@ -1,12 +1,16 @@
 """
 Caching off for a while: ``memotier.disabled()``.
 
-The hit path does not ask whether caching is disabled. While any context of the process has
-it disabled, all engines are *parked*: every hit goes the slow way, and that asks.
+The hit path does not ask whether caching is disabled. While any block of the process has it
+disabled, all engines are *parked*: every hit goes the slow way, and that asks.
+
+A block holds for the context that opened it and for those that inherit from it, and ends for
+all of them at once: a task that outlives the block it was started in finds the cache on again.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Iterator
@@ -15,31 +19,60 @@ from contextvars import ContextVar
 
 from .engine import Engine
 
-_disabled: ContextVar[bool] = ContextVar("memotier_disabled", default=False)
-_lock = threading.Lock()
-_contexts = 0
+
+class _Block:
+    """
+    One ``with disabled():``, and the one around it.
+    """
+
+    __slots__ = ("is_over", "outer")
+
+    def __init__(self, outer: _Block | None) -> None:
+        self.is_over = False
+        self.outer = outer
+
+
+_inside: ContextVar[_Block | None] = ContextVar("memotier_disabled", default=None)
+_lock = threading.RLock()
+_blocks: set[_Block] = set()
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
 def is_disabled() -> bool:
-    return _disabled.get()
+    return _inside.get() is not None and _innermost() is not None
+
+
+def _innermost() -> _Block | None:
+    block = _inside.get()
+    while block is not None and block.is_over:
+        block = block.outer
+    return block
 
 
 @contextmanager
 def disabled() -> Iterator[None]:
     """
-    In this context (thread, task and what they start) no cache is read or written.
+    Until the block ends no cache is read or written in this context: the thread or task, and
+    the tasks (and ``asyncio.to_thread`` calls) that are started inside.
 
     Invalidations still happen. Use it to compare, to debug, or to compute anew without
-    touching what is stored.
+    touching what is stored. Other threads and tasks go on with the cache.
     """
-    mark = _disabled.set(True)
-    _count(+1)
+    block = _Block(_innermost())
+    _inside.set(block)
     try:
+        with _lock:
+            _blocks.add(block)
+            _park()
         yield
     finally:
-        _count(-1)
-        _disabled.reset(mark)
+        block.is_over = True
+        with _lock:
+            _blocks.discard(block)
+            _park()
+        # Not a reset: that fails in a generator which another context closes than the one that
+        # ran it, and would end blocks that were opened later and are not over.
+        _inside.set(_innermost())
 
 
 def register(engine: Engine) -> None:
@@ -48,13 +81,26 @@ def register(engine: Engine) -> None:
     """
     with _lock:
         _engines.add(engine)
-        engine.versions.park(_contexts > 0)
+        engine.versions.park(bool(_blocks))
 
 
-def _count(change: int) -> None:
-    global _contexts
-    with _lock:
-        _contexts += change
-        for engine in list(_engines):
-            with engine.lock:
-                engine.versions.park(_contexts > 0)
+def _park() -> None:
+    for engine in list(_engines):
+        with engine.lock:
+            engine.versions.park(bool(_blocks))
+
+
+def _after_fork_in_child() -> None:
+    # Of all threads only this one is here, and the blocks of the others never end.
+    global _lock
+    _lock = threading.RLock()
+    _blocks.clear()
+    block = _innermost()
+    while block is not None:
+        if not block.is_over:
+            _blocks.add(block)
+        block = block.outer
+    _park()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

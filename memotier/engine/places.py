@@ -166,9 +166,12 @@ class Stamp:
         "fresh",
         "guard",
         "names",
+        "seen",
         "tags",
         "tokens",
+        "until",
         "writer",
+        "written",
     )
 
     def __init__(
@@ -189,12 +192,18 @@ class Stamp:
         self.address = address
         #: The tokens of *names* under which it was computed (shared tiers only).
         self.tokens = tokens
+        #: Without tokens: the store's epoch that was last seen before it was computed.
+        self.seen: Any = None
         #: Who computed it; None: this process.
         self.writer = writer
         #: Write-back: True until the second tier has it, with the condition of the write.
         self.dirty = False
+        self.written = False
         self.guard: Guard | None = None
         self.fingerprint = b""
         self.epoch = 0  # in which it began to be computed
         #: Seconds of freshness in the second tier, from *created*; None: for ever.
         self.fresh: Seconds | None = None
+        #: The same end in monotonic seconds, known while it has not been written: a clock that
+        #: is set must not lengthen it.
+        self.until: Seconds | None = None

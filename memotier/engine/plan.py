@@ -6,9 +6,10 @@ The way of a call that memory could not answer at once.
                          └── leader: second tier ── found? ── value
                                       └─ note versions ── invoke ── write ── keep ── land
 
-Two rules make an invalidation win every race. What was noted before the computation is
-compared when its result is kept (in the second tier by the store, in one step). And a
-caller that came after an invalidation never takes what began before it.
+Three rules make an invalidation win every race. What was noted before the computation is
+compared when its result is kept (in the second tier by the store, in one step). A caller
+that came after an invalidation never takes what began before it. And every computation, also
+one that nobody can join, hears of what happens to its key meanwhile.
 
 Plans yield effects and never do I/O. A leader lands its flight in every way out.
 """
@@ -17,17 +18,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import StoreError
+from ..errors import ConfigError, StoreError
 from ..types import MISS, Address, Token
 from . import writes
 from .calls import Call, Labels
 from .compute import compute
 from .drive import Plan
-from .effects import Wait
+from .effects import Invoke, Wait
 from .engine import Engine, Held
 from .flights import AGAIN, ALONE, Failed, Flight, Landing
 from .places import Stamp
-from .tier2 import Found, learn, read
+from .tier2 import Found, learn, read, slots
 
 
 def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
@@ -35,109 +36,156 @@ def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
     The result of *call*: from memory, from somebody else's flight, from the second tier,
     or computed.
     """
-    shelf = call.shelf
-    labels = labels_before(call)
+    labels = labels_before(engine, call)
+    if labels is None or engine.is_inside():
+        return (yield from bypass(call))
+    shelf, flights = call.shelf, engine.flights
     key = call.flight_key
-    while True:
-        held = flight = None
-        leads = follows = False
-        with engine.lock:
-            resident, unknown = engine.examine(call.table, call.key)
-            if resident is not None:
-                held = engine.take(resident)
-            elif not unknown:
-                shelf.misses += 1
-                flight = engine.flights.table.get(key)
-                if flight is not None and engine.is_outdated(flight, labels.names):
-                    engine.flights.detach(flight)
-                    flight = None
-                if flight is None:
-                    leads = True
-                    flight = engine.flights.lead(key, engine.versions.epoch)
-                else:
-                    follows = engine.flights.follow(flight, in_task=in_task)
-                joined_at = engine.versions.epoch
-        if held is not None:
-            return held.hand_out()
-        if unknown:
-            if not (yield from learn(engine, unknown)):
-                # Nobody can say whether the resident is still valid: it is not served.
-                with engine.lock:
-                    engine.remove(filter(None, (call.resident(),)))
-            continue
-        assert flight is not None
-        if leads:
-            return (yield from lead(engine, call, flight, labels))
-        if not follows:
-            return (yield from beside(engine, call, labels))
+    mine: Flight | None = None
+    try:
+        while True:
+            held, flight, follows = None, None, False
+            with engine.lock:
+                resident, unknown = engine.examine(call.table, call.key)
+                if resident is not None:
+                    held = engine.take(resident)
+                elif not unknown:
+                    shelf.misses += 1
+                    flight = flights.table.get(key)
+                    if flight is not None and engine.is_outdated(flight, labels.names):
+                        flights.detach(flight)
+                        flight = None
+                    if flight is None:
+                        # Known here before anyone can join it, so that it lands whatever comes.
+                        mine = Flight(key, engine.versions.epoch)
+                        flights.table[key] = mine
+                    else:
+                        follows = flights.follow(flight, in_task=in_task)
+                    joined_at = engine.versions.epoch
+            if held is not None:
+                try:
+                    return held.hand_out()
+                except Exception as error:
+                    say_unusable(engine, call, error)
+                    continue
+            if unknown:
+                if not (yield from learn(engine, unknown)):
+                    # Nobody can say whether the resident is still valid: it is not served.
+                    with engine.lock:
+                        engine.remove(filter(None, (call.resident(),)))
+                continue
+            if mine is not None:
+                return (yield from lead(engine, call, mine, labels))
+            assert flight is not None
+            if not follows:
+                return (yield from alone(engine, call, labels))
 
-        try:
-            landing = yield Wait(flight)
-        finally:
+            try:
+                landing = yield Wait(flight)
+            finally:
+                with engine.lock:
+                    flights.leave(flight)
+            if landing is ALONE:
+                return (yield from alone(engine, call, labels))
+            if landing is AGAIN or (not landing.current and joined_at != flight.epoch):
+                with engine.lock:
+                    flights.detach(flight)
+                    shelf.misses -= 1  # it will be counted again
+                continue
             with engine.lock:
-                engine.flights.leave(flight)
-        if landing is ALONE:
-            return (yield from beside(engine, call, labels))
-        if landing is AGAIN or (not landing.current and joined_at != flight.epoch):
+                shelf.joined += 1
+            if landing.value.__class__ is Failed or landing.thaw is None:
+                return landing.value
+            try:
+                return landing.thaw(landing.value)
+            except Exception as error:
+                say_unusable(engine, call, error)
+                return (yield from alone(engine, call, labels))
+    except BaseException:
+        if mine is not None:
             with engine.lock:
-                engine.flights.detach(flight)
-                shelf.misses -= 1  # it will be counted again
-            continue
-        with engine.lock:
-            shelf.joined += 1
-        if landing.value.__class__ is Failed or landing.thaw is None:
-            return landing.value
-        return landing.thaw(landing.value)
+                flights.land(mine, AGAIN)
+        raise
 
 
 def fetch_alone(engine: Engine, call: Call) -> Plan:
     """
     The same without single-flight: every caller looks below and computes for himself.
     """
+    labels = labels_before(engine, call)
+    if labels is None or engine.is_inside():
+        return (yield from bypass(call))
     with engine.lock:
         call.shelf.misses += 1
-        flight = Flight(call.flight_key, engine.versions.epoch)
-    return (yield from lead(engine, call, flight, labels_before(call)))
-
-
-def lead(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
-    """
-    Bring the result for everyone who waits for *flight*.
-    """
-    try:
-        noted = None
-        if engine.store is not None:
-            noted = yield from look_below(engine, call, flight, labels)
-            if noted.__class__ is Found:
-                return noted.value
-        result = yield from compute(engine, call, flight, labels, noted)
-    except BaseException:
-        with engine.lock:
-            engine.flights.land(flight, AGAIN)
-        raise
-    return result
-
-
-def beside(engine: Engine, call: Call, labels: Labels) -> Plan:
-    """
-    Compute without a flight that others could join: to wait would never end, or not be right.
-    """
-    with engine.lock:
-        flight = Flight(call.flight_key, engine.versions.epoch)
-    noted = None
-    if engine.store is not None:
-        noted = yield from note(engine, call, labels)
-    return (yield from compute(engine, call, flight, labels, noted))
+    return (yield from alone(engine, call, labels))
 
 
 def refresh(engine: Engine, call: Call) -> Plan:
     """
     Compute anew; who asks meanwhile gets the old value, and older computations are not kept.
+    If the function raises, the old value stays; if its result cannot be kept, that goes.
     """
+    labels = labels_before(engine, call)
+    if labels is None or engine.is_inside():
+        return (yield from bypass(call))
     with engine.lock:
         engine.flights.unwanted((call.flight_key,))
-        engine.removals += 1
-    return (yield from beside(engine, call, labels_before(call)))
+    return (yield from alone(engine, call, labels, renews=True))
+
+
+def alone(engine: Engine, call: Call, labels: Labels, *, renews: bool = False) -> Plan:
+    """
+    Bring the result for this caller only: to wait would never end, or not be right.
+    """
+    flight = Flight(call.flight_key, engine.versions.epoch)
+    flight.renews = renews
+    try:
+        with engine.lock:
+            engine.flights.start_beside(flight)
+        return (yield from lead(engine, call, flight, labels))
+    except BaseException:
+        with engine.lock:
+            engine.flights.land(flight, AGAIN)
+        raise
+
+
+def lead(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
+    """
+    Look below, else compute. Whoever calls this lands *flight* if it raises.
+    """
+    noted = None
+    if engine.store is not None:
+        if flight.renews:
+            noted = yield from note_slot(engine, call, labels)
+        else:
+            noted = yield from look_below(engine, call, flight, labels)
+        if noted.__class__ is Found:
+            return noted.value
+    return (yield from compute(engine, call, flight, labels, noted))
+
+
+def bypass(call: Call) -> Plan:
+    """
+    Call the function as if there were no cache.
+    """
+    assert call.function is not None
+    call.shelf.bypassed += 1
+    return (yield Invoke(Flight(call.flight_key, 0), call.function, call.args, call.kwargs))
+
+
+def say_unusable(engine: Engine, call: Call, error: Exception) -> None:
+    """
+    A value in memory could not be copied for its caller: it goes, and is computed anew.
+    """
+    with engine.lock:
+        engine.remove(filter(None, (call.resident(),)))
+    engine.sweep()
+    engine.events.say_once(
+        call.shelf.label,
+        "copy",
+        f"{call.shelf.label}: copying a result that memory held raised "
+        f"{type(error).__name__}; it is computed anew",
+    )
 
 
 # -- the second tier -----------------------------------------------------------------
@@ -151,25 +199,42 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
     if address is None:
         return (yield from note(engine, call, labels))
 
-    found = yield from still_owed(engine, address)
-    if found is not None:
-        with engine.lock:
-            promote(engine, call, flight, found)
-        return found
-    yield from writes.settle(engine)
+    if engine.unwritten:
+        found = yield from still_owed(engine, address)
+        if found is not None:
+            with engine.lock:
+                promote(engine, call, flight, found)
+            engine.sweep()
+            return found
+    if engine.versions.is_behind:
+        yield from writes.settle(engine)
 
     answer = yield from read(engine, [call])
     if isinstance(answer, StoreError):
-        return None
+        return writes.Noted(engine.versions.seen, None, MISS)
     found = answer[0]
     if found.is_hit and (yield from is_valid(engine, address, found.stamp)):
         with engine.lock:
             engine.l2_hit(call.shelf, found.cost)
             promote(engine, call, flight, found)
+        engine.sweep()
         return found
     with engine.lock:
         call.shelf.l2_misses += 1
     return (yield from note(engine, call, labels, found.mark))
+
+
+def note_slot(engine: Engine, call: Call, labels: Labels) -> Plan:
+    """
+    What a write after the computation will compare, without a look at what is there.
+    """
+    yield from writes.settle(engine)
+    if call.address is None:
+        return (yield from note(engine, call, labels))
+    marks = yield from slots(engine, [call])
+    if marks is None:
+        return writes.Noted(engine.versions.seen, None, MISS)
+    return (yield from note(engine, call, labels, marks[0]))
 
 
 def still_owed(engine: Engine, address: Address) -> Plan:
@@ -178,12 +243,17 @@ def still_owed(engine: Engine, address: Address) -> Plan:
     """
     with engine.lock:
         resident = engine.unwritten.get(address)
-        if resident is None or engine.versions.bumped_since(
-            resident.stamp.epoch, resident.stamp.names
+        if (
+            resident is None
+            or not resident.stamp.dirty
+            or engine.versions.bumped_since(resident.stamp.epoch, resident.stamp.names)
         ):
             return None
         held = Held(resident.value, resident.thaw)
-    found = Found.unwritten(resident, held)
+    try:
+        found = Found.unwritten(resident, held)
+    except Exception:
+        return None  # a copy that raises: computed anew
     if found.fresh_in_memory(engine) <= 0 or not (
         yield from is_valid(engine, address, found.stamp)
     ):
@@ -230,7 +300,7 @@ def promote(engine: Engine, call: Call, flight: Flight, found: Found) -> None:
 
 def note(engine: Engine, call: Call, labels: Labels, mark: Token | Any = MISS) -> Plan:
     """
-    The versions under which a computation begins; None if the second tier cannot tell.
+    The versions under which a computation begins.
     """
     while True:
         with engine.lock:
@@ -239,12 +309,13 @@ def note(engine: Engine, call: Call, labels: Labels, mark: Token | Any = MISS) -
                 tokens = engine.versions.tokens(labels.names)
                 return writes.Noted(engine.versions.seen, tokens, mark)
         if not (yield from learn(engine, unknown)):
-            return None
+            return writes.Noted(engine.versions.seen, None, mark)
 
 
-def labels_before(call: Call) -> Labels:
+def labels_before(engine: Engine, call: Call) -> Labels | None:
     """
-    What is known before the computation: tags of the settings and of the arguments.
+    What is known before the computation: tags of the settings and of the arguments. None if
+    nobody can say, because ``tags=`` raised: the result cannot be invalidated, so not kept.
     """
     shelf = call.shelf
     if call.tags_of is None:
@@ -252,4 +323,16 @@ def labels_before(call: Call) -> Labels:
             shelf.labels = Labels(shelf.names, shelf.tags)
         labels: Labels = shelf.labels
         return labels
-    return Labels(shelf.names, tuple(dict.fromkeys((*shelf.tags, *call.tags_of()))))
+    try:
+        own = call.tags_of()
+    except Exception as error:
+        # Our own complaint about what it returned shows no data; other texts may.
+        ours = isinstance(error, ConfigError)
+        why = str(error) if ours else f"tags= raised {type(error).__name__}"
+        engine.events.say_once(
+            shelf.label,
+            "tags",
+            f"{shelf.label}: {why}; the result was returned but not stored",
+        )
+        return None
+    return Labels(shelf.names, tuple(dict.fromkeys((*shelf.tags, *own))))

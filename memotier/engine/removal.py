@@ -71,6 +71,7 @@ def clear_function(engine: Engine, shelf: Any) -> Plan:
     finally:
         with engine.lock:
             engine.remove(shelf.residents())
+        engine.sweep()
 
 
 def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
@@ -79,6 +80,7 @@ def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
     """
     name = naming.EVERYTHING if namespace is None else naming.space(namespace)
     with engine.lock:
+        engine.bury()
         residents = engine.local_residents(namespace)
         only_here = sum(
             1
@@ -98,6 +100,7 @@ def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
     yield from bump(engine, [name])
     with engine.lock:
         engine.remove(engine.local_residents(namespace))
+    engine.sweep()
     if engine.store is not None:
         # The entries are invalid already; this only makes room.
         if namespace is None:
@@ -117,18 +120,10 @@ def _forget_here(engine: Engine, calls: Sequence[Call]) -> list[bool]:
     with engine.lock:
         answers = []
         for call in calls:
-            engine.flights.unwanted((call.flight_key, call.set_key))
-            engine.removals += 1
-            resident = call.resident()
-            found = resident is not None and engine.examine(call.table, call.key)[0] is not None
-            if resident is not None:
-                engine.remove((resident,))
-            owed = engine.unwritten.get(call.address) if engine.unwritten and call.address else None
-            if owed is not None:
-                engine.forgive(owed)
-                found = True
-            answers.append(found)
-        return answers
+            engine.flights.unwanted((call.flight_key,))
+            answers.append(engine.give_up(call))
+    engine.sweep()
+    return answers
 
 
 def _postpone(

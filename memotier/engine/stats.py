@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..errors import StoreError
+from .effects import Io
 from .engine import Engine
 from .places import Shelf
 
@@ -71,6 +72,7 @@ def collect(engine: Engine, l2_max_size: int | None) -> dict[str, Any]:
     The figures of both tiers, as ``MultiLevelCache.get_stats`` documents them.
     """
     with engine.lock:
+        engine.bury()
         shelves = list(engine.shelves)
         l1_hits = l1_misses = l2_hits = l2_misses = 0
         saved = 0.0
@@ -118,8 +120,9 @@ def collect(engine: Engine, l2_max_size: int | None) -> dict[str, Any]:
             "seconds_saved": saved,
         }
     if engine.store is not None and not engine.closed:
-        try:
-            stats["l2"].update(engine.store.usage())
-        except StoreError as error:
-            engine.fault(error)
+        usage = Io(engine.offload, engine.store.usage).now()
+        if isinstance(usage, StoreError):
+            engine.fault(usage)
+        else:
+            stats["l2"].update(usage)
     return stats

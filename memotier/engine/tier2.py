@@ -17,6 +17,7 @@ from ..codecs.records import Record, unseal
 from ..codecs.values import SafeCodec
 from ..entry import Resident
 from ..errors import DecodeRefused, NotIsolated, StoreError
+from ..stores.memory import overhead
 from ..types import Name, Seconds, Token
 from .calls import Call
 from .drive import Plan
@@ -67,7 +68,8 @@ class Found:
         found.is_hit = True
         found.stamp = resident.stamp
         found.cost = resident.cost
-        found.kept = Kept(held.value, held.thaw, resident.size)
+        size = resident.size - overhead(resident.key, resident.stamp)
+        found.kept = Kept(held.value, held.thaw, size)
         found.value = held.hand_out()
         return found
 
@@ -75,6 +77,9 @@ class Found:
         """
         Seconds for which memory may keep it: never longer than the second tier.
         """
+        if self.stamp.until is not None:
+            owed: Seconds = self.stamp.until - engine.clock.monotonic()
+            return min(owed, engine.options.l1_ttl)
         fresh: Seconds | None = self.stamp.fresh
         if fresh is None:
             return engine.options.l1_ttl
@@ -157,8 +162,34 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
             shelf.label, "refused", f"{shelf.label}: a stored record was refused: {error}"
         )
         engine.store.discard(address)
+    except Exception as error:
+        # A codec of the user's may raise anything. What it says may show data.
+        engine.l2_errors += 1
+        engine.events.say_once(
+            shelf.label,
+            "decode",
+            f"{shelf.label}: codec {shelf.codec.name!r} raised {type(error).__name__} for a "
+            "stored record; the result is computed anew",
+        )
+        engine.store.discard(address)
     else:
         found.accept(engine, call, record, value)
+
+
+def slots(engine: Engine, calls: Sequence[Call]) -> Plan:
+    """
+    The mark of each call's slot, which a delete changes: a delayed write compares it. None
+    if the second tier did not answer.
+    """
+    addresses = [call.address for call in calls]
+    assert engine.store is not None
+    answer = yield Io(engine.offload, engine.store.get, addresses)
+    if isinstance(answer, StoreError):
+        engine.fault(answer)
+        return None
+    with engine.lock:
+        engine.versions.observe(answer.epoch)
+    return list(answer.marks)
 
 
 def keep(
@@ -181,7 +212,6 @@ def keep(
         engine.events.say_once(
             shelf.label,
             "isolated",
-            f"{shelf.label}: its results are not kept in memory: {error} "
-            "With copy=False they are shared as they are.",
+            f"{shelf.label}: its results are not kept in memory: {error}",
         )
         return None

@@ -166,11 +166,18 @@ class Versions:
         if len(self.pending) > MOST_PENDING:
             self.pending = {naming.EVERYTHING}
 
+    @property
+    def is_behind(self) -> bool:
+        """
+        Whether the second tier has not been told of everything yet.
+        """
+        return bool(self.pending or self.pending_keys)
+
     def overdue(self, now: Seconds) -> bool:
         """
         Whether something is pending and it is time to try again.
         """
-        return bool(self.pending or self.pending_keys) and now >= self.retry_at
+        return self.is_behind and now >= self.retry_at
 
     def settle(self, names: Iterable[Name], addresses: Iterable[Address]) -> None:
         """

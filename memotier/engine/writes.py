@@ -7,13 +7,14 @@ is evicted, at ``flush()``, at every interval and at exit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..codecs.records import Record, seal
 from ..entry import Resident
 from ..errors import SerializationError, StoreError, ValueTooLarge
-from ..types import Guard, Item, Miss, Name, Seconds, Token
+from ..types import Address, Guard, Item, Miss, Name, Seconds, Token
 from .calls import Call, Labels
 from .drive import Plan
 from .effects import Io
@@ -29,22 +30,26 @@ MOST_OWED = 10_000
 
 class Noted(NamedTuple):
     """
-    The versions under which a computation began.
+    The versions under which a computation began, and the mark of its slot.
+
+    *tokens* are None if the second tier did not answer: the result is then for memory alone,
+    and there only for as long as the store's *epoch* is the one that was last seen.
     """
 
     epoch: Token
-    tokens: tuple[Token, ...]
+    tokens: tuple[Token, ...] | None
     mark: Token | Miss
 
 
 class Outgoing(NamedTuple):
     """
-    A value on its way into the second tier.
+    A value on its way into the second tier; *held* makes the value if it is a snapshot.
     """
 
     shelf: Shelf
+    address: Address
     fingerprint: bytes
-    value: Any
+    held: Held
     stamp: Stamp
     cost: Seconds
     guard: Guard
@@ -59,17 +64,16 @@ def plain_stamp(engine: Engine, labels: Labels) -> Stamp | None:
     return Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
 
 
-def stamp_of(engine: Engine, call: Call, labels: Labels, noted: Noted | None) -> Stamp:
+def stamp_of(engine: Engine, call: Call, labels: Labels, noted: Noted) -> Stamp:
     """
     The stamp where there is a second tier, with a guard if that may have the result.
     """
     stamp = Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
     stamp.fresh = finite(engine.options.l2_ttl if labels.ttl is None else labels.ttl)
-    if noted is None:
+    stamp.tokens = tokens = noted.tokens
+    stamp.seen = noted.epoch
+    if tokens is None:
         return stamp
-
-    tokens = noted.tokens
-    stamp.tokens = tokens
     address = call.address
     with engine.lock:
         trusted = address is not None and engine.versions.trusts(address, labels.names)
@@ -81,18 +85,18 @@ def stamp_of(engine: Engine, call: Call, labels: Labels, noted: Noted | None) ->
 
 def note_added(engine: Engine, labels: Labels, noted: Noted) -> Plan:
     """
-    The tokens of the tags that were added during the computation; None if they may have
-    changed since it began, because then nobody knows which tokens it was computed under.
+    With the tokens of the tags that were added during the computation; with None if they may
+    have changed since it began: nobody knows then which tokens it was computed under.
     """
     while True:
         with engine.lock:
             unknown = engine.versions.unknown(labels.names)
             if not unknown:
                 if engine.versions.seen != noted.epoch:
-                    return None
+                    return noted._replace(tokens=None)
                 return noted._replace(tokens=engine.versions.tokens(labels.names))
         if not (yield from learn(engine, unknown)):
-            return None
+            return noted._replace(tokens=None)
 
 
 def finite(seconds: Seconds) -> Seconds | None:
@@ -121,7 +125,11 @@ def write(engine: Engine, batch: Sequence[Outgoing]) -> list[bool | Exception]:
             items.append(pack(engine, out))
             answers.append(False)
         except SerializationError as error:
-            say_unstored(engine, out.shelf, error)
+            say_unstored(engine, out.shelf, str(error))
+            answers.append(error)
+        except Exception as error:
+            # A codec of the user's, or a value's own hooks. What they say may show data.
+            say_unstored(engine, out.shelf, f"encoding it raised {type(error).__name__}")
             answers.append(error)
     if items:
         assert engine.store is not None
@@ -134,10 +142,9 @@ def pack(engine: Engine, out: Outgoing) -> Item:
     """
     The sealed record of one value, with the condition of its write.
     """
-    stamp, namespace = out.stamp, out.shelf.namespace
-    codec, address = out.shelf.codec, stamp.address
-    assert codec is not None and address is not None
-    payload = codec.encode(out.value)
+    stamp, codec = out.stamp, out.shelf.codec
+    assert codec is not None
+    payload = codec.encode(out.held.hand_out())
     limit = engine.options.max_value_bytes
     if len(payload) > limit:
         raise ValueTooLarge(f"it takes {len(payload):,} bytes, more than max_value_bytes={limit:,}")
@@ -154,57 +161,96 @@ def pack(engine: Engine, out: Outgoing) -> Item:
         writer=engine.writer,
         payload=payload,
     )
-    data = seal(record, address=address, group=namespace, keys=engine.options.keys)
-    left = None
-    if stamp.fresh is not None:
-        left = stamp.created + stamp.fresh - engine.clock.wall()
-    return Item(address, data, namespace, left, out.guard)
+    group = out.shelf.namespace
+    data = seal(record, address=out.address, group=group, keys=engine.options.keys)
+    left = stamp.fresh
+    if stamp.until is not None:
+        left = stamp.until - engine.clock.monotonic()
+    return Item(out.address, data, group, left, out.guard)
 
 
-def say_unstored(engine: Engine, shelf: Shelf, error: SerializationError) -> None:
+def say_unstored(engine: Engine, shelf: Shelf, reason: str) -> None:
     with engine.lock:
         shelf.errors += 1
-    engine.events.emit("unstored", {"label": shelf.label, "reason": str(error)})
+    engine.events.emit("unstored", {"label": shelf.label, "reason": reason})
     engine.events.say_once(
         shelf.label,
         "unstored",
-        f"{shelf.label}: a result stays in memory only: {error}",
+        f"{shelf.label}: a result stays in memory only: {reason}",
     )
 
 
 # -- what is owed ----------------------------------------------------------------------
 
 
+def owe(stamp: Stamp, call: Call, engine: Engine, epoch: int) -> None:
+    """
+    Note in *stamp* what its delayed write will need.
+    """
+    stamp.fingerprint, stamp.epoch = call.fingerprint, epoch
+    if stamp.fresh is not None:
+        stamp.until = engine.clock.monotonic() + stamp.fresh
+
+
 def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -> Plan:
     """
     Write what the second tier is owed; how many entries were written.
+
+    Two may flush at once, and an entry may be replaced while its predecessor is written:
+    whoever finds that it was, and that nothing newer is owed, takes the entry away below.
     """
+    batch: list[Outgoing] = []
+    residents: list[Resident] = []
     with engine.lock:
-        owed = [
-            (resident, Held(resident.value, resident.thaw))
-            for address, resident in engine.unwritten.items()
-            if not only_left or address in engine.left
-        ][:most]
-    batch = [outgoing(resident, held) for resident, held in owed]
+        now = engine.clock.monotonic()
+        for address, resident in list(engine.unwritten.items()):
+            stamp = resident.stamp
+            if only_left and address not in engine.left:
+                continue
+            if stamp.until is not None and stamp.until <= now:
+                engine.forgive(resident)
+                continue
+            held = Held(resident.value, resident.thaw)
+            batch.append(
+                Outgoing(
+                    resident.place.shelf,
+                    address,
+                    stamp.fingerprint,
+                    held,
+                    stamp,
+                    resident.cost,
+                    stamp.guard,
+                )
+            )
+            residents.append(resident)
+            if len(batch) == most:
+                break
     answers = (yield from send(engine, batch)) if batch else []
     written = lost = 0
+    doubtful = []
     with engine.lock:
-        for (resident, _), answer in zip(owed, answers, strict=True):
-            stamp = resident.stamp
-            if not stamp.dirty:
-                continue  # invalidated or replaced meanwhile
+        for out, resident, answer in zip(batch, residents, answers, strict=True):
+            stamp, address = out.stamp, out.address
+            if not stamp.dirty:  # written, invalidated or replaced meanwhile
+                if answer is True and not stamp.written and address not in engine.unwritten:
+                    doubtful.append(address)
+                continue
             if isinstance(answer, StoreError):
-                if stamp.address in engine.left and len(engine.left) > MOST_OWED:
+                if address in engine.left and len(engine.left) > MOST_OWED:
                     engine.forgive(resident)
                     lost += 1
                 continue  # still owed
-            written += answer is True
+            stamp.written = answer is True
+            written += stamp.written
+            twin = engine.unwritten.get(address, resident)
             engine.forgive(resident)
             if answer is not True:
                 stamp.address = None
             if answer is False:
-                engine.remove((resident,))  # invalidated by another process
+                engine.remove((resident, twin))  # invalidated by another process
         engine.writes_lost += lost
+    engine.sweep()
+    yield from drop_below(engine, doubtful)
     if lost:
         engine.events.say_once(
             engine.options.name,
@@ -215,19 +261,31 @@ def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -
     return written
 
 
-def outgoing(resident: Resident, held: Held) -> Outgoing:
-    stamp, shelf = resident.stamp, resident.place.shelf
-    value = held.hand_out()
-    return Outgoing(shelf, stamp.fingerprint, value, stamp, resident.cost, stamp.guard)
+def drop_below(engine: Engine, addresses: Sequence[Address | None]) -> Plan:
+    """
+    Take away what the second tier has there, because something newer is not there.
+
+    Whoever finds after a write that he was overtaken does this: two writes of one key may
+    have happened in either order, and to have nothing is never wrong.
+    """
+    known = [address for address in addresses if address is not None]
+    if engine.store is None or not known:
+        return
+    answer = yield Io(engine.offload, engine.store.delete, known)
+    if isinstance(answer, StoreError):
+        engine.fault(answer)
+        with engine.lock:
+            engine.versions.postpone((), known, engine.clock.monotonic())
 
 
-def settle(engine: Engine) -> Plan:
+def settle(engine: Engine, *, at_once: bool = False) -> Plan:
     """
     Try again to write invalidations that the second tier could not take.
     """
     versions = engine.versions
     with engine.lock:
-        if not versions.overdue(engine.clock.monotonic()):
+        now = math.inf if at_once else engine.clock.monotonic()
+        if not versions.overdue(now):
             return
         versions.retry_at = engine.clock.monotonic() + 1.0
         names: list[Name] = list(versions.pending)

@@ -90,10 +90,10 @@ def encode_call(function: str, names: Sequence[str], values: Sequence[Any]) -> b
                 budget = budget or Budget()
                 code = _code(value, budget, function, names[position])
             codes.append(code)
-    except TypeError as error:
-        if isinstance(error, UnkeyableArgument):
-            raise
-        # A class whose metaclass makes it unhashable: not even its type can be looked up.
+    except UnkeyableArgument:
+        raise
+    except Exception as error:
+        # The hash of a class is its metaclass's: not even its type can be looked up.
         why = Refusal("has a class that cannot be looked up")
         raise unkeyable(function, names[position], "", values[position], why) from error
 
@@ -136,8 +136,6 @@ def _code(value: Any, budget: Budget, function: str | None, argument: str) -> by
                 return code
             at, current = frames[-1].holes.pop()
             frames[-1].codes[at] += code
-    except UnkeyableArgument:
-        raise
     except Refusal as refusal:
         where = "".join(place(frame.places, frame.holes[-1][0]) for frame in frames if frame.holes)
         raise unkeyable(function, argument, where, current, refusal) from refusal.__cause__

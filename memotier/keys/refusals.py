@@ -1,21 +1,18 @@
 """
 What a user reads when an argument has no key: which one, where in it, of what type, what to do.
 
-Never the value. Of the keys of dicts on the way only those are shown that look like words of a
-program; the others may be data.
+Never the value, and of the keys of dicts on the way only the types: both may be data.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from ..errors import UnkeyableArgument
 from .naming import label
+from .registry import is_fixed
 from .wire import Refusal
-
-_WORD = re.compile(r"[A-Za-z_][A-Za-z_-]{0,23}").fullmatch
 
 
 def place(places: Sequence[Any] | None, at: int) -> str:
@@ -32,10 +29,7 @@ def place(places: Sequence[Any] | None, at: int) -> str:
     if type(found) is str:
         return f".{found}"
 
-    key = found[0]
-    if type(key) is str:
-        return f"[{key!r}]" if _WORD(key) else "['...']"
-    return f"[<{label(type(key))}>]"
+    return f"[<{label(type(found[0]))}>]"
 
 
 def unkeyable(
@@ -44,20 +38,26 @@ def unkeyable(
     """
     The error for *value*, which lies at *where* inside *argument* of *function*.
     """
-    kind = label(refusal.kind or type(value))
-    short = kind.rpartition(".")[2]
-    article = "an" if kind[0] in "aeiouAEIOU" else "a"
-    what = f"{article} {kind}, which {refusal.why}"
-    if function is None:
-        inside = f"the value at {where}" if where else "the value"
-        return UnkeyableArgument(
-            f"cannot make a key: {inside} is {what}. "
-            f"Teach memotier about it: memotier.register_key({short}, function)."
-        )
+    kind = refusal.kind or type(value)
+    named = label(kind)
+    what = f"{'an' if named[0] in 'aeiouAEIOU' else 'a'} {named}, which {refusal.why}"
+    remedies = []
+    if function is not None:
+        remedies = [f"leave it out with ignore=({argument!r},)", "say with key= what counts"]
+    if not is_fixed(kind):
+        call = f"memotier.register_key({named.rpartition('.')[2]}, function)"
+        remedies.append(f"teach memotier about the type: {call}")
 
+    said = f"{function}() cannot be cached: argument {argument!r}"
+    if function is None:
+        said = "cannot make a key: the value"
     inside = f", at {where}, is" if where else " is"
-    return UnkeyableArgument(
-        f"{function}() cannot be cached: argument {argument!r}{inside} {what}. "
-        f"Leave it out with ignore=({argument!r},), say with key= what counts, or teach "
-        f"memotier about the type: memotier.register_key({short}, function)."
-    )
+    return UnkeyableArgument(f"{said}{inside} {what}.{_sentence(remedies)}")
+
+
+def _sentence(remedies: list[str]) -> str:
+    if not remedies:
+        return ""
+    *others, last = remedies
+    text = f"{', '.join(others)}, or {last}" if others else last
+    return f" {text[0].upper()}{text[1:]}."

@@ -20,6 +20,8 @@ METHODS = ("__cache_key__", "__memotier_key__")
 _registered: dict[type, Callable[[Any], Any]] = {}
 _listeners: list[Callable[[], None]] = []
 _FIXED = {*ATOMS, *LONG, *OPENERS, dict, set, frozenset, object, type}
+#: By id, because the hash of a class may be code of its metaclass.
+_FIXED_IDS = frozenset(map(id, _FIXED))
 
 
 def register_key(kind: type[T], function: Callable[[T], Any]) -> None:
@@ -37,7 +39,7 @@ def register_key(kind: type[T], function: Callable[[T], Any]) -> None:
     """
     if not isinstance(kind, type):
         raise ConfigError(f"register_key() needs a class, not {kind!r}")
-    if kind in _FIXED:
+    if is_fixed(kind):
         raise ConfigError(
             f"the key of {label(kind)} is fixed. To leave something out of it, use key= of the "
             "decorated function, or wrap the value in a class with a __cache_key__() method."
@@ -47,6 +49,13 @@ def register_key(kind: type[T], function: Callable[[T], Any]) -> None:
     _registered[kind] = function
     for changed in _listeners:
         changed()
+
+
+def is_fixed(kind: type) -> bool:
+    """
+    Whether the key of *kind* cannot be changed: there is no use in advising to register it.
+    """
+    return id(kind) in _FIXED_IDS
 
 
 def on_change(listener: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,11 +23,12 @@ from .plain import ATOMS, LONG, scalar
 from .wire import Budget, Refusal
 
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+#: By id, because the hash of a class may be code of its metaclass.
+_PLAIN = frozenset(map(id, (*ATOMS, *LONG)))
 _HAS_DOCSTRING = 0x4000000  # of co_flags, since Python 3.14
 _NOT_CODE = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 
-
-_parsing = threading.Lock()
+_parsing = threading.RLock()
 
 
 def source_version(function: Any, loaded: tuple[int, int] | None = None) -> str:
@@ -76,7 +78,7 @@ def _plainly(value: Any) -> str:
     """
     A plain value, exactly; of any other value, its type.
     """
-    if type(value) in ATOMS or type(value) in LONG:
+    if id(type(value)) in _PLAIN:
         try:
             return scalar(value, Budget()).hex()
         except Refusal:
@@ -122,6 +124,15 @@ def _parse(text: str) -> ast.AST:
             except SystemError:
                 continue  # another thread, in code that is not ours
         return ast.parse(text)
+
+
+def _after_fork_in_child() -> None:
+    # The thread that held it is not here to release it.
+    global _parsing
+    _parsing = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _def_in(tree: ast.AST, code: CodeType) -> _Definition | None:

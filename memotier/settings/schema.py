@@ -104,7 +104,7 @@ _TABLE: Final = (
         "Which entry leaves memory when there is no room.",
     ),
     Option("l2.max_size", count(1).or_none(_UNBOUNDED), 10_000, "Entries in the second tier."),
-    Option("l2.max_bytes", SIZE.or_none(_UNBOUNDED), 10**9, "Room of the second tier."),
+    Option("l2.max_bytes", SIZE, 10**9, "Room of the second tier."),
     Option(
         "l2.ttl",
         DURATION.or_none(_UNSET),

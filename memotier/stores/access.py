@@ -38,9 +38,9 @@ class Access:
         self._monotonic = monotonic
         self._on_event = on_event
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, work: Callable[..., T], *arguments: Any) -> T:
         """
-        The answer of *work* on the reading connection.
+        The answer of *work*, given the reading connection and *arguments*.
         """
         connections = self.connections
         for _ in range(_TRIES):
@@ -51,7 +51,7 @@ class Access:
                 if not connections.is_current(session):
                     continue
                 try:
-                    return work(session.reader)
+                    return work(session.reader, *arguments)
                 except (sqlite3.Error, OSError) as error:
                     problem = error
             self._fail(session, problem, "reading")
@@ -135,5 +135,6 @@ class Access:
                 continue
             try:
                 self._on_event(event, details)
-            except Exception:
-                log.exception("memotier: a listener failed at %s", event)
+            except Exception as error:
+                # Not its text, which may show data.
+                log.error("a listener failed at %r: %s", event, type(error).__qualname__)

@@ -93,6 +93,12 @@ class Connections:
         self.replaced(session)
         return self._open()
 
+    def has_nothing(self) -> bool:
+        """Whether there is neither a session nor a file that one could be of."""
+        if self._closed or self._session is not None:
+            return False
+        return identity_of(self.home.database) is None
+
     def is_current(self, session: Session) -> bool:
         """Whether *session* may be used by who holds one of its locks."""
         return session is self._session
@@ -218,9 +224,7 @@ class Connections:
         if not self._allow_network_fs:
             raise StoreUnavailable(
                 f"{str(self.home.root)!r} lies on a network file system ({network}), where "
-                "SQLite's locks cannot be relied on. Choose a local directory; to share a cache "
-                "between machines use Redis (redis_url=...); or pass allow_network_fs=True if "
-                "only one machine uses it"
+                "SQLite's locks cannot be relied on; choose a local directory"
             )
         log.warning(
             "memotier: %s lies on %s: slower, and safe only while one machine uses it",

@@ -132,8 +132,7 @@ class Home:
         if found.st_mode & others:
             raise StoreUnavailable(
                 f"{str(path)!r} is open to other users (mode "
-                f"{stat.S_IMODE(found.st_mode):04o}); fix it with: chmod {fix} {quoted}; "
-                "or pass allow_shared_dir=True if that is meant"
+                f"{stat.S_IMODE(found.st_mode):04o}); fix it with: chmod {fix} {quoted}"
             )
 
     @contextmanager

@@ -35,7 +35,7 @@ from .rows import (
     read_one,
     store_items,
 )
-from .tokens import EPOCH, one_moment, renew, renew_epoch, slot_of, tokens_of
+from .tokens import EPOCH, renew, renew_epoch, slot_of, tokens_at_once
 
 log = logging.getLogger("memotier")
 
@@ -120,20 +120,16 @@ class DiskStore:
         """The records at *addresses* in their order, None where there is none or it expired."""
         now, most = self._clock.wall(), self._max_record
         if len(addresses) == 1:
-            # The common case without the detours: 10 us against 18.
-            address = addresses[0]
-            epoch, mark, record, row = self._access.read(
-                lambda reader: read_one(reader, address, now, most)
-            )
-            foreign = [row] if record is None and row is not None else []
+            # The common case without the detours: 9 us against 18.
+            epoch, mark, record, row = self._access.read(read_one, addresses[0], now, most)
             reading = Reading([record], epoch, [mark])
+            if record is None and row is not None:
+                self._discard_foreign([row])
         else:
-            reading, foreign = self._access.read(
-                lambda reader: read_many(reader, addresses, now, most)
-            )
+            reading, foreign = self._access.read(read_many, addresses, now, most)
+            if foreign:
+                self._discard_foreign(foreign)
 
-        if foreign:
-            self._discard_foreign(foreign)
         if self._room.wants_notes:
             for address, record in zip(addresses, reading.records, strict=True):
                 if record is not None:
@@ -214,11 +210,7 @@ class DiskStore:
     def versions(self, names: Sequence[Name]) -> tuple[list[Token], Token]:
         """The tokens of *names*, None for a name never bumped, and the epoch, consistently."""
 
-        def read(reader: sqlite3.Connection) -> dict[Name, bytes]:
-            with one_moment(reader):
-                return tokens_of(reader, [EPOCH, *names])
-
-        found = self._access.read(read)
+        found = self._access.read(tokens_at_once, [EPOCH, *names])
         return [found.get(name) for name in names], found.get(EPOCH)
 
     def bump(self, names: Sequence[Name]) -> None:
@@ -255,16 +247,19 @@ class DiskStore:
 
     def count(self, group: str | None = None) -> int:
         """Number of unexpired records, of one namespace and those below it or of all."""
-        return self._access.read(lambda reader: count_rows(reader, group, self._clock.wall()))
+        if self._access.connections.has_nothing():
+            return 0  # Nothing is made just to be asked.
+        return self._access.read(count_rows, group, self._clock.wall())
 
     def usage(self) -> Mapping[str, int]:
         """
         ``size`` (records), ``bytes`` (room they take in the file), and what this process has
         removed so far: ``evictions``, ``expirations``.
         """
+        has_nothing = self._access.connections.has_nothing()
         return {
             "size": self.count(),
-            "bytes": self._access.read(room_taken),
+            "bytes": 0 if has_nothing else self._access.read(room_taken),
             "evictions": self._evictions,
             "expirations": self._expirations,
         }

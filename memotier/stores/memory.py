@@ -6,18 +6,36 @@ in which a resident leaves: first its epoch becomes one that no cell ever shows 
 freshness ends, only then its value is dropped. A hit reads the value *before* it checks
 epoch and freshness, so it never returns a value that was taken away.
 
-All methods are called under the engine's lock.
+All methods are called under the engine's lock. For that reason no value is dropped in here,
+which may run the code of its class: values that have left wait for ``take_garbage``.
+
+An exception (KeyboardInterrupt, MemoryError, ...) may come out of any line, and leave table,
+counts and policy in the middle of a step. So each step notes that it has begun and strikes that
+out at its end. A step that finds the note of another forgets everything first, which a cache may
+do at any time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from sys import getsizeof
+from typing import Any, Final
 
 from ..entry import Resident
 from ..types import Policy
 
 #: An epoch that neither a live engine nor a parked one shows.
-GONE = -2
+GONE: Final = -2
+
+#: Bytes of an entry beside its value and its key: the resident and its numbers, its slot in a
+#: table, the policy's note; and of what the engine notes of it if there are tags or a second
+#: tier. Measured with tracemalloc over 30,000 entries: 268 (FIFO) to 300 (LRU), with tags 444,
+#: with a second tier 632.
+ENTRY: Final = 300
+STAMP: Final = 300
+
+#: Values that wait for ``take_garbage`` before an insertion lets go of them itself.
+MOST_GARBAGE: Final = 100
 
 
 class MemoryTier:
@@ -35,57 +53,85 @@ class MemoryTier:
         self.expirations = 0
         self.invalidations = 0
         self.replacements = 0
+        #: Values that have left; see ``take_garbage``.
+        self.garbage: list[Any] = []
+        #: Tables that are not empty, by id.
+        self._tables: dict[int, dict[Any, Resident]] = {}
+        #: Whether a step has begun that did not come to its end.
+        self._unfinished = False
+        #: Who has left for lack of room since the last insertion came to its end.
+        self._left: list[Resident] = []
 
-    def fits(self, size: int) -> bool:
+    def fits(self, size: int, key: Any = None) -> bool:
         """
-        Whether something of *size* bytes may come in at all: not if it would empty the tier.
+        Whether a value of *size* bytes may come in under *key*: not if it would empty the tier.
         """
-        return self.max_size != 0 and (self.max_bytes is None or size <= self.max_bytes)
+        if self.max_size == 0:
+            return False
+        return self.max_bytes is None or size + overhead(key, True) <= self.max_bytes
+
+    def take_garbage(self) -> list[Any]:
+        """
+        The values that have left since the last time, for the caller to drop.
+
+        The engine takes them under its lock and lets go of them outside, often: insertions
+        that find many still here drop them on the spot.
+        """
+        garbage, self.garbage = self.garbage, []
+        return garbage
 
     def insert(self, resident: Resident) -> list[Resident]:
         """
         Put *resident* into its table; returns those that had to make room for it.
+
+        The size of the value that *resident* comes with becomes that of the whole entry.
         """
         table = resident.table
         assert table is not None
+        if len(self.garbage) > MOST_GARBAGE:
+            self.take_garbage()
+        if self._unfinished:
+            self._forget_all()
+        self._unfinished = True
         old = table.get(resident.key)
         if old is not None:
             self.replacements += 1
-            self._take(old)
-            release(old)
+            self.policy.remove(old)
+            self._take_out(old)
 
-        evicted = []
+        resident.size = size = resident.size + overhead(resident.key, resident.stamp)
         while self.size and (
             (self.max_size is not None and self.size >= self.max_size)
-            or (self.max_bytes is not None and self.bytes + resident.size > self.max_bytes)
+            or (self.max_bytes is not None and self.bytes + size > self.max_bytes)
         ):
-            victim = self.policy.victim()
-            self._forget(victim)
-            release(victim)
+            try:
+                victim = self.policy.victim()
+            except IndexError:  # Nobody is here, whatever we counted.
+                self._forget_all()
+                self._unfinished = True
+                break
+            self._left.append(victim)
+            self._take_out(victim)
             self.evictions += 1
-            evicted.append(victim)
 
+        if not table:
+            self._tables[id(table)] = table
         table[resident.key] = resident
         self.size += 1
-        self.bytes += resident.size
+        self.bytes += size
         self.policy.add(resident)
-        return evicted
+        left, self._left = self._left, []
+        self._unfinished = False
+        return left
 
     def expire(self, resident: Resident) -> None:
-        self.expirations += 1
-        self._take(resident)
-        release(resident)
+        self.expirations += self._remove(resident)
 
     def invalidate(self, residents: Iterable[Resident]) -> int:
         """
         Remove those that are still here; returns how many that were.
         """
-        count = 0
-        for resident in residents:
-            if resident.table is not None:
-                self._take(resident)
-                release(resident)
-                count += 1
+        count = sum(map(self._remove, residents))
         self.invalidations += count
         return count
 
@@ -94,34 +140,67 @@ class MemoryTier:
         Remove without counting it as any of the four causes (the owner is gone).
         """
         for resident in residents:
-            if resident.table is not None:
-                self._take(resident)
-                release(resident)
+            self._remove(resident)
 
-    def _take(self, resident: Resident) -> None:
+    def _remove(self, resident: Resident) -> bool:
+        """Take *resident* out; whether it was still here."""
+        if self._unfinished:
+            self._forget_all()
+        if resident.table is None:
+            return False
+        self._unfinished = True
         self.policy.remove(resident)
-        self._forget(resident)
+        self._take_out(resident)
+        self._unfinished = False
+        return True
 
-    def _forget(self, resident: Resident) -> None:
+    def _take_out(self, resident: Resident) -> None:
+        """
+        What the policy no longer knows leaves its table too, and lets go of its value, so that
+        a policy's note about a former resident holds no memory.
+        """
+        resident.epoch = GONE
+        resident.fresh_until = -1.0
+        # Not if it still has to be written to the second tier.
+        if resident.stamp is None or not resident.stamp.dirty:
+            self.garbage.append(resident.value)
+            resident.value = None
         table = resident.table
         assert table is not None
-        del table[resident.key]
         resident.table = None
+        del table[resident.key]
+        if not table:
+            del self._tables[id(table)]
         self.size -= 1
         self.bytes -= resident.size
-        shelf = resident.place.shelf
-        shelf.hits_gone += resident.hits
-        shelf.saved += resident.hits * resident.cost
-        resident.hits = 0
+        hits, resident.hits = resident.hits, 0
+        if hits:
+            shelf = resident.place.shelf
+            shelf.hits_gone += hits
+            shelf.saved += hits * resident.cost
+
+    def _forget_all(self) -> None:
+        for table in list(self._tables.values()):
+            for resident in list(table.values()):
+                if resident.stamp is not None and resident.stamp.dirty:
+                    self._left.append(resident)
+                resident.table = table
+                self._take_out(resident)
+                resident.node = None
+        self._tables.clear()
+        self.policy.clear()
+        self.size = self.bytes = 0
+        self._unfinished = False
 
 
-def release(resident: Resident) -> None:
+def overhead(key: Any, stamp: Any) -> int:
     """
-    Let go of the value, so that a policy's note about a former resident holds no memory.
-
-    Not if it still has to be written to the second tier.
+    Bytes that an entry takes beside its value.
     """
-    resident.epoch = GONE
-    resident.fresh_until = -1.0
-    if resident.stamp is None or not resident.stamp.dirty:
-        resident.value = None
+    size = ENTRY + getsizeof(key)
+    if stamp is not None:
+        size += STAMP
+    if type(key) is tuple:
+        for part in key:
+            size += getsizeof(part)
+    return size

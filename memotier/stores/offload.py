@@ -3,6 +3,9 @@ A few threads of our own for the I/O of coroutines.
 
 Not the loop's default executor, which the user's code can fill; and not ThreadPoolExecutor,
 which waits for its threads at exit for as long as they take.
+
+The threads belong to a crew and know only that, so an ``Offload`` that nobody has any more is
+collected, and sends them home.
 """
 
 from __future__ import annotations
@@ -24,11 +27,48 @@ _THREADS: Final = 3
 _PATIENCE: Seconds = 2.0
 
 _Job = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
+_Jobs = queue.SimpleQueue["_Job | None"]
 
 
 class Offload:
     """
-    Runs functions in at most three threads, which begin with the first call.
+    Runs functions in at most three threads; the first call starts them, and they end with this.
+    """
+
+    def __init__(self) -> None:
+        self._crew = _Crew()
+        weakref.finalize(self, self._crew.send_home).atexit = False
+
+    def run(
+        self,
+        function: Callable[..., T],
+        *arguments: Any,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> asyncio.Future[T]:
+        """
+        Call *function* in a thread; the future belongs to *loop*, by default the running one.
+
+        Cancelling the future does not take the call back: an invalidation that was asked for
+        is made, whether anyone still waits or not. If the system has no thread for us, the call
+        is made here and now.
+        """
+        loop = loop or asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._crew.take((loop, future, function, arguments))
+        return future
+
+    def close(self) -> None:
+        """
+        Let the threads finish what was handed over, and wait up to 2 s for them.
+
+        A call after that begins with new threads.
+        """
+        self._crew.dismiss()
+
+
+class _Crew:
+    """
+    The threads of one ``Offload`` and what they have to do.
     """
 
     def __init__(self) -> None:
@@ -42,46 +82,35 @@ class Offload:
         self._forget_threads()
 
     def _forget_threads(self) -> None:
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: _Jobs = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._busy = 0
 
-    def run(
-        self,
-        function: Callable[..., T],
-        *arguments: Any,
-        loop: asyncio.AbstractEventLoop | None = None,
-    ) -> asyncio.Future[T]:
-        """
-        Call *function* in a thread; the future belongs to *loop*, by default the running one.
-
-        Cancelling the future does not take the call back: an invalidation that was asked for
-        is made, whether anyone still waits or not.
-        """
-        loop = loop or asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+    def take(self, job: _Job) -> None:
+        """Do *job* in a thread; in the caller's if there is none to be had."""
         with self._lock:
-            self._busy += 1
-            if self._busy > len(self._threads) < _THREADS:
+            if self._busy >= len(self._threads) < _THREADS:
                 self._start()
-            self._jobs.put((loop, future, function, arguments))
-        return future
+            if self._threads:
+                self._busy += 1
+                self._jobs.put(job)
+                return
+        _send(job, *_outcome(job))
 
-    def close(self) -> None:
-        """
-        Let the threads finish what was handed over, and wait up to 2 s for them.
+    def send_home(self) -> None:
+        """Let the threads end. Called by the garbage collector, so without a lock."""
+        for _ in self._threads:
+            self._jobs.put(None)
 
-        A call after that begins with new threads.
-        """
+    def dismiss(self) -> None:
+        """Let them end, begin anew with the next job, and wait up to 2 s for those."""
         with self._lock:
-            jobs, threads = self._jobs, self._threads
+            threads = self._threads
+            self.send_home()
             self._forget_threads()
-        for _ in threads:
-            jobs.put(None)
-        waiting = _PATIENCE
         for thread in threads:
             if thread is not threading.current_thread():
-                thread.join(waiting / len(threads))
+                thread.join(_PATIENCE / len(threads))
 
     def before_fork(self) -> None:
         """Nobody else may be inside while the process is copied."""
@@ -98,9 +127,13 @@ class Offload:
         # A daemon, so that an operation which hangs does not keep the process alive.
         thread = threading.Thread(target=self._work, args=(self._jobs,), name=name, daemon=True)
         self._threads.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError):
+            # At the limit of the system, or at the end of the interpreter.
+            self._threads.remove(thread)
 
-    def _work(self, jobs: queue.SimpleQueue[_Job | None]) -> None:
+    def _work(self, jobs: _Jobs) -> None:
         while (job := jobs.get()) is not None:
             outcome = _outcome(job)
             # Free again before the caller hears of it, or its next call would start a thread.
@@ -136,10 +169,11 @@ def _deliver(future: asyncio.Future[Any], answer: Any, problem: BaseException | 
         future.set_exception(problem)
 
 
-_all: weakref.WeakSet[Offload] = weakref.WeakSet()
+#: Those that still have an ``Offload`` or a thread.
+_all: weakref.WeakSet[_Crew] = weakref.WeakSet()
 
 
 @atexit.register
-def _close_all() -> None:
-    for offload in list(_all):
-        offload.close()
+def _dismiss_all() -> None:
+    for crew in list(_all):
+        crew.dismiss()

@@ -25,9 +25,10 @@ _FOUND: Final = (
 )
 # One statement is one snapshot; it has a row whether there is a record or not.
 _VERSION: Final = "(SELECT token FROM memotier_version WHERE name = ?)"
+_EPOCH: Final = _VERSION.replace("?", f"x'{EPOCH.hex()}'")
 _ALIVE: Final = "raw = 1 AND expire_time > ?"
 _READ_ONE: Final = (
-    f"SELECT {_VERSION}, {_VERSION}, {_FOUND}"  # noqa: S608
+    f"SELECT {_EPOCH}, {_VERSION}, {_FOUND}"  # noqa: S608
     f" FROM (SELECT 1) LEFT JOIN Cache ON key = ? AND {_ALIVE}"
 )
 
@@ -56,7 +57,7 @@ _STORE: Final = (
 _STORE_IF_UNMOVED: Final = (
     f"INSERT INTO Cache ({_COLUMNS})"
     f" SELECT ?, 1, ?, ?, ?, 0, ?, 0, {MODE_RAW}, NULL, ?"
-    f" WHERE {_VERSION} = ? AND (? OR {_VERSION} IS ?)"
+    f" WHERE {_EPOCH} = ? AND (? OR {_VERSION} IS ?)"
     f" ON CONFLICT (key, raw) DO UPDATE SET {_REPLACED}"
 )
 _DROP_FOREIGN: Final = (
@@ -75,7 +76,7 @@ def read_one(
 
     The record is None for a row that is not ours or longer than *most* bytes.
     """
-    values = (EPOCH, slot_of(address), most, address, now)
+    values = (slot_of(address), most, address, now)
     rows: list[tuple[Token, Token, bytes | None, int | None]]
     rows = connection.execute(_READ_ONE, values).fetchall()
     return rows[0]
@@ -134,7 +135,7 @@ def _store_unmoved(connection: sqlite3.Connection, item: Item, now: Seconds, mos
     guard = item.guard
     if len(item.record) > most or guard.epoch is None:
         return False
-    condition = (EPOCH, guard.epoch, guard.mark is MISS, slot_of(item.address), guard.mark or None)
+    condition = (guard.epoch, guard.mark is MISS, slot_of(item.address), guard.mark or None)
     return connection.execute(_STORE_IF_UNMOVED, (*_row(item, now), *condition)).rowcount == 1
 
 

@@ -57,19 +57,25 @@ class Session:
         *work* in one write transaction; *durable*: on the disk when this returns.
         """
         writer = self.writer
+        if writer.in_transaction:
+            writer.execute("ROLLBACK")  # whatever kept the last one from its end
         careful = durable and self.wal
         if careful:
             # NORMAL may lose the last commits with the power, which costs a record; with an
             # invalidation lost, an old value would be served again.
             writer.execute("PRAGMA synchronous=FULL")
         try:
-            self._begin(timeout)
             try:
+                self._begin(timeout)
                 answer = work(writer)
                 writer.execute("COMMIT")
             except BaseException:
+                # In here, because there may be no stack left for a call (RecursionError).
                 if writer.in_transaction:
-                    self._roll_back()
+                    try:
+                        writer.execute("ROLLBACK")
+                    except sqlite3.Error:
+                        pass  # SQLite rolled back by itself; what is reported is why.
                 raise
         finally:
             if careful:
@@ -93,12 +99,6 @@ class Session:
             # Counted, not timed: tests stop the clock.
             if self.wal:
                 time.sleep(random.uniform(0, 2 * _PAUSE))  # noqa: S311
-
-    def _roll_back(self) -> None:
-        try:
-            self.writer.execute("ROLLBACK")
-        except sqlite3.Error:
-            pass  # SQLite rolled back by itself; what is reported is why.
 
     def close(self) -> None:
         """Close both; a failure to checkpoint loses nothing."""

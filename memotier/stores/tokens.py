@@ -18,6 +18,7 @@ from ..types import MISS, Address, Item, Name, Token
 EPOCH: Final = b"epoch"
 _BIRTH: Final = 4  # bytes at the front of an epoch that stay the same for the life of a file
 _SLOTS: Final = 4096
+_SLOT_NAMES: Final = [b"s" + slot.to_bytes(2, "big") for slot in range(_SLOTS)]
 _PUT: Final = "INSERT OR REPLACE INTO memotier_version VALUES (?, ?)"
 
 # So many placeholders does a statement have; the rest is filled up with the last name, so that
@@ -67,6 +68,16 @@ def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("COMMIT")
 
 
+def tokens_at_once(connection: sqlite3.Connection, names: Sequence[Name]) -> dict[Name, bytes]:
+    """
+    The same, all of one moment.
+    """
+    if len(names) <= SIZES[-1]:
+        return tokens_of(connection, names)  # One statement is one moment.
+    with one_moment(connection):
+        return tokens_of(connection, names)
+
+
 def renew(connection: sqlite3.Connection, names: Iterable[Name]) -> None:
     """
     A fresh random token for each of *names*.
@@ -87,7 +98,7 @@ def slot_of(address: Address) -> Name:
     """
     The slot that *address* shares with some others; its first bytes are as good as any.
     """
-    return b"s" + (int.from_bytes(address[:2], "big") % _SLOTS).to_bytes(2, "big")
+    return _SLOT_NAMES[(address[0] << 8 | address[1]) % _SLOTS]
 
 
 def holds(item: Item, epoch: Token, tokens: dict[Name, bytes]) -> bool:

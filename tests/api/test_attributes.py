@@ -8,7 +8,7 @@ import inspect
 
 import pytest
 
-from memotier import MISS, CacheInfo, Entry, tiered_cache
+from memotier import MISS, CacheInfo, CacheLevelConfig, Entry, EvictionPolicy, tiered_cache
 
 
 def _function(call, cache, seen):
@@ -292,3 +292,21 @@ def test_options_never_enter_the_users_keywords(call, cache):
 
     given = dict.fromkeys(("ttl", "tags", "refresh", "cache", "bypass", "key", "namespace"), 1)
     assert given == call(f(**given)) == call(f.bypass(**given)) == f.peek(**given)
+
+
+def test_peek_is_no_use(call, make_cache):
+    """
+    A peek is no hit, and does not keep an entry from being the next to leave.
+    """
+    cache = make_cache(l1_config=CacheLevelConfig(max_size=2, eviction_policy=EvictionPolicy.LRU))
+    f = call.cached(cache=cache)(lambda x: [x])
+
+    assert [[1], [2]] == [call(f(1)), call(f(2))]
+    assert [1] == f.peek(1)
+    cache.sync.invalidate_tags("other")  # now entries are checked before they are served
+    before = f.cache_info()
+    assert [1] == f.peek(1) == f.peek(1)
+    assert before == f.cache_info()
+
+    call(f(3))
+    assert (MISS, [2]) == (f.peek(1), f.peek(2))

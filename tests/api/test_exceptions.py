@@ -5,6 +5,8 @@ Exceptions of the function: the very object, with its traceback, and never store
 from __future__ import annotations
 
 import asyncio
+import itertools
+import sys
 import threading
 import traceback
 
@@ -315,3 +317,34 @@ def test_fault_38_waiters_get_the_error_of_the_leader(cache, error):
 
     asyncio.run(main())
     assert not cache._keyed.engine.flights.table
+
+
+def test_frames_of_a_recursive_function(call, cache):
+    """
+    A cached function that calls itself spends four frames on each level, its own included, so
+    that Python's limit comes at a fifth of it and not much earlier.
+    """
+    depths = []
+
+    def note():
+        frame, depth = sys._getframe(), 0
+        while frame is not None:
+            frame, depth = frame.f_back, depth + 1
+        depths.append(depth)
+
+    if call.is_async:
+
+        @tiered_cache(cache=cache)
+        async def f(n):
+            note()
+            return n and await f(n - 1)
+
+    else:
+
+        @tiered_cache(cache=cache)
+        def f(n):
+            note()
+            return n and f(n - 1)
+
+    assert 0 == call(f(3))
+    assert [4, 4, 4] == [after - before for before, after in itertools.pairwise(depths)]

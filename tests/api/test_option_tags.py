@@ -14,7 +14,8 @@ from uuid import UUID
 import pytest
 
 import memotier
-from memotier import ConfigError, UnkeyableArgument
+from memotier import MISS, ConfigError, InvalidationNotDurable, UnkeyableArgument
+from memotier.errors import StoreError
 
 
 def test_static_tags(call, tiers):
@@ -145,15 +146,18 @@ def test_tags_by_callable(call, tiers):
 
 
 @pytest.mark.parametrize("returned", [None, "web", [1], [""], 5])
-def test_tags_callable_that_returns_no_tags(call, cache, returned):
+def test_tags_callable_that_returns_no_tags(call, tiers, caplog, returned):
     """
-    What is no list of texts is an error that says whose.
+    What is no list of texts costs the result its place in the cache, never the call.
     """
-    f = call.cached(cache=cache, tags=lambda x: returned)(lambda x: 1)
+    f = call.cached(cache=tiers, name="f", tags=lambda x: returned)(lambda x: [x])
 
-    with pytest.raises(ConfigError, match="tags= returned") as caught:
-        call(f(1))
-    assert repr(returned) in str(caught.value)
+    assert [1] == call(f(1)) == call(f(1)) == call(f.refresh(1))
+    assert f.peek(1) is MISS
+    with pytest.raises(ConfigError, match=r"cannot be seeded: .*tag"):
+        call(f.seed([2], 1))
+    (line,) = caplog.messages
+    assert "tag" in line and line.endswith("; the result was returned but not stored")
 
 
 def test_tags_from_inside(call, tiers):
@@ -220,3 +224,22 @@ def test_seed_and_refresh_carry_the_tags(call, tiers):
     assert ("user:1",) == call(f.lookup(1)).tags
     tiers.sync.invalidate_tags("user:1")
     assert call(f.lookup(1)) is None
+
+
+def test_one_cache_that_cannot_be_told_does_not_keep_the_others_from_it(monkeypatch):
+    """
+    ``memotier.invalidate_tags`` tries every cache, and then says that one was not told.
+    """
+    memotier.configure(directory="a", caches={"b": {"directory": "b"}, "c": {"directory": "c"}})
+    caches = [memotier.get_cache(name) for name in ("default", "b", "c")]
+    for cache in caches:
+        cache.sync.set("k", 1, tags=["web"])
+
+    def fail(names):
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(caches[0]._keyed.engine.store, "bump", fail)
+    with pytest.raises(InvalidationNotDurable, match="the disk is full"):
+        memotier.invalidate_tags("web")
+
+    assert [None, None, None] == [cache.sync.get("k") for cache in caches]

@@ -239,7 +239,9 @@ def forge(payload, size, *, flags=1, header=None):
     """
     A record with a right checksum around whatever is in it.
     """
-    fields = header or [*records._header(changed(payload=b""))[:-1], size]
+    fields = list(records._header(changed(payload=b""))) if header is None else header
+    if header is None:
+        fields[5] = size
     packed = ormsgpack.packb(fields)
     body = struct.pack("<I", len(packed) << 8 | flags) + packed
     body += bytes(-(20 + len(body)) % 16) + payload
@@ -297,10 +299,9 @@ GOOD = records._header(changed(payload=b""))
 @pytest.mark.parametrize(
     ("position", "value"),
     [
-        (0, 1), (0, None), (1, 256), (1, -1), (1, True), (1, "1"), (2, "x"), (2, math.nan), (2, 1),
-        (3, math.inf), (3, "x"), (3, 1), (4, None), (5, b"short"), (5, "f" * 20), (6, b"n" * 15),
-        (6, b"n" * 48), (6, None), (7, [None]), (7, [b"t" * 7, None]), (7, ["t" * 8, None]),
-        (8, [1]), (8, "ab"), (9, None), (10, 1), (10, "0"),
+        (0, 256), (0, -1), (0, True), (0, "1"), (1, "x"), (1, math.nan), (1, 1), (2, math.inf),
+        (2, "x"), (2, 1), (3, None), (4, b"short"), (4, "f" * 20), (5, 1), (5, "0"), (6, None),
+        (6, b""), (6, b"\xc1"), (6, ormsgpack.packb([])), (6, ormsgpack.packb({})), (6, "text"),
     ],
 )  # fmt: skip
 def test_fault_20_header_of_odd_types_is_refused(position, value):
@@ -313,13 +314,37 @@ def test_fault_20_header_of_odd_types_is_refused(position, value):
         unseal(forge(b"", 0, flags=0, header=header), **HERE)
 
 
-@pytest.mark.parametrize("header", [[], {}, None, "text", [*GOOD, 1], [[[]]]], ids=str)
+@pytest.mark.parametrize(
+    ("position", "value"),
+    [
+        (0, 1), (0, None), (1, b"n" * 15), (1, b"n" * 48), (1, None), (2, [None]),
+        (2, [b"t" * 7, None]), (2, ["t" * 8, None]), (3, [1]), (3, "ab"), (4, None), (4, 1),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("tags", [[], ["t" * 5000]], ids=["remembered", "long"])
+def test_fault_20_odd_shared_fields_are_refused(position, value, tags):
+    """
+    The same for what the records of a function have in common, each time it is read.
+    """
+    shared = ormsgpack.unpackb(GOOD[6])
+    shared[3] = tags
+    sound = [*GOOD[:6], ormsgpack.packb(shared)]
+    assert tuple(tags) == unseal(forge(b"", 0, flags=0, header=sound), **HERE).tags
+    shared[position] = value
+    odd = [*GOOD[:6], ormsgpack.packb(shared)]
+
+    for _ in range(2):
+        with pytest.raises(DecodeRefused):
+            unseal(forge(b"", 0, flags=0, header=odd), **HERE)
+
+
+@pytest.mark.parametrize("header", [[], {}, [None], "text", [*GOOD, 1], [[[]]]], ids=str)
 def test_fault_20_header_of_odd_shape_is_refused(header):
     """
-    A header is a list of eleven.
+    A header is a list of seven.
     """
     with pytest.raises(DecodeRefused):
-        unseal(forge(b"", 0, flags=0, header=header or [header]), **HERE)
+        unseal(forge(b"", 0, flags=0, header=header), **HERE)
 
 
 @pytest.mark.parametrize(

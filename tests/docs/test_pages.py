@@ -77,6 +77,18 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(file.read_text(encoding="utf-8")), target
 
 
+@pytest.mark.parametrize("page", [*PAGES, "examples/README.md"])
+def test_commands_name_what_is_there(page):
+    """
+    Every ``python FILE`` of a page names a file or a program of this repository.
+    """
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"python ((?:benchmarks|examples)/[\w./]+)", text):
+        file = ROOT / target
+
+        assert file.is_file() or (file / "__main__.py").is_file(), target
+
+
 def anchors(text: str) -> set[str]:
     """
     The anchors that a renderer of Markdown makes of the titles.

@@ -21,10 +21,11 @@ from memotier import (
     CacheLevelConfig,
     InvalidationNotDurable,
     MultiLevelCache,
+    WritePolicy,
     tiered_cache,
 )
 
-from .worlds import Faulty, HandClock, database_of
+from .worlds import Background, Faulty, Gate, HandClock, database_of
 
 
 @pytest.fixture
@@ -324,3 +325,125 @@ def test_a_warning_is_logged_once_and_names_the_function(
     said = [r.message for r in caplog.records if "kept in memory" in r.message]
     assert 1 == len(said)
     assert "gives_a_generator" in said[0]
+
+
+class _Odd:
+    """
+    A codec that somebody wrote, and that raises what it likes.
+    """
+
+    name = "odd"
+
+    def __init__(self) -> None:
+        self.encodes = self.decodes = True
+
+    def encode(self, value: Any) -> bytes:
+        if not self.encodes:
+            raise LookupError("CANARY")
+        return repr(value).encode()
+
+    def decode(self, data: bytes | memoryview) -> Any:
+        if not self.decodes:
+            raise LookupError("CANARY")
+        return int(bytes(data))
+
+
+@pytest.mark.parametrize("policy", list(WritePolicy))
+def test_a_codec_may_raise_anything(
+    tmp_path: Path, policy: WritePolicy, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    The caller gets the value, the others of the same batch are stored, and no log shows data.
+    """
+    odd = _Odd()
+    with MultiLevelCache(directory=tmp_path, write_policy=policy, flush_interval="1h") as cache:
+        f, runs = counted(cache, codec=odd)
+        g, _ = counted(cache, version="other")
+        assert [10, 20] == [f(1), g(2)]
+        cache.sync.flush()
+        odd.encodes = False
+        assert 20 == f(2)
+        cache.sync.flush()
+    with MultiLevelCache(directory=tmp_path, write_policy=policy) as cache:
+        f, runs = counted(cache, codec=odd)
+        g, others = counted(cache, version="other")
+        odd.decodes = False
+        assert [10, 20] == [f(1), g(2)]
+        assert ([1], []) == (runs, others)
+    assert "LookupError" in caplog.text
+    assert "CANARY" not in caplog.text
+
+
+class _Fragile:
+    """
+    A value whose copies fail from some moment on.
+    """
+
+    breaks = False
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        if self.breaks:
+            raise LookupError("CANARY")
+        return type(self)()
+
+
+def test_a_value_that_cannot_be_copied_for_a_caller_is_computed_anew(
+    cache: MultiLevelCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    A hit never makes a call fail.
+    """
+
+    class Mine(_Fragile):
+        pass
+
+    runs = []
+
+    @tiered_cache(namespace="fail", cache=cache, name="f")
+    def make() -> Mine:
+        runs.append(1)
+        return Mine()
+
+    make(), make()
+    cache.sync.get_or_compute("k", Mine)
+    assert [1] == runs
+    Mine.breaks = True
+    assert isinstance(make(), Mine)
+    assert [1, 1] == runs
+    assert isinstance(cache.sync.get_or_compute("k", Mine), Mine)
+    assert cache.sync.get("k") is None
+    assert {} == cache.sync.get_many(["k"])
+    assert "CANARY" not in caplog.text
+
+
+def test_an_error_keeps_its_context_whoever_raises_it(cache: MultiLevelCache) -> None:
+    """
+    An exception that goes to several callers is not changed by where each of them calls.
+    """
+    gate = Gate()
+
+    @tiered_cache(namespace="fail", cache=cache, name="f")
+    def f() -> None:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            gate.wait()
+            raise ValueError("second")
+
+    def inside_an_except() -> None:
+        try:
+            raise OSError("of the caller")
+        except OSError:
+            f()
+
+    leader = Background(f)
+    gate.entered.wait(10)
+    follower = Background(inside_an_except)
+    engine = cache._keyed.engine
+    while not any(flight.future for flight in engine.flights.table.values()):
+        systime.sleep(0.001)
+    gate.open()
+    for caller in (leader, follower):
+        with pytest.raises(ValueError, match="second") as caught:
+            caller.result()
+        assert isinstance(caught.value.__context__, KeyError)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time as systime
+from contextvars import Context
 from typing import Any
 
 import pytest
@@ -21,7 +22,8 @@ from .worlds import Background, Gate, in_threads
 
 
 def flights_of(cache: MultiLevelCache) -> dict[Any, Any]:
-    return cache._keyed.engine.flights.table
+    flights = cache._keyed.engine.flights
+    return {**flights.table, **flights.beside}
 
 
 def test_threads_that_ask_at_once_share_one_computation(cache: MultiLevelCache) -> None:
@@ -402,12 +404,56 @@ def test_waiting_for_a_flight_that_waits_for_mine_is_refused() -> None:
     The chain of who waits for whom is followed to its end.
     """
     flights = Flights()
-    mine, other, third = (flights.lead(key, 0) for key in "abc")
+    mine = Flight("a", 0)
+    # Led in other threads, so that the chain alone decides.
+    other, third, free = in_threads(*[lambda: Flight("x", 0)] * 3)
     other.waits = [third]
     third.waits = [mine]
     mark = leading.set(Led(mine, None))
     try:
         assert not flights.follow(other, in_task=False)
-        assert flights.follow(Flight("free", 0), in_task=False)
+        assert flights.follow(free, in_task=False)
     finally:
         leading.reset(mark)
+
+
+def test_fault_39_no_event_loop_is_blocked_for_a_flight_of_another_loop(
+    cache: MultiLevelCache,
+) -> None:
+    """
+    Two loops that wait for each other in sync calls would never end: the second one computes.
+    """
+    gate, runs = Gate(), []
+
+    @tiered_cache(namespace="loops", cache=cache, name="f")
+    def f() -> int:
+        runs.append(1)
+        if len(runs) == 1:
+            gate.wait()
+        return 1
+
+    async def call() -> int:
+        return f()
+
+    first = Background(lambda: asyncio.run(call()))
+    gate.entered.wait(10)
+    assert [1] == in_threads(lambda: asyncio.run(call()))
+    gate.open()
+    assert 1 == first.result()
+    assert 2 == len(runs)
+
+
+def test_fault_39_a_call_further_down_in_the_same_thread_is_noticed_without_its_context(
+    cache: MultiLevelCache,
+) -> None:
+    """
+    A call in an empty context does not know whose computation it is part of; its thread does.
+    """
+    depth = []
+
+    @tiered_cache(namespace="loops", cache=cache, name="f")
+    def f() -> int:
+        depth.append(1)
+        return 1 if len(depth) > 1 else 1 + Context().run(f)
+
+    assert [2] == in_threads(f)

@@ -55,7 +55,8 @@ class Gate:
 
 class Faulty:
     """
-    A store whose operations can be made to fail, or to stop before or after they are done.
+    A store whose operations can be made to fail, or to stop before or after they are done, while
+    somebody else does something (in another thread, as another process would).
     """
 
     def __init__(self, store: Store) -> None:
@@ -72,12 +73,12 @@ class Faulty:
         def run(*arguments: Any) -> Any:
             self.calls.append(name)
             if name in self.before:
-                self.before[name]()
+                Background(self.before[name]).result()
             if name in self.failing:
                 raise StoreError(f"{name} does not work today")
             answer = operation(*arguments)
             if name in self.after:
-                self.after[name]()
+                Background(self.after[name]).result()
             return answer
 
         return run

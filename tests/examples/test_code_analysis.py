@@ -19,7 +19,7 @@ def shape(text: str) -> list[str]:
     """
     Lines without the numbers and names that depend on the machine and its Python.
     """
-    text = re.sub(r"^ +\d+  \S+, used \d+ times$", "FUNCTION", text, flags=re.MULTILINE)
+    text = re.sub(r"^ +\d+  \S+, used in \d+ lines?$", "FUNCTION", text, flags=re.MULTILINE)
     text = re.sub(r"[\d.]*\d", "N", text)
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 

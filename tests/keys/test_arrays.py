@@ -118,7 +118,7 @@ def test_the_reason_names_the_dtype():
     """
     Who reads the message knows which array it was and why.
     """
-    with pytest.raises(UnkeyableArgument, match=r"at \['x'\], is a numpy.ndarray, .* object"):
+    with pytest.raises(UnkeyableArgument, match=r"at \[<str>\], is a numpy.ndarray, .* object"):
         encode_call("f", ("a",), ({"x": np.array([None])},))
 
 

@@ -198,13 +198,13 @@ def test_a_named_cache_is_bounded_too(project):
     """
     What is unlimited in two places at once is found for the cache that has it.
     """
-    path = project.write('[tool.memotier.caches.x]\nl2.max_size = "none"')
-    project.environ["MEMOTIER_L2__MAX_BYTES"] = "none"
+    path = project.write('[tool.memotier.caches.x]\nl1.max_size = "none"')
+    project.environ["MEMOTIER_L1__MAX_BYTES"] = "none"
 
     message = project.error("x")
 
-    assert f"{path} and MEMOTIER_L2__MAX_BYTES: l2.max_size and l2.max_bytes" in message
-    assert 10_000 == project.load().l2.max_size
+    assert f"{path} and MEMOTIER_L1__MAX_BYTES: l1.max_size and l1.max_bytes" in message
+    assert 1000 == project.load().l1.max_size
 
 
 def test_settings_cannot_be_changed(project):

@@ -176,6 +176,29 @@ def test_clear_group_counts_the_unexpired(store, time):
     assert 1 == store.clear_group("g")
 
 
+def test_all_counts_agree_on_what_has_expired(store, time):
+    """
+    Numbers that are shown and numbers that are returned are of the same records; one that ends
+    now has ended.
+    """
+    for text, group, expire in (
+        ("a", "g", 1.0),
+        ("b", "g", 2.0),
+        ("c", "g", 3.0),
+        ("d", "g.x", 3.0),
+        ("e", "h", None),
+        ("f", "h", 1.0),
+    ):
+        put(store, text, group=group, expire=expire)
+    time.pass_(2.0)
+
+    assert [None, None, b"record"] == read(store, "a", "b", "c")
+    assert 3 == store.count() == store.usage()["size"]
+    assert 2 == store.count("g") == store.clear_group("g")
+    assert 1 == store.count() == store.usage()["size"] == store.clear()
+    assert 0 == store.count() == store.usage()["size"] == store.usage()["bytes"]
+
+
 def test_clear_keeps_the_versions(store):
     """
     All records go, all tokens stay.

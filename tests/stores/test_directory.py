@@ -239,12 +239,12 @@ def test_fault_53_recognises_network_file_systems(path, expected):
 
 def test_fault_53_refuses_network_file_systems(tmp_path):
     """
-    The message says what it is, and that Redis is the answer; nothing is made there.
+    The message says what it is and what to do; nothing is made there.
     """
     mounts = f"1 1 0:1 / {tmp_path} rw - nfs4 server:/x rw\n"
     store = disk(tmp_path / "cache", mounts=lambda: mounts)
 
-    with pytest.raises(StoreUnavailable, match=r"nfs4.*redis_url"):
+    with pytest.raises(StoreUnavailable, match=r"nfs4.*local directory"):
         put(store, "a")
     assert not (tmp_path / "cache").exists()
 
@@ -280,3 +280,35 @@ def test_importing_memotier_loads_no_database():
     )
 
     assert "[]" == out.stdout.strip()
+
+
+def test_asking_for_numbers_makes_no_files(tmp_path):
+    """
+    A store that was never used has nothing in it, whatever its directory is like; nothing is
+    made, refused or logged for that.
+    """
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "link").symlink_to(tmp_path)
+    (here / "file").write_text("no directory")
+    for name in ("missing", "link", "file", "missing/deeper"):
+        store = disk(here / name)
+        assert {"size": 0, "bytes": 0, "evictions": 0, "expirations": 0} == store.usage()
+        assert 0 == store.count() == store.count("group")
+        store.close()
+        with pytest.raises(StoreUnavailable):
+            store.usage()
+    assert {"link", "file"} == {path.name for path in here.iterdir()}
+
+
+def test_numbers_of_a_file_that_is_there_are_read(tmp_path):
+    """
+    A new store on the file of an earlier one knows what is in it before its first use.
+    """
+    first = disk(tmp_path)
+    put(first, "a", "b")
+    first.close()
+    second = disk(tmp_path)
+
+    assert 2 == second.usage()["size"]
+    second.close()

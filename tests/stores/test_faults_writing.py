@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 import threading
 
 import pytest
@@ -14,6 +15,7 @@ from memotier.errors import StoreError
 from memotier.stores.faults import StoreBusy
 
 from .support import (
+    NAME,
     address,
     database,
     disk,
@@ -270,3 +272,26 @@ def test_record_that_is_too_large_replaces_nothing(on_disk, events):
     assert [False] == store.set([item(store, "a", record=bytes(1001), guard=noted(store))])
     assert [b"record", b"record"] == read(store, "a", "b")
     assert [("record_too_large", {"size": 1001, "limit": 1000})] == events
+
+
+def test_a_transaction_that_ran_out_of_stack_is_rolled_back(on_disk):
+    """
+    After a RecursionError in the middle of a write the next ones work, invalidations included.
+    """
+    store = on_disk()
+    put(store, "a")
+
+    def deeper(levels):
+        return deeper(levels - 1) if levels else put(store, "a")
+
+    failures = 0
+    for levels in range(sys.getrecursionlimit()):
+        try:
+            deeper(levels)
+        except RecursionError:
+            failures += 1
+    assert failures
+
+    store.bump([NAME])
+    assert put(store, "b")
+    assert read(store, "b") is not None

@@ -5,9 +5,11 @@ Threads for the I/O of coroutines.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 import warnings
+import weakref
 
 import pytest
 
@@ -133,6 +135,104 @@ async def test_fault_40_offload_works_in_a_forked_child(offload):
 
     assert 17 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert 0 == await offload.run(int)
+
+
+@pytest.fixture
+def no_threads(monkeypatch):
+    """
+    A function after which no thread can be started (a limit of the system, or the end of the
+    interpreter); undone at the end.
+    """
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    return lambda: monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+async def test_without_any_thread_the_caller_does_it_itself(offload, no_threads, monkeypatch):
+    """
+    A short block of the loop instead of a hang; once threads can be had there are some.
+    """
+    no_threads()
+    answers = [offload.run(threading.get_ident), offload.run(int, "7")]
+    assert [threading.get_ident(), 7] == await asyncio.gather(*answers)
+    with pytest.raises(ZeroDivisionError):
+        await offload.run(lambda: 1 / 0)
+    offload.close()
+
+    monkeypatch.undo()
+    assert threading.get_ident() != await offload.run(threading.get_ident)
+    assert 1 == len(ours())
+
+
+async def test_one_thread_does_what_more_cannot_be_had_for(offload, no_threads):
+    """
+    Where no second thread can be started, work waits for the first.
+    """
+    gate = threading.Event()
+    waiting = [offload.run(gate.wait, 10)]
+    no_threads()
+    waiting += [offload.run(threading.get_ident) for _ in range(3)]
+    gate.set()
+
+    _, *idents = await asyncio.gather(*waiting)
+    assert [ours()[0].ident] * 3 == idents
+
+
+def wait_for_the_end_of(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+async def test_threads_of_a_forgotten_offload_end():
+    """
+    Nobody has to close it: the threads keep neither it nor themselves alive, and what was
+    handed over is done first.
+    """
+    offload, done, gate = Offload(), [], threading.Event()
+    waiting = [offload.run(gate.wait, 10) for _ in range(3)]
+    waiting.append(offload.run(done.append, 1))
+    threads, gone = ours(), weakref.ref(offload)
+    del offload
+    gc.collect()
+    assert gone() is None
+    gate.set()
+    await asyncio.gather(*waiting)
+
+    wait_for_the_end_of(threads)
+    assert [1] == done
+
+
+async def test_threads_end_if_their_own_job_held_the_last_reference():
+    """
+    The offload may be dropped in one of its threads.
+    """
+    offload, gate = Offload(), threading.Event()
+    future = offload.run(lambda mine: gate.wait(10), offload)
+    threads = ours()
+    del offload
+    gate.set()
+
+    assert await future
+    wait_for_the_end_of(threads)
+
+
+async def test_a_closed_and_reused_offload_is_forgotten_too():
+    """
+    The threads that were made after a close end like the first.
+    """
+    offload = Offload()
+    await offload.run(int)
+    offload.close()
+    await offload.run(int)
+    threads = ours()
+    assert 1 == len(threads)
+    del offload
+    gc.collect()
+
+    wait_for_the_end_of(threads)
 
 
 HANGING = """

@@ -1,0 +1,152 @@
+"""
+The arguments of ``MultiLevelCache`` and ``CacheLevelConfig``, checked when a cache is made.
+
+Every error names the argument, its value and what to give instead.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from .config import CacheLevelConfig, EvictionPolicy, WritePolicy
+from .durations import check_namespace, seconds, short, size_bytes
+from .engine.options import Options
+from .errors import ConfigError
+from .types import Seconds
+from .wiring import L1_BYTES, L1_TTL, L2_BYTES, L2_TTL, Wiring, signing_keys
+
+E = TypeVar("E", bound=Enum)
+
+#: An argument that was not given, where None means something.
+DEFAULT: Final[Any] = type("Default", (), {"__repr__": lambda self: "DEFAULT"})()
+
+_L2_DEFAULT = CacheLevelConfig(max_size=10_000, eviction_policy=EvictionPolicy.TTL)
+
+
+def wiring_of(
+    *,
+    l1_config: Any,
+    l2_config: Any,
+    write_policy: Any,
+    directory: Any,
+    l1_maxsize: Any,
+    default_ttl: Any,
+    flush_interval: Any,
+    max_value_bytes: Any,
+    name: Any,
+) -> Wiring:
+    """
+    What the arguments say.
+
+    Raises:
+        ConfigError: If one of them cannot be used.
+    """
+    l1 = _level("l1", l1_config, CacheLevelConfig())
+    l2 = _level("l2", l2_config, _L2_DEFAULT)
+    if l1.enable_persistence or l1.persistence_path is not None:
+        raise ConfigError("l1_config is memory and cannot persist; say it of l2_config")
+    if l1_maxsize is not DEFAULT and l1_config is not None:
+        raise ConfigError("l1_maxsize is short for l1_config.max_size; give one of the two")
+    if directory is not None and l2.persistence_path is not None:
+        raise ConfigError("directory is short for l2_config.persistence_path; give one of them")
+
+    name = check_namespace(name, what="name =")
+    place = _path("l2_config.persistence_path", l2.persistence_path)
+    place = place or _path("directory", directory)
+    if place is None and l2.enable_persistence:
+        place = user_cache_folder() / name
+    kind = "local" if l2_config is not None else None
+    default = None if default_ttl is None else seconds(default_ttl, what="default_ttl")
+    l1_max_size = _size("l1_config.max_size", l1.max_size, 0)
+    if l1_maxsize is not DEFAULT:
+        l1_max_size = _size("l1_maxsize", l1_maxsize, 0)
+    return Wiring(
+        options=Options(
+            name=name,
+            write_policy=_one_of(WritePolicy, write_policy, "write_policy").value,
+            l1_max_size=l1_max_size,
+            l1_max_bytes=_bytes("l1", l1.max_bytes, L1_BYTES),
+            l1_ttl=_ttl("l1", l1.ttl, default, L1_TTL),
+            l2_ttl=_ttl("l2", l2.ttl, default, L2_TTL),
+            max_value_bytes=size_bytes(max_value_bytes, what="max_value_bytes"),
+            flush_interval=seconds(flush_interval, what="flush_interval"),
+            keys=signing_keys(),
+        ),
+        l1_eviction=_eviction("l1", l1.eviction_policy),
+        l2_kind=kind if place is None else "disk",
+        directory=place,
+        l2_max_size=_size("l2_config.max_size", l2.max_size, 1),
+        l2_max_bytes=_bytes("l2", l2.max_bytes, L2_BYTES),
+        l2_eviction=_eviction("l2", l2.eviction_policy),
+    )
+
+
+def user_cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "memotier"
+
+
+def _level(tier: str, value: Any, default: CacheLevelConfig) -> CacheLevelConfig:
+    if value is None:
+        return default
+    if not isinstance(value, CacheLevelConfig):
+        raise _wrong(f"{tier}_config", value, "a CacheLevelConfig(...)")
+    if type(value.enable_persistence) is not bool:
+        what = f"{tier}_config.enable_persistence"
+        raise _wrong(what, value.enable_persistence, "True or False")
+    _path(f"{tier}_config.persistence_path", value.persistence_path)
+    return value
+
+
+def _ttl(tier: str, own: Any, default: Seconds | None, last: Seconds) -> Seconds:
+    if own is not None:
+        return seconds(own, what=f"{tier}_config.ttl")
+    return last if default is None else default
+
+
+def _wrong(what: str, value: Any, advice: str) -> ConfigError:
+    return ConfigError(f"{what} = {short(value)} cannot be used: give {advice}")
+
+
+def _size(what: str, value: Any, least: int) -> int | None:
+    if value is None:
+        return None
+    if type(value) is not int or value < least:
+        raise _wrong(
+            what, value, f"a whole number of entries from {least}, or None for no bound but bytes"
+        )
+    return value
+
+
+def _bytes(tier: str, value: Any, default: int) -> int:
+    return default if value is None else size_bytes(value, what=f"{tier}_config.max_bytes")
+
+
+def _path(what: str, value: Any) -> Path | None:
+    if value is None:
+        return None
+    if not isinstance(value, (str, Path)) or str(value) == "" or "\0" in str(value):
+        raise _wrong(what, value, "a pathlib.Path or a text")
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError:
+        raise _wrong(what, value, "a path whose ~ is the home of a user here") from None
+
+
+def _one_of(kind: type[E], value: Any, what: str) -> E:
+    try:
+        return kind(value)
+    except ValueError:
+        names = ", ".join(f"{kind.__name__}.{one.name}" for one in kind)
+        raise _wrong(what, value, f"one of {names}") from None
+
+
+def _eviction(tier: str, value: Any) -> str:
+    what = f"{tier}_config.eviction_policy"
+    policy = _one_of(EvictionPolicy, value, what)
+    if tier == "l2" and policy is EvictionPolicy.CLOCK2Q:
+        raise _wrong(what, value, "LRU or TTL: CLOCK2Q is for the memory tier")
+    return str(policy.value)

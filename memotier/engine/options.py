@@ -1,0 +1,27 @@
+"""
+How an engine behaves: what the settings and arguments of a cache come down to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..types import Seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """
+    How an engine behaves; durations in seconds, sizes in bytes.
+    """
+
+    name: str = "default"
+    write_policy: str = "write_through"
+    l1_max_size: int | None = 1000
+    l1_max_bytes: int | None = 64_000_000
+    l1_ttl: Seconds = 300.0
+    l2_ttl: Seconds = 3600.0
+    max_value_bytes: int = 8 * 2**20
+    flush_interval: Seconds = 5.0
+    #: Keys that authenticate records of the second tier; empty: a checksum only.
+    keys: tuple[bytes, ...] = ()
