@@ -157,7 +157,7 @@ def _polars_out(value: Any, kind: int) -> tuple[Any, list[Any]]:
     frame = value.to_frame() if kind == _POLARS_SERIES else value
     sink = io.BytesIO()
     _without_panic(lambda: frame.write_ipc_stream(sink, compression="uncompressed"))
-    return sink.getbuffer(), [kind]
+    return sink.getvalue(), [kind]
 
 
 def _polars_in(raw: memoryview, kind: int) -> Any:

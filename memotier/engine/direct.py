@@ -57,10 +57,11 @@ def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
     if not below:
         return values
 
+    flights = [flight for _, _, flight in below]
     try:
         with engine.lock:
             # What is removed or set while we read must not be promoted.
-            for _, _, flight in below:
+            for flight in flights:
                 engine.flights.start_beside(flight)
         yield from settle(engine)
         wanted = []
@@ -81,11 +82,11 @@ def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
             else:
                 with engine.lock:
                     call.shelf.l2_misses += 1
-        _land(engine, [flight for _, _, flight in below])
+        _land(engine, flights)
         engine.sweep()
         return values
     except BaseException:
-        _land(engine, [flight for _, _, flight in below])
+        _land(engine, flights)
         raise
 
 
@@ -161,6 +162,7 @@ def set_many(
     for call, value in pairs:
         labels = Labels(call.shelf.names, tuple(dict.fromkeys((*call.shelf.tags, *tags))), ttl)
         settings.append(_Setting(call, value, labels, Flight(call.flight_key, 0)))
+    flights = [setting.flight for setting in settings]
     try:
         if engine.store is not None and settings:
             yield from settle(engine)
@@ -185,10 +187,10 @@ def set_many(
             if _keep(engine, setting, cost):
                 doubtful.append(setting.call.address)
         yield from drop_below(engine, doubtful)
-        _land(engine, [setting.flight for setting in settings])
+        _land(engine, flights)
         engine.sweep()
     except BaseException:
-        _land(engine, [setting.flight for setting in settings])
+        _land(engine, flights)
         raise
     if len(engine.left) > MOST_LEFT:
         yield from flush(engine, only_left=True)
