@@ -142,7 +142,8 @@ class MultiLevelCache:
 
     async def delete(self, key: Any, *, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """
-        Remove the entry under *key* from both tiers; whether there was one.
+        Remove the entry under *key* from both tiers; whether anything was removed, which may
+        be something that a tag had made unreachable before.
         """
         return bool(await adrive(self._keyed.delete(key, namespace)))
 

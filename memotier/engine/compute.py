@@ -29,7 +29,6 @@ from .writes import (
     drop_below,
     flush,
     note_added,
-    owe,
     plain_stamp,
     send,
     stamp_of,
@@ -108,17 +107,15 @@ def store_below(
     assert noted is not None
     if noted.tokens == ():
         noted = yield from note_added(engine, labels, noted)
-    stamp = stamp_of(engine, call, labels, noted)
-    if stamp.guard is None or not flight.wanted:
+    stamp, debt = stamp_of(engine, call, labels, noted, flight.epoch)
+    if debt is None or stamp.address is None or not flight.wanted:
         stamp.address = None
         return stamp, UNGUARDED
     if owes and engine.options.write_policy == "write_back":
-        owe(stamp, call, engine, flight.epoch)
+        stamp.debt = debt
         return stamp, OWED
 
-    assert stamp.address is not None
-    held = Held(value, None)
-    out = Outgoing(call.shelf, stamp.address, call.fingerprint, held, stamp, cost, stamp.guard)
+    out = Outgoing(call.shelf, stamp.address, Held(value, None), stamp, cost, debt)
     stored = (yield from send(engine, [out]))[0]
     if stored is True:
         return stamp, STORED
@@ -154,7 +151,7 @@ def finish(
                 fresh=engine.options.l1_ttl if labels.ttl is None else labels.ttl,
                 epoch=flight.epoch,
                 stamp=stamp,
-                owed=written is OWED,
+                debt=None if stamp is None else stamp.debt,
             )
         if flight.wanted and not inserted:
             engine.give_up(call)  # what is there is older

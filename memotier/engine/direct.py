@@ -26,7 +26,6 @@ from .writes import (
     Outgoing,
     drop_below,
     flush,
-    owe,
     plain_stamp,
     send,
     settle,
@@ -159,8 +158,11 @@ def set_many(
     if engine.is_inside():
         return
     settings: list[_Setting] = []
+    labels = Labels((), ())
     for call, value in pairs:
-        labels = Labels(call.shelf.names, tuple(dict.fromkeys((*call.shelf.tags, *tags))), ttl)
+        shelf = call.shelf
+        if labels.names[: len(shelf.names)] != shelf.names:  # one for all of a shelf
+            labels = Labels(shelf.names, tuple(dict.fromkeys((*shelf.tags, *tags))), ttl)
         settings.append(_Setting(call, value, labels, Flight(call.flight_key, 0)))
     flights = [setting.flight for setting in settings]
     try:
@@ -201,7 +203,7 @@ class _Setting:
     One value on its way in.
     """
 
-    __slots__ = ("call", "flight", "is_sent", "kept", "labels", "owed", "stamp", "stored", "value")
+    __slots__ = ("call", "flight", "is_sent", "kept", "labels", "stamp", "stored", "value")
 
     def __init__(self, call: Call, value: Any, labels: Labels, flight: Flight) -> None:
         self.call = call
@@ -210,7 +212,7 @@ class _Setting:
         self.flight = flight
         self.stamp: Stamp | None = None
         self.kept: Kept | None = None
-        self.is_sent = self.stored = self.owed = False
+        self.is_sent = self.stored = False
 
 
 def _prepare(
@@ -225,18 +227,16 @@ def _prepare(
         setting.stamp = plain_stamp(engine, labels)
         return None
     assert noted is not None
-    stamp = setting.stamp = stamp_of(engine, call, labels, noted)
-    if stamp.guard is None or stamp.address is None:
-        stamp.address = None
+    stamp, debt = stamp_of(engine, call, labels, noted, setting.flight.epoch)
+    setting.stamp = stamp
+    if debt is None or stamp.address is None:
         return None
     has_room = setting.kept is not None and engine.memory.fits(setting.kept.size, call.key)
     if has_room and engine.options.write_policy == "write_back":
-        owe(stamp, call, engine, setting.flight.epoch)
-        setting.owed = True
+        stamp.debt = debt
         return None
     setting.is_sent = True
-    held = Held(setting.value, None)
-    return Outgoing(call.shelf, stamp.address, call.fingerprint, held, stamp, cost, stamp.guard)
+    return Outgoing(call.shelf, stamp.address, Held(setting.value, None), stamp, cost, debt)
 
 
 def _keep(engine: Engine, setting: _Setting, cost: Seconds) -> bool:
@@ -248,6 +248,7 @@ def _keep(engine: Engine, setting: _Setting, cost: Seconds) -> bool:
     if setting.is_sent and not setting.stored and stamp is not None:
         stamp.address = None
     around = engine.options.write_policy == "write_around" and setting.stored
+    debt = None if stamp is None else stamp.debt
     with engine.lock:
         if not flight.wanted:
             return setting.stored
@@ -260,11 +261,11 @@ def _keep(engine: Engine, setting: _Setting, cost: Seconds) -> bool:
                 fresh=engine.options.l1_ttl if labels.ttl is None else labels.ttl,
                 epoch=flight.epoch,
                 stamp=stamp,
-                owed=setting.owed,
+                debt=debt,
             )
         if not inserted:
             engine.give_up(call)
-        return not (setting.stored or (setting.owed and inserted))
+        return not (setting.stored or (debt is not None and inserted))
 
 
 def _note_all(engine: Engine, settings: Sequence[_Setting]) -> Plan:

@@ -33,7 +33,7 @@ from .effects import doing
 from .events import Events
 from .flights import Flight, Flights
 from .options import Options
-from .places import Place, Shelf, Stamp
+from .places import Debt, Place, Shelf, Stamp
 from .versions import Versions
 
 #: Seconds by which another machine's clock may be ahead before its records are not believed.
@@ -193,7 +193,7 @@ class Engine:
         fresh: Seconds,
         epoch: int,
         stamp: Stamp | None,
-        owed: bool = False,
+        debt: Debt | None = None,
     ) -> bool:
         """
         Make a resident of a private snapshot; False if there is no room. Under the lock.
@@ -203,7 +203,7 @@ class Engine:
 
             epoch: The epoch in which it began to be computed.
 
-            owed: Whether the second tier has yet to be told (write-back).
+            debt: What the second tier has yet to be told (write-back).
         """
         if self.closed or not self.memory.fits(kept.size, call.key):
             return False
@@ -224,21 +224,23 @@ class Engine:
         old = call.table.get(call.key)
         if old is not None:
             self.forgive(old)
-        if self.unwritten and not owed:
+        if self.unwritten and debt is None:
             self._forgive_at(call.address)
         for victim in self.memory.insert(resident):
             self._left(victim)
-        if owed and stamp is not None:
+        if debt is not None and stamp is not None:
+            stamp.debt = debt
             self.owe(resident)
         return True
 
     def give_up(self, call: Call) -> bool:
         """
-        Take away what is there under *call*, in memory or owed; whether there was anything
-        valid. Called under the lock.
+        Take away what is there under *call*, in memory or owed; whether there was anything not
+        known to be invalid. Called under the lock.
         """
+        valid, unknown = self.examine(call.table, call.key)
+        found = valid is not None or bool(unknown)
         resident = call.resident()
-        found = resident is not None and self.examine(call.table, call.key)[0] is not None
         if resident is not None:
             self.remove((resident,))
         return (bool(self.unwritten) and self._forgive_at(call.address)) or found
@@ -253,7 +255,6 @@ class Engine:
         older = self.unwritten.get(stamp.address)
         if older is not None and older.stamp is not stamp:
             self.forgive(older)
-        stamp.dirty = True
         self.unwritten[stamp.address] = resident
         self.left.discard(stamp.address)
         if self.on_debt is not None:
@@ -265,9 +266,9 @@ class Engine:
         its twin, which came back into memory before it was written.
         """
         stamp = resident.stamp
-        if stamp is None or not stamp.dirty:
+        if stamp is None or stamp.debt is None:
             return
-        stamp.dirty = False
+        stamp.debt = None
         twin = self.unwritten.get(stamp.address)
         if twin is not None and twin.stamp is stamp:
             del self.unwritten[stamp.address]
@@ -276,9 +277,8 @@ class Engine:
         self._let_go(resident)
 
     def _let_go(self, resident: Resident) -> None:
-        if resident.table is None and resident.value is not None:
-            self.memory.garbage.append(resident.value)
-            resident.value = None
+        if resident.table is None:
+            self.memory.let_go(resident)
 
     def _forgive_at(self, address: Address | None) -> bool:
         owed = None if address is None else self.unwritten.get(address)
@@ -289,7 +289,7 @@ class Engine:
 
     def _left(self, resident: Resident) -> None:
         stamp = resident.stamp
-        if stamp is not None and stamp.dirty:
+        if stamp is not None and stamp.debt is not None:
             self.left.add(stamp.address)
 
     # -- instances -----------------------------------------------------------------

@@ -157,22 +157,7 @@ class Stamp:
     What the engine knows of a resident beyond what a hit touches.
     """
 
-    __slots__ = (
-        "address",
-        "created",
-        "dirty",
-        "epoch",
-        "fingerprint",
-        "fresh",
-        "guard",
-        "names",
-        "seen",
-        "tags",
-        "tokens",
-        "until",
-        "writer",
-        "written",
-    )
+    __slots__ = ("address", "created", "debt", "fresh", "names", "seen", "tags", "tokens", "writer")
 
     def __init__(
         self,
@@ -196,14 +181,27 @@ class Stamp:
         self.seen: Any = None
         #: Who computed it; None: this process.
         self.writer = writer
-        #: Write-back: True until the second tier has it, with the condition of the write.
-        self.dirty = False
-        self.written = False
-        self.guard: Guard | None = None
-        self.fingerprint = b""
-        self.epoch = 0  # in which it began to be computed
         #: Seconds of freshness in the second tier, from *created*; None: for ever.
         self.fresh: Seconds | None = None
-        #: The same end in monotonic seconds, known while it has not been written: a clock that
-        #: is set must not lengthen it.
-        self.until: Seconds | None = None
+        #: Write-back: what the second tier does not have yet, until it does.
+        self.debt: Debt | None = None
+
+
+class Debt:
+    """
+    What a delayed write needs to know.
+    """
+
+    __slots__ = ("epoch", "fingerprint", "guard", "paid", "until")
+
+    def __init__(self, guard: Guard, fingerprint: bytes, epoch: int, until: Seconds | None) -> None:
+        #: The condition of the write.
+        self.guard = guard
+        self.fingerprint = fingerprint
+        #: In which it began to be computed.
+        self.epoch = epoch
+        #: The end of freshness in monotonic seconds, so that a clock which is set does not
+        #: lengthen it; None: for ever.
+        self.until = until
+        #: Whether it has been written.
+        self.paid = False

@@ -245,8 +245,8 @@ def still_owed(engine: Engine, address: Address) -> Plan:
         resident = engine.unwritten.get(address)
         if (
             resident is None
-            or not resident.stamp.dirty
-            or engine.versions.bumped_since(resident.stamp.epoch, resident.stamp.names)
+            or (debt := resident.stamp.debt) is None
+            or engine.versions.bumped_since(debt.epoch, resident.stamp.names)
         ):
             return None
         held = Held(resident.value, resident.thaw)
@@ -289,7 +289,7 @@ def promote(engine: Engine, call: Call, flight: Flight, found: Found) -> None:
             fresh=found.fresh_in_memory(engine),
             epoch=flight.epoch,
             stamp=found.stamp,
-            owed=found.stamp.dirty,
+            debt=found.stamp.debt,
         )
     if found.kept is None:
         # Without a memory tier nothing was kept: who waits reads the second tier as well.

@@ -85,7 +85,7 @@ def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
         only_here = sum(
             1
             for one in residents
-            if one.stamp is None or one.stamp.address is None or one.stamp.dirty
+            if one.stamp is None or one.stamp.address is None or one.stamp.debt is not None
         )
         left = [
             one

@@ -8,6 +8,7 @@ then it decodes. Whether the versions are unchanged is the plan's question.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ from .calls import Call
 from .drive import Plan
 from .effects import Io
 from .engine import SKEW, Engine, Held
-from .places import Stamp
+from .places import Debt, Stamp
 
 
 class Found:
@@ -77,9 +78,10 @@ class Found:
         """
         Seconds for which memory may keep it: never longer than the second tier.
         """
-        if self.stamp.until is not None:
-            owed: Seconds = self.stamp.until - engine.clock.monotonic()
-            return min(owed, engine.options.l1_ttl)
+        debt: Debt | None = self.stamp.debt
+        if debt is not None:
+            until = math.inf if debt.until is None else debt.until
+            return min(until - engine.clock.monotonic(), engine.options.l1_ttl)
         fresh: Seconds | None = self.stamp.fresh
         if fresh is None:
             return engine.options.l1_ttl

@@ -19,7 +19,7 @@ from .calls import Call, Labels
 from .drive import Plan
 from .effects import Io
 from .engine import Engine, Held
-from .places import Shelf, Stamp
+from .places import Debt, Shelf, Stamp
 from .tier2 import learn
 
 #: Evicted entries that may wait for the interval before whoever evicts writes them.
@@ -48,11 +48,10 @@ class Outgoing(NamedTuple):
 
     shelf: Shelf
     address: Address
-    fingerprint: bytes
     held: Held
     stamp: Stamp
     cost: Seconds
-    guard: Guard
+    debt: Debt
 
 
 def plain_stamp(engine: Engine, labels: Labels) -> Stamp | None:
@@ -64,23 +63,29 @@ def plain_stamp(engine: Engine, labels: Labels) -> Stamp | None:
     return Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
 
 
-def stamp_of(engine: Engine, call: Call, labels: Labels, noted: Noted) -> Stamp:
+def stamp_of(
+    engine: Engine, call: Call, labels: Labels, noted: Noted, epoch: int
+) -> tuple[Stamp, Debt | None]:
     """
-    The stamp where there is a second tier, with a guard if that may have the result.
+    The stamp where there is a second tier, and what that is owed if it may have the result.
+
+    Args:
+        epoch: The epoch of this process in which the result began to be computed.
     """
     stamp = Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
     stamp.fresh = finite(engine.options.l2_ttl if labels.ttl is None else labels.ttl)
     stamp.tokens = tokens = noted.tokens
     stamp.seen = noted.epoch
-    if tokens is None:
-        return stamp
     address = call.address
+    if tokens is None or address is None or call.shelf.codec is None:
+        return stamp, None
     with engine.lock:
-        trusted = address is not None and engine.versions.trusts(address, labels.names)
-    if trusted and call.shelf.codec is not None:
-        stamp.address = address
-        stamp.guard = Guard(noted.epoch, labels.names, tokens, noted.mark)
-    return stamp
+        if not engine.versions.trusts(address, labels.names):
+            return stamp, None
+    stamp.address = address
+    until = None if stamp.fresh is None else engine.clock.monotonic() + stamp.fresh
+    guard = Guard(noted.epoch, labels.names, tokens, noted.mark)
+    return stamp, Debt(guard, call.fingerprint, epoch, until)
 
 
 def note_added(engine: Engine, labels: Labels, noted: Noted) -> Plan:
@@ -154,7 +159,7 @@ def pack(engine: Engine, out: Outgoing) -> Item:
         created=stamp.created,
         fresh=stamp.fresh,
         cost=out.cost,
-        fingerprint=out.fingerprint,
+        fingerprint=out.debt.fingerprint,
         names=stamp.names,
         tokens=stamp.tokens or (),
         tags=stamp.tags,
@@ -163,10 +168,9 @@ def pack(engine: Engine, out: Outgoing) -> Item:
     )
     group = out.shelf.namespace
     data = seal(record, address=out.address, group=group, keys=engine.options.keys)
-    left = stamp.fresh
-    if stamp.until is not None:
-        left = stamp.until - engine.clock.monotonic()
-    return Item(out.address, data, group, left, out.guard)
+    until = out.debt.until
+    left = None if until is None else until - engine.clock.monotonic()
+    return Item(out.address, data, group, left, out.debt.guard)
 
 
 def say_unstored(engine: Engine, shelf: Shelf, reason: str) -> None:
@@ -183,15 +187,6 @@ def say_unstored(engine: Engine, shelf: Shelf, reason: str) -> None:
 # -- what is owed ----------------------------------------------------------------------
 
 
-def owe(stamp: Stamp, call: Call, engine: Engine, epoch: int) -> None:
-    """
-    Note in *stamp* what its delayed write will need.
-    """
-    stamp.fingerprint, stamp.epoch = call.fingerprint, epoch
-    if stamp.fresh is not None:
-        stamp.until = engine.clock.monotonic() + stamp.fresh
-
-
 def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -> Plan:
     """
     Write what the second tier is owed; how many entries were written.
@@ -204,24 +199,14 @@ def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -
     with engine.lock:
         now = engine.clock.monotonic()
         for address, resident in list(engine.unwritten.items()):
-            stamp = resident.stamp
+            stamp, debt = resident.stamp, resident.stamp.debt
             if only_left and address not in engine.left:
                 continue
-            if stamp.until is not None and stamp.until <= now:
+            if debt.until is not None and debt.until <= now:
                 engine.forgive(resident)
                 continue
-            held = Held(resident.value, resident.thaw)
-            batch.append(
-                Outgoing(
-                    resident.place.shelf,
-                    address,
-                    stamp.fingerprint,
-                    held,
-                    stamp,
-                    resident.cost,
-                    stamp.guard,
-                )
-            )
+            shelf, held = resident.place.shelf, Held(resident.value, resident.thaw)
+            batch.append(Outgoing(shelf, address, held, stamp, resident.cost, debt))
             residents.append(resident)
             if len(batch) == most:
                 break
@@ -230,9 +215,9 @@ def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -
     doubtful = []
     with engine.lock:
         for out, resident, answer in zip(batch, residents, answers, strict=True):
-            stamp, address = out.stamp, out.address
-            if not stamp.dirty:  # written, invalidated or replaced meanwhile
-                if answer is True and not stamp.written and address not in engine.unwritten:
+            stamp, address, debt = out.stamp, out.address, out.debt
+            if stamp.debt is None:  # written, invalidated or replaced meanwhile
+                if answer is True and not debt.paid and address not in engine.unwritten:
                     doubtful.append(address)
                 continue
             if isinstance(answer, StoreError):
@@ -240,8 +225,8 @@ def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -
                     engine.forgive(resident)
                     lost += 1
                 continue  # still owed
-            stamp.written = answer is True
-            written += stamp.written
+            debt.paid = answer is True
+            written += debt.paid
             twin = engine.unwritten.get(address, resident)
             engine.forgive(resident)
             if answer is not True:
