@@ -66,7 +66,8 @@ def compute(
         kept = keep(engine, call, value)  # not for memory, but for those who wait
     if finish(engine, call, flight, labels, kept, cost, stamp, written):
         yield from drop_below(engine, [call.address])
-    engine.sweep()
+    if engine.memory.garbage:
+        engine.sweep()
     if len(engine.left) > MOST_LEFT:
         yield from flush(engine, only_left=True)
     return value

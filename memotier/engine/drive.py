@@ -31,10 +31,11 @@ def drive(plan: Plan) -> Any:
                 effect = plan.send(answer)
     except StopIteration as stop:
         result = stop.value
-    finally:
+    except BaseException:
         # An interrupt may come between two steps: its plan must land now, not when somebody
         # lets go of the traceback.
         plan.close()
+        raise
     if result.__class__ is Failed:
         return _raise(result)
     return result

@@ -206,11 +206,12 @@ class Flights:
         Give *outcome* to everyone who waits; a second landing changes nothing.
         """
         self.detach(flight)
-        others = self.beside.get(flight.key)
-        if others == [flight]:
-            del self.beside[flight.key]
-        elif others is not None and flight in others:
-            others.remove(flight)
+        if self.beside:
+            others = self.beside.get(flight.key)
+            if others == [flight]:
+                del self.beside[flight.key]
+            elif others is not None and flight in others:
+                others.remove(flight)
         future = flight.future
         if future is not None and not future.done():
             future.set_result(outcome)

@@ -35,6 +35,9 @@ ENTRY: Final = 300
 STAMP: Final = 130
 PLACED: Final = 120
 
+#: No key and its entry take as much: keys in memory are atoms or digests of limited length.
+SURELY: Final = 5_000_000
+
 #: Small sizes, so that not every entry has a number of its own (32 bytes).
 SIZES: Final = tuple(range(2048))
 
@@ -75,8 +78,11 @@ class MemoryTier:
         """
         if self.max_size == 0:
             return False
-        most = overhead(key, None) + STAMP + PLACED
-        return self.max_bytes is None or size + most <= self.max_bytes
+        most = self.max_bytes
+        # Nearly always far below, without a look at the key.
+        if most is None or size + SURELY < most:
+            return True
+        return size + overhead(key, None) + STAMP + PLACED <= most
 
     def take_garbage(self) -> list[Any]:
         """
