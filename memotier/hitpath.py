@@ -56,7 +56,8 @@ def generate(
     name: str,
     shapes: Any,
     places: Any,
-    cells: Sequence[int],
+    cells: Sequence[Any],
+    watches: bool,
     monotonic: Callable[[], float],
     marks_use: bool,
     copies: bool,
@@ -71,6 +72,10 @@ def generate(
         keyed: The parameters that make the key, without the instance.
 
         shapes: The tables of the function's own place.
+
+        cells: See engine/versions.py.
+
+        watches: Whether other processes may invalidate, and say so on a board.
 
         places: For a method, the places of its instances by id(instance); else None.
 
@@ -97,7 +102,10 @@ def generate(
         tables = f"{p}_places[{p}_id({parameters.names[0]})].shapes"
 
     entry, value, now = f"{p}_e", f"{p}_v", f"{p}_now"
-    valid = f"{entry}.epoch == {p}_cells[0] and ({now} := {p}_monotonic()) < {entry}.fresh_until"
+    valid = f"{entry}.epoch == {p}_cells[0] and "
+    if watches:
+        valid += f"{p}_cells[2][0] == {p}_cells[1] and "
+    valid += f"({now} := {p}_monotonic()) < {entry}.fresh_until"
     touch = [f"{entry}.hits += 1"]
     if marks_use:
         touch.append(f"{entry}.used = {now}")

@@ -208,6 +208,7 @@ class Memo:
             shapes=shelf.place.shapes,
             places=shelf.places if self.keys.owner_counts else None,
             cells=engine.versions.cells,
+            watches=engine.watches,
             monotonic=engine.clock.monotonic,
             marks_use=engine.memory.policy.needs_time,
             copies=self.options.copy is not False,

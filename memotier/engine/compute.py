@@ -68,7 +68,7 @@ def compute(
         yield from drop_below(engine, [call.address])
     if engine.memory.garbage:
         engine.sweep()
-    if len(engine.left) > MOST_LEFT:
+    if len(engine.debts.left) > MOST_LEFT:
         yield from flush(engine, only_left=True)
     return value
 
@@ -142,7 +142,7 @@ def finish(
     flights = engine.flights
     with engine.lock:
         call.shelf.computed += 1
-        current = flight.wanted and not engine.is_outdated(flight, labels.names)
+        current = flight.wanted and not engine.is_outdated(call, flight, labels.names)
         inserted = False
         if current and kept is not None and not (around or written in (UNWANTED, REFUSED)):
             inserted = engine.insert(

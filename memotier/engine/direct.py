@@ -170,6 +170,7 @@ def set_many(
             yield from settle(engine)
         noted = yield from _note_all(engine, settings)
         with engine.lock:
+            engine.look()
             for setting in settings:
                 # Older computations, and values set before, are not kept.
                 engine.flights.unwanted((setting.flight.key,))
@@ -194,7 +195,7 @@ def set_many(
     except BaseException:
         _land(engine, flights)
         raise
-    if len(engine.left) > MOST_LEFT:
+    if len(engine.debts.left) > MOST_LEFT:
         yield from flush(engine, only_left=True)
 
 
@@ -253,7 +254,9 @@ def _keep(engine: Engine, setting: _Setting, cost: Seconds) -> bool:
         if not flight.wanted:
             return setting.stored
         inserted = False
-        if setting.kept is not None and not (around or engine.is_outdated(flight, labels.names)):
+        if setting.kept is not None and not (
+            around or engine.is_outdated(call, flight, labels.names)
+        ):
             inserted = engine.insert(
                 call,
                 setting.kept,

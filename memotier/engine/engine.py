@@ -26,9 +26,10 @@ from ..entry import NEVER, Resident
 from ..errors import StoreError
 from ..stores.memory import MemoryTier
 from ..stores.offload import Offload
-from ..types import MISS, Address, Name, Policy, Seconds, Store
+from ..types import MISS, Name, Policy, Seconds, Store, Token
 from . import names as naming
 from .calls import Call
+from .debts import Debts
 from .effects import doing
 from .events import Events
 from .flights import Flight, Flights
@@ -75,15 +76,14 @@ class Engine:
         self.events = Events()
         self.offload = Offload()
         self.shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
+        #: Whether other processes may invalidate what memory holds, and tell it on a board.
+        self.watches = store is not None and store.kind == "disk"
         #: False: only the second tier keeps anything.
         self.has_memory = options.l1_max_size != 0
         self.closed = False
         self._has_lock: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]
-        #: Write-back: what the second tier does not have yet, by address; and those of them
-        #: that have left memory.
-        self.unwritten: dict[Address, Resident] = {}
-        self.left: set[Address] = set()
-        self.on_debt: Callable[[], None] | None = None
+        #: Write-back: what the second tier does not have yet.
+        self.debts = Debts(self.memory)
         self.flusher: Any = None
         self.l2_errors = 0
         self.l2_invalidations = 0
@@ -110,24 +110,29 @@ class Engine:
 
         Called under the lock.
         """
+        self.look()
         resident = table.get(key)
         if resident is None:
             return None, []
         if resident.fresh_until <= self.clock.monotonic():
             self.memory.expire(resident)
-            self._left(resident)
+            self.debts.note_left(resident)
             return None, []
 
         versions = self.versions
         if resident.epoch != versions.epoch:
             stamp = resident.stamp
             names = resident.place.shelf.names if stamp is None else stamp.names
-            if versions.bumped_since(resident.epoch, names):
+            if versions.bumped_since(resident.epoch, names) or (
+                stamp is not None
+                and stamp.address is not None
+                and versions.moved_since(resident.epoch, (stamp.address,))
+            ):
                 self.remove((resident,))
                 return None, []
             if versions.shared and stamp.tokens is None:
                 # Computed while the second tier could not say under which versions.
-                if versions.seen != stamp.seen:
+                if versions.seen != stamp.seen or versions.moved_since(resident.epoch, names):
                     self.remove((resident,))
                     return None, []
             elif versions.shared:
@@ -150,7 +155,8 @@ class Engine:
             return MISS
         # The value first: see stores/memory.py.
         value, now = resident.value, self.clock.monotonic()
-        if resident.epoch != self.versions.cells[0] or resident.fresh_until <= now:
+        epoch, seen, board = self.versions.cells
+        if resident.epoch != epoch or resident.fresh_until <= now or board[0] != seen:
             return MISS
         if counts:
             resident.hits += 1
@@ -172,15 +178,37 @@ class Engine:
         resident.used = self.clock.monotonic()
         return Held(resident.value, resident.thaw)
 
-    def is_outdated(self, flight: Flight, names: tuple[Name, ...]) -> bool:
+    def is_outdated(self, call: Call, flight: Flight, names: tuple[Name, ...]) -> bool:
         """
         Whether something that an entry with *names*, and with the tags that were added while
         it is computed, depends on was invalidated since.
         """
-        if flight.epoch == self.versions.epoch:
+        versions = self.versions
+        self.look()
+        if flight.epoch == versions.epoch:
             return False
-        added = map(naming.tag, flight.added_tags or ())
-        return self.versions.bumped_since(flight.epoch, (*names, *added))
+        names = (*names, *map(naming.tag, flight.added_tags or ()))
+        if versions.bumped_since(flight.epoch, names):
+            return True
+        address = call.address
+        at = names if address is None else (*names, address)
+        return versions.shared and versions.moved_since(flight.epoch, at)
+
+    def observe(self, epoch: Token) -> None:
+        """
+        The second tier answered, in *epoch* of its own. Called under the lock.
+        """
+        self.look()
+        self.versions.observe(epoch)
+
+    def look(self) -> None:
+        """
+        Take note of what other processes have invalidated. Called under the lock, and before a
+        computation notes the epoch in which it begins.
+        """
+        if self.watches:
+            self.versions.adopt(getattr(self.store, "board", None))
+            self.versions.look()
 
     # -- keeping -----------------------------------------------------------------
 
@@ -223,14 +251,14 @@ class Engine:
         resident.node = None
         old = call.table.get(call.key)
         if old is not None:
-            self.forgive(old)
-        if self.unwritten and debt is None:
-            self._forgive_at(call.address)
+            self.debts.forgive(old)
+        if self.debts.unwritten and debt is None:
+            self.debts.forgive_at(call.address)
         for victim in self.memory.insert(resident):
-            self._left(victim)
+            self.debts.note_left(victim)
         if debt is not None and stamp is not None:
             stamp.debt = debt
-            self.owe(resident)
+            self.debts.owe(resident)
         return True
 
     def give_up(self, call: Call) -> bool:
@@ -243,54 +271,7 @@ class Engine:
         resident = call.resident()
         if resident is not None:
             self.remove((resident,))
-        return (bool(self.unwritten) and self._forgive_at(call.address)) or found
-
-    # -- write-back ----------------------------------------------------------------
-
-    def owe(self, resident: Resident) -> None:
-        """
-        The second tier has yet to be told of *resident*. Called under the lock.
-        """
-        stamp = resident.stamp
-        older = self.unwritten.get(stamp.address)
-        if older is not None and older.stamp is not stamp:
-            self.forgive(older)
-        self.unwritten[stamp.address] = resident
-        self.left.discard(stamp.address)
-        if self.on_debt is not None:
-            self.on_debt()
-
-    def forgive(self, resident: Resident) -> None:
-        """
-        *resident* was written, invalidated or replaced: it is owed no longer, and neither is
-        its twin, which came back into memory before it was written.
-        """
-        stamp = resident.stamp
-        if stamp is None or stamp.debt is None:
-            return
-        stamp.debt = None
-        twin = self.unwritten.get(stamp.address)
-        if twin is not None and twin.stamp is stamp:
-            del self.unwritten[stamp.address]
-            self.left.discard(stamp.address)
-            self._let_go(twin)
-        self._let_go(resident)
-
-    def _let_go(self, resident: Resident) -> None:
-        if resident.table is None:
-            self.memory.let_go(resident)
-
-    def _forgive_at(self, address: Address | None) -> bool:
-        owed = None if address is None else self.unwritten.get(address)
-        if owed is None:
-            return False
-        self.forgive(owed)
-        return True
-
-    def _left(self, resident: Resident) -> None:
-        stamp = resident.stamp
-        if stamp is not None and stamp.debt is not None:
-            self.left.add(stamp.address)
+        return (bool(self.debts.unwritten) and self.debts.forgive_at(call.address)) or found
 
     # -- instances -----------------------------------------------------------------
 
@@ -349,7 +330,7 @@ class Engine:
         """
         residents = list(residents)
         for resident in residents:
-            self.forgive(resident)
+            self.debts.forgive(resident)
         return self.memory.invalidate(residents)
 
     def sweep(self) -> None:

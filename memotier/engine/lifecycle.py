@@ -68,7 +68,7 @@ class Flusher:
                     kind_and_place(error),
                 )
             with engine.lock:
-                if not engine.unwritten:
+                if not engine.debts.unwritten:
                     self._thread = None
                     return
             del engine
@@ -82,7 +82,7 @@ def register(engine: Engine) -> None:
     modes.register(engine)
     if engine.store is not None and engine.options.write_policy == "write_back":
         engine.flusher = Flusher(engine, engine.options.flush_interval)
-        engine.on_debt = engine.flusher.wake
+        engine.debts.on_new = engine.flusher.wake
 
 
 def close(engine: Engine) -> Plan:
@@ -102,14 +102,13 @@ def close(engine: Engine) -> Plan:
         if engine.closed:
             return
         engine.closed = True
-        lost = len(engine.unwritten)
+        lost = len(engine.debts.unwritten)
         untold = engine.versions.is_behind
         engine.bury()
         engine.versions.close()
         engine.flights.unwanted_all()
         engine.memory.drop(engine.local_residents(None))
-        engine.unwritten.clear()
-        engine.left.clear()
+        engine.debts.forget()
     engine.sweep()
     if lost:
         logger.warning("%d entries of cache %r could not be written", lost, engine.options.name)
@@ -134,7 +133,7 @@ def _at_exit() -> None:
             drive(writes.settle(engine, at_once=True))
             while time.monotonic() < until and drive(writes.flush(engine, most=EXIT_BATCH)):
                 pass
-            left += len(engine.unwritten)
+            left += len(engine.debts.unwritten)
             if engine.store is not None:
                 engine.store.close()
         except Exception as error:
@@ -144,7 +143,7 @@ def _at_exit() -> None:
 
 
 def _is_owing(engine: Engine) -> bool:
-    return not engine.closed and (bool(engine.unwritten) or engine.versions.is_behind)
+    return not engine.closed and (bool(engine.debts.unwritten) or engine.versions.is_behind)
 
 
 _held: list[Engine] = []
@@ -166,12 +165,12 @@ def _after_fork_in_child() -> None:
     for engine in _held:
         # The leaders stayed in the parent, and so did the duty to write.
         engine.flights.forget()
-        for resident in list(engine.unwritten.values()):
-            engine.forgive(resident)
+        for resident in list(engine.debts.unwritten.values()):
+            engine.debts.forgive(resident)
         engine.writer = engine.writer.rpartition(":")[0] + f":{os.getpid()}"
         if engine.flusher is not None:
             engine.flusher = Flusher(engine, engine.options.flush_interval)
-            engine.on_debt = engine.flusher.wake
+            engine.debts.on_new = engine.flusher.wake
     for engine in reversed(_held):
         engine.lock.release()
     _held.clear()

@@ -52,7 +52,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
                 elif not unknown:
                     shelf.misses += 1
                     flight = flights.table.get(key)
-                    if flight is not None and engine.is_outdated(flight, labels.names):
+                    if flight is not None and engine.is_outdated(call, flight, labels.names):
                         flights.detach(flight)
                         flight = None
                     if flight is None:
@@ -137,10 +137,12 @@ def alone(engine: Engine, call: Call, labels: Labels, *, renews: bool = False) -
     """
     Bring the result for this caller only: to wait would never end, or not be right.
     """
-    flight = Flight(call.flight_key, engine.versions.epoch)
+    flight = Flight(call.flight_key, 0)
     flight.renews = renews
     try:
         with engine.lock:
+            engine.look()
+            flight.epoch = engine.versions.epoch
             engine.flights.start_beside(flight)
         return (yield from lead(engine, call, flight, labels))
     except BaseException:
@@ -199,7 +201,7 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
     if address is None:
         return (yield from note(engine, call, labels))
 
-    if engine.unwritten:
+    if engine.debts.unwritten:
         found = yield from still_owed(engine, address)
         if found is not None:
             with engine.lock:
@@ -242,7 +244,7 @@ def still_owed(engine: Engine, address: Address) -> Plan:
     ``Found`` for what has left memory but is not written yet (write-back), else None.
     """
     with engine.lock:
-        resident = engine.unwritten.get(address)
+        resident = engine.debts.unwritten.get(address)
         if (
             resident is None
             or (debt := resident.stamp.debt) is None
@@ -250,6 +252,11 @@ def still_owed(engine: Engine, address: Address) -> Plan:
         ):
             return None
         held = Held(resident.value, resident.thaw)
+    if debt.until is not None and debt.until <= engine.clock.monotonic():
+        yield from writes.drop_below(engine, [address])  # what lies there is older
+        with engine.lock:
+            engine.debts.forgive(resident)
+        return None
     try:
         found = Found.unwritten(resident, held)
     except Exception:
@@ -280,7 +287,7 @@ def promote(engine: Engine, call: Call, flight: Flight, found: Found) -> None:
     """
     Keep in memory what the second tier had, and land. Called under the lock.
     """
-    current = flight.wanted and not engine.is_outdated(flight, found.stamp.names)
+    current = flight.wanted and not engine.is_outdated(call, flight, found.stamp.names)
     if current and found.kept is not None:
         engine.insert(
             call,

@@ -89,13 +89,13 @@ def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
         )
         left = [
             one
-            for address in list(engine.left)
-            if (one := engine.unwritten[address]).place.shelf.is_below(namespace or "")
+            for address in list(engine.debts.left)
+            if (one := engine.debts.unwritten[address]).place.shelf.is_below(namespace or "")
             or namespace is None
         ]
         engine.remove(residents)
         for one in left:
-            engine.forgive(one)
+            engine.debts.forgive(one)
     count = only_here + len(left)
     yield from bump(engine, [name])
     with engine.lock:

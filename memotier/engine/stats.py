@@ -116,7 +116,7 @@ def collect(engine: Engine, l2_max_size: int | None) -> dict[str, Any]:
             "combined_hit_rate": rate(l1_hits + l2_hits, l1_misses - l2_hits),
             "write_policy": engine.options.write_policy,
             "namespaces": sorted({shelf.namespace for shelf in shelves if shelf.in_use()}),
-            "pending_writes": len(engine.unwritten),
+            "pending_writes": len(engine.debts.unwritten),
             "seconds_saved": saved,
         }
     if engine.store is not None and not engine.closed:

@@ -99,7 +99,7 @@ def read(engine: Engine, calls: Sequence[Call]) -> Plan:
         return answer
     epoch, found = answer
     with engine.lock:
-        engine.versions.observe(epoch)
+        engine.observe(epoch)
     return found
 
 
@@ -114,7 +114,8 @@ def learn(engine: Engine, names: list[Name]) -> Plan:
         return False
     tokens, epoch = answer
     with engine.lock:
-        engine.versions.learn(names, tokens, epoch)
+        engine.observe(epoch)
+        engine.versions.learn(names, tokens)
     return True
 
 
@@ -190,7 +191,7 @@ def slots(engine: Engine, calls: Sequence[Call]) -> Plan:
         engine.fault(answer)
         return None
     with engine.lock:
-        engine.versions.observe(answer.epoch)
+        engine.observe(answer.epoch)
     return list(answer.marks)
 
 

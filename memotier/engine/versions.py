@@ -12,6 +12,10 @@ Two ways of being right:
 become invalid. It moves *after* the tokens changed and before the invalidation returns, so
 a hit that still sees the old epoch began before the invalidation was over.
 
+Where processes share a board (stores/board.py), a hit also compares its epoch, ``cells[2][0]``,
+with the one that was last looked at, ``cells[1]``. If it moved, ``look`` finds which slots did:
+tokens of names in them have to be read again, and entries at addresses in them count as gone.
+
 *pending* names and addresses were invalidated here but could not be written to the second
 tier. Until they are, nothing that carries them is read from it or written to it.
 
@@ -20,11 +24,16 @@ All methods are called under the engine's lock; none does I/O.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from ..stores.board import Board, moved_cells, slot_on_board
 from ..types import Address, Name, Seconds, Token
 from . import names as naming
 
+#: Tokens that are looked through when slots moved; beyond that all are read again.
+MOST_SORTED = 2_000
 #: Tokens kept before all of them are folded into one: bounds memory whoever chooses the tags.
 MOST_TOKENS = 100_000
 #: Keys whose removal could not be written, before everything is distrusted instead.
@@ -42,7 +51,13 @@ class Versions:
 
     def __init__(self, *, shared: bool) -> None:
         self.shared = shared
-        self.cells: list[int] = [0]
+        #: Epoch; the board's epoch as last looked at; the board's cells. Without a board the
+        #: third is a list that never moves.
+        self.cells: list[Any] = [0, 0, [0]]
+        self._board: Board | None = None
+        self._picture = b""
+        self._moved: dict[int, int] = {}  # slots, and the epoch in which that was noticed
+        self._all_moved = 0
         self.epoch = 0
         self.known: dict[Name, Token] = {}
         self.seen: Token = None
@@ -129,8 +144,10 @@ class Versions:
             self.seen = epoch
             self.advance()
 
-    def learn(self, names: Sequence[Name], tokens: Sequence[Token], epoch: Token) -> None:
-        self.observe(epoch)
+    def learn(self, names: Sequence[Name], tokens: Sequence[Token]) -> None:
+        """
+        What the second tier said of *names*, in the epoch that was observed last.
+        """
         if len(self.known) > MOST_TOKENS:
             self.known.clear()
         self.known.update(zip(names, tokens, strict=True))
@@ -142,6 +159,59 @@ class Versions:
         self.known.clear()
         self.seen = None
         self.advance()
+
+    # -- the board -----------------------------------------------------------------
+
+    def adopt(self, board: Board | None) -> None:
+        """
+        The store has opened *board*: it tells of everything since it was opened.
+        """
+        if board is self._board:
+            return
+        replaces = self._board is not None
+        self._board = board
+        self._moved.clear()
+        if replaces:
+            self.forget()
+            self._all_moved = self.epoch
+        if board is None:
+            self.cells[2], self.cells[1] = [0], 0
+            return
+        self._picture = board.first
+        self.cells[2] = board.cells
+        self.cells[1] = int.from_bytes(board.first[:8], sys.byteorder)
+
+    def look(self) -> None:
+        """
+        Take note of what any process has invalidated since the last look.
+        """
+        cells = self.cells
+        now = cells[2][0]
+        if now == cells[1]:
+            return
+        picture = bytes(cells[2])
+        moved = set(moved_cells(self._picture, picture))
+        self._picture = picture
+        if moved:
+            if len(self.known) > MOST_SORTED:
+                self.known.clear()
+            for name in [name for name in self.known if slot_on_board(name) in moved]:
+                del self.known[name]
+            self.advance()
+            self._moved.update(dict.fromkeys(moved, self.epoch))
+        # Last: from here on a hit is answered again. What moves later moves the epoch again.
+        cells[1] = now
+
+    def moved_since(self, epoch: int, names: Iterable[bytes]) -> bool:
+        """
+        Whether the slot of one of *names* (or addresses) moved after *epoch*.
+        """
+        if epoch == self.epoch or self._board is None:
+            return False
+        if self._all_moved > epoch:
+            return True
+        get = self._moved.get
+        return any(get(slot_on_board(name), 0) > epoch for name in names)
 
     # -- what could not be written -------------------------------------------------
 

@@ -192,18 +192,21 @@ def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -
     Write what the second tier is owed; how many entries were written.
 
     Two may flush at once, and an entry may be replaced while its predecessor is written:
-    whoever finds that it was, and that nothing newer is owed, takes the entry away below.
+    whoever finds that it was, and that nothing newer is owed, takes the entry away below. So
+    does who finds that an entry cannot be written any more: what lies there is older.
     """
     batch: list[Outgoing] = []
     residents: list[Resident] = []
+    doubtful = []
     with engine.lock:
         now = engine.clock.monotonic()
-        for address, resident in list(engine.unwritten.items()):
+        for address, resident in list(engine.debts.unwritten.items()):
             stamp, debt = resident.stamp, resident.stamp.debt
-            if only_left and address not in engine.left:
+            if only_left and address not in engine.debts.left:
                 continue
             if debt.until is not None and debt.until <= now:
-                engine.forgive(resident)
+                engine.debts.forgive(resident)
+                doubtful.append(address)  # what lies there is older
                 continue
             shelf, held = resident.place.shelf, Held(resident.value, resident.thaw)
             batch.append(Outgoing(shelf, address, held, stamp, resident.cost, debt))
@@ -212,25 +215,26 @@ def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -
                 break
     answers = (yield from send(engine, batch)) if batch else []
     written = lost = 0
-    doubtful = []
     with engine.lock:
         for out, resident, answer in zip(batch, residents, answers, strict=True):
             stamp, address, debt = out.stamp, out.address, out.debt
             if stamp.debt is None:  # written, invalidated or replaced meanwhile
-                if answer is True and not debt.paid and address not in engine.unwritten:
+                if answer is True and not debt.paid and address not in engine.debts.unwritten:
                     doubtful.append(address)
                 continue
             if isinstance(answer, StoreError):
-                if address in engine.left and len(engine.left) > MOST_OWED:
-                    engine.forgive(resident)
+                if address in engine.debts.left and len(engine.debts.left) > MOST_OWED:
+                    engine.debts.forgive(resident)
+                    doubtful.append(address)
                     lost += 1
                 continue  # still owed
             debt.paid = answer is True
             written += debt.paid
-            twin = engine.unwritten.get(address, resident)
-            engine.forgive(resident)
+            twin = engine.debts.unwritten.get(address, resident)
+            engine.debts.forgive(resident)
             if answer is not True:
                 stamp.address = None
+                doubtful.append(address)
             if answer is False:
                 engine.remove((resident, twin))  # invalidated by another process
         engine.writes_lost += lost

@@ -21,6 +21,7 @@ from ..clock import Clock
 from ..errors import StoreError, StoreUnavailable
 from ..types import Seconds
 from . import forks
+from .board import Board
 from .directory import Home, network_type
 from .faults import CORRUPT, FULL, LOCKED, StoreBusy, kind_of, translated
 from .quarantine import Identity, identity_of, set_aside
@@ -57,6 +58,8 @@ class Connections:
         self._clock = clock
         self._allow_network_fs = allow_network_fs
         self._mounts = mounts
+        #: None until the first session, and where no file can be mapped.
+        self.board: Board | None = None
         self._session: Session | None = None
         self._retired: list[Session] = []
         self._closed = False
@@ -88,10 +91,11 @@ class Connections:
         if self._calls < _LOOK_CALLS and self._clock.monotonic() < self._look_at:
             return session
         self._calls, self._look_at = 0, self._clock.monotonic() + _LOOK_EVERY
-        if session.is_current():
-            return session
-        self.replaced(session)
-        return self._open()
+        if not session.is_current():
+            self.replaced(session)
+        elif self.board is not None and not self.board.is_current():
+            self.retire(session)
+        return self._session or self._open()
 
     def has_nothing(self) -> bool:
         """Whether there is neither a session nor a file that one could be of."""
@@ -192,7 +196,9 @@ class Connections:
             self.home.prepare()
             with self.home.locked(self.timeout):
                 self.home.prepare()  # Once more: others may have made the files meanwhile.
-                return self._opened_or_made_anew(wal)
+                session = self._opened_or_made_anew(wal)
+                self._open_board(session.is_new)
+                return session
         except StoreError:
             raise
         except (sqlite3.Error, OSError) as error:
@@ -215,6 +221,23 @@ class Connections:
                     raise
                 self._set_aside(found, error)
         raise AssertionError("unreachable")
+
+    def _open_board(self, is_new: bool) -> None:
+        """Before the first reading, so that nothing which is invalidated after it is missed."""
+        if self.board is None or not self.board.is_current():
+            try:
+                self.board = Board(self.home.board, self.home.file_mode, anew=is_new)
+                return
+            except OSError as error:
+                self.board = None
+                log.warning(
+                    "memotier: %s cannot be mapped (%s): running processes learn what others "
+                    "invalidate when they read from the disk, not at once",
+                    self.home.board,
+                    error,
+                )
+        if is_new and self.board is not None:
+            self.board.mark_all()
 
     def _check_file_system(self) -> bool:
         """Whether the write-ahead log can be used, which needs a local file system."""

@@ -5,6 +5,7 @@ The directory of a disk store: who may look into it, on what it lies, and its lo
     <directory>/v1/     made by us, 0700; a later format lives beside it
         cache.db        the database, 0600, and SQLite's -wal and -shm beside it
         cache.db-lock   held while a process opens, creates or sets aside the database
+        cache.db-board  what was invalidated, for all running processes; see board.py
 """
 
 from __future__ import annotations
@@ -61,10 +62,15 @@ class Home:
         return self.folder / "cache.db-lock"
 
     @property
+    def board(self) -> Path:
+        return self.folder / "cache.db-board"
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The files whose owner and mode matter, whether they exist or not."""
         name = str(self.database)
-        return (self.database, Path(name + "-wal"), Path(name + "-shm"), self.lock_file)
+        beside = (Path(name + "-wal"), Path(name + "-shm"))
+        return (self.database, *beside, self.lock_file, self.board)
 
     @property
     def file_mode(self) -> int:

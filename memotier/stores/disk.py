@@ -20,6 +20,7 @@ from ..clock import SYSTEM, Clock
 from ..errors import StoreError
 from ..types import Address, Item, Name, Reading, Seconds, Token
 from .access import Access
+from .board import Board
 from .connections import Connections
 from .directory import Home, read_mountinfo
 from .limits import check_limits
@@ -184,7 +185,9 @@ class DiskStore:
             now = self._clock.wall()
             return [delete_one(writer, address, now) for address in addresses]
 
-        return self._access.write(delete, "invalidating", INVALIDATION_TIMEOUT, durable=True)
+        found = self._access.write(delete, "invalidating", INVALIDATION_TIMEOUT, durable=True)
+        self._announce(addresses)
+        return found
 
     def discard(self, address: Address) -> None:
         """Drop one damaged or outdated record; no token changes."""
@@ -221,6 +224,21 @@ class DiskStore:
             renew_epoch(writer)
 
         self._access.write(bump, "invalidating", INVALIDATION_TIMEOUT, durable=True)
+        self._announce(names)
+
+    @property
+    def board(self) -> Board | None:
+        """Where the running processes of this machine see what was invalidated."""
+        return self._access.connections.board
+
+    def _announce(self, names: Sequence[bytes]) -> None:
+        board = self.board
+        if board is None:
+            return
+        try:
+            board.mark(names)
+        except OSError as error:
+            raise StoreError(f"other processes could not be told ({error})") from error
 
     def clear_group(self, group: str) -> int:
         """Remove the records of namespace *group* and those below it; how many were unexpired."""

@@ -45,6 +45,8 @@ class Session:
     identity: Identity
     timeout: Seconds
     wal: bool
+    #: Whether the database was made, or its epoch lost: nothing known of it before holds.
+    is_new: bool
 
     def is_current(self) -> bool:
         """Whether the file still has its name."""
@@ -126,7 +128,7 @@ def open_session(home: Home, *, eviction: str, limit: int, timeout: Seconds, wal
         odd = strangers(writer)
         if odd:
             raise Foreign(", ".join(sorted(odd)))
-        _prepare(writer, eviction, limit)
+        is_new = _prepare(writer, eviction, limit)
         if wal:
             # From here on we wait ourselves. Without the log a commit has to wait for readers,
             # and that is SQLite's to do.
@@ -140,21 +142,23 @@ def open_session(home: Home, *, eviction: str, limit: int, timeout: Seconds, wal
         if reader is not None:
             reader.close()
         raise
-    return Session(home, reader, writer, identity, timeout, wal)
+    return Session(home, reader, writer, identity, timeout, wal, is_new)
 
 
-def _prepare(connection: sqlite3.Connection, eviction: str, limit: int) -> None:
+def _prepare(connection: sqlite3.Connection, eviction: str, limit: int) -> bool:
     """
-    Layout, settings and epoch, in one transaction that only writes if something is missing.
+    Layout, settings and epoch, in one transaction that only writes if something is missing;
+    whether there was no epoch.
     """
     for begin in ("BEGIN", "BEGIN IMMEDIATE"):
         try:
             connection.execute(begin)
             lay_out(connection, eviction, limit)
-            if EPOCH not in tokens_of(connection, [EPOCH]):
+            is_new = EPOCH not in tokens_of(connection, [EPOCH])
+            if is_new:
                 renew_epoch(connection)
             connection.execute("COMMIT")
-            return
+            return is_new
         except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -162,3 +166,4 @@ def _prepare(connection: sqlite3.Connection, eviction: str, limit: int) -> None:
             is_locked = isinstance(error, sqlite3.Error) and kind_of(error) == LOCKED
             if begin != "BEGIN" or not is_locked:
                 raise
+    raise AssertionError("unreachable")

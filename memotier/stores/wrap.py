@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from ..clock import SYSTEM, Clock
 from ..errors import StoreError, StoreUnavailable
@@ -160,6 +160,11 @@ class Guarded:
 
     def __repr__(self) -> str:
         return f"<Guarded {self.store!r} read={self.reading.state} write={self.writing.state}>"
+
+    @property
+    def board(self) -> Any:
+        """As the store's own; None if it has none."""
+        return getattr(self.store, "board", None)
 
     def get(self, addresses: Sequence[Address]) -> Reading:
         """As the store's own."""

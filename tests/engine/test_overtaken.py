@@ -48,7 +48,7 @@ def empty_memory(cache: MultiLevelCache) -> None:
     """
     engine = cache._keyed.engine
     with engine.lock:
-        assert not engine.unwritten
+        assert not engine.debts.unwritten
         engine.remove(engine.local_residents(None))
 
 
@@ -268,7 +268,7 @@ def test_an_entry_that_comes_back_while_it_is_written_is_owed_once(time: HandClo
     cache.sync.flush()
     cache.sync.flush()
     assert 0 == cache.get_stats()["pending_writes"]
-    assert not cache._keyed.engine.left
+    assert not cache._keyed.engine.debts.left
     empty_memory(cache)
     assert [{"is": name} for name in "abc"] == [cache.sync.get(name) for name in "abc"]
 
@@ -465,3 +465,22 @@ def test_close_tells_the_second_tier_what_it_could_not_take(time: HandClock) -> 
     store.close = close  # type: ignore[method-assign, union-attr]
     empty_memory(other)
     assert other.sync.get("k") is None
+
+
+@pytest.mark.parametrize("then", ["get", "flush", "get many"])
+def test_an_owed_entry_that_expires_does_not_uncover_an_older_one(
+    time: HandClock, then: str
+) -> None:
+    """
+    Write-back: the second tier still has the value before; it is not served again.
+    """
+    cache = two_tiers(time)
+    cache.sync.set("k", "old")
+    cache.sync.flush()
+    cache.sync.set("k", "new", ttl=10)
+    time.turn(20)
+    if then == "flush":
+        cache.sync.flush()
+    assert {} == cache.sync.get_many(["k"]) if then == "get many" else True
+    assert cache.sync.get("k") is None
+    assert 0 == cache.get_stats()["pending_writes"]

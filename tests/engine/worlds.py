@@ -67,6 +67,10 @@ class Faulty:
         self.before: dict[str, Callable[[], None]] = {}
         self.after: dict[str, Callable[[], None]] = {}
 
+    @property
+    def board(self) -> Any:
+        return getattr(self.store, "board", None)
+
     def __getattr__(self, name: str) -> Any:
         operation = getattr(self.store, name)
 

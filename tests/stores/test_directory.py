@@ -53,7 +53,7 @@ def test_fault_24_modes_do_not_depend_on_the_umask(tmp_path, umask):
     finally:
         os.umask(old)
 
-    files = ("cache.db", "cache.db-wal", "cache.db-shm", "cache.db-lock")
+    files = [f"cache.db{end}" for end in ("", "-wal", "-shm", "-lock", "-board")]
     assert dict.fromkeys(files, 0o600) == found
     assert umask == 0o277 or [0o700] * 3 == [
         mode(path) for path in (place.parent, place, place / "v1")
@@ -93,7 +93,9 @@ def test_directory_that_others_can_only_list(tmp_path):
     assert 0o700 == mode(place / "v1")
 
 
-@pytest.mark.parametrize("name", ["", "cache.db", "cache.db-wal", "cache.db-shm", "cache.db-lock"])
+@pytest.mark.parametrize(
+    "name", ["", *(f"cache.db{end}" for end in ("", "-wal", "-shm", "-lock", "-board"))]
+)
 def test_fault_23_files_that_others_can_read(tmp_path, name):
     """
     The inner directory and each of the files are refused if they are open to others.
@@ -110,7 +112,8 @@ def test_fault_23_files_that_others_can_read(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["cache", "cache/v1", "cache/v1/cache.db", "cache/v1/cache.db-lock"]
+    "name",
+    ["cache", "cache/v1", *(f"cache/v1/cache.db{end}" for end in ("", "-lock", "-board"))],
 )
 def test_fault_23_symbolic_links(tmp_path, name):
     """
@@ -135,7 +138,7 @@ def test_fault_23_symbolic_links(tmp_path, name):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be someone else")
-@pytest.mark.parametrize("name", ["", "v1", "v1/cache.db", "v1/cache.db-lock"])
+@pytest.mark.parametrize("name", ["", "v1", "v1/cache.db", "v1/cache.db-lock", "v1/cache.db-board"])
 def test_fault_23_belongs_to_someone_else(tmp_path, name):
     """
     What another user made for us is not used.
@@ -259,7 +262,7 @@ def test_fault_53_network_file_system_without_the_log(tmp_path, caplog):
     store.bump([])
 
     assert [b"record"] == read(store, "a")
-    assert ["cache.db", "cache.db-lock"] == sorted(
+    assert ["cache.db", "cache.db-board", "cache.db-lock"] == sorted(
         p.name for p in (tmp_path / "cache/v1").iterdir()
     )
     assert "only one machine" in caplog.text or "only while one machine" in caplog.text

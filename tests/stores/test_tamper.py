@@ -344,4 +344,4 @@ def test_no_file_but_the_database(on_disk, place):
     put(store, "a", record=bytes(500_000))
 
     names = {path.name for path in database(place).parent.iterdir()}
-    assert {"cache.db", "cache.db-wal", "cache.db-shm", "cache.db-lock"} == names
+    assert {f"cache.db{end}" for end in ("", "-wal", "-shm", "-lock", "-board")} == names
