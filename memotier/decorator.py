@@ -47,7 +47,7 @@ def tiered_cache(
     codec: Codec | Literal["safe", "pickle"] = ...,
     cache_if: Callable[[Any], Any] | None = ...,
     copy: bool | Literal["auto"] = ...,
-    single_flight: Literal["process"] | None = ...,
+    single_flight: Literal["process", "machine"] | None = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -65,7 +65,7 @@ def tiered_cache(
     codec: Any = "safe",
     cache_if: Any = None,
     copy: Any = "auto",
-    single_flight: Any = "process",
+    single_flight: Any = "machine",
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -106,8 +106,9 @@ def tiered_cache(
         copy: Whether callers get copies of mutable results: ``"auto"`` (where the type needs
             it), True, or False (all share one object, as with ``functools.lru_cache``).
 
-        single_flight: ``"process"``: concurrent calls with one key are computed once. None:
-            every caller computes.
+        single_flight: Concurrent calls with one key are computed once: by all processes that
+            use the directory (``"machine"``), or in each of them (``"process"``). None: every
+            caller computes.
 
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.

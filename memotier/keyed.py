@@ -105,6 +105,7 @@ class Keyed:
     ) -> Plan:
         call = self.call(key, namespace)
         call.function = function
+        call.claims = True
         call.ttl, own = check_ttl(ttl), check_tags(tags)
         if own:
             call.tags_of = lambda: own

@@ -246,6 +246,7 @@ class Memo:
         Tell *call* how to compute, and what depends on the arguments.
         """
         call.function = self.function
+        call.claims = self.options.single_flight == "machine"
         call.args, call.kwargs = self.spread(values)
         function, templates = self.options.tags_function, self.options.templates
         if function is not None:

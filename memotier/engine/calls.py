@@ -23,6 +23,7 @@ class Call:
         "_address",
         "_canonical",
         "args",
+        "claims",
         "encode",
         "function",
         "key",
@@ -53,6 +54,8 @@ class Call:
         self.function: Callable[..., Any] | None = None
         self.args: tuple[Any, ...] = ()
         self.kwargs: Mapping[str, Any] = {}
+        #: Whether only one process of the machine is to compute it.
+        self.claims = False
         #: Tags that depend on the arguments.
         self.tags_of: Callable[[], tuple[str, ...]] | None = None
         #: Seconds of freshness that this call asks for; None: what the shelf says.

@@ -119,6 +119,7 @@ def store_below(
     out = Outgoing(call.shelf, stamp.address, Held(value, None), stamp, cost, debt)
     stored = (yield from send(engine, [out]))[0]
     if stored is True:
+        call.shelf.unshared = False
         return stamp, STORED
     stamp.address = None
     return stamp, REFUSED if stored is False else UNGUARDED

@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import Token
 from typing import Any, Protocol
 
 from ..errors import StoreError
+from ..types import Seconds
 from .flights import AGAIN, Failed, Flight, Led, leading
 
 #: Seconds after which a waiter looks whether its leader still exists.
@@ -71,6 +73,41 @@ class Io:
         # A cancelled task does not stop the thread: the operation may still happen, which is
         # why every write carries the condition under which it is right.
         return await self._offload.run(self.now)
+
+
+class Now:
+    """
+    Something that takes a microsecond and never waits; the same in a thread and in a task.
+    """
+
+    __slots__ = ("_arguments", "_function")
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._function = function
+        self._arguments = arguments
+
+    def now(self) -> Any:
+        return self._function(*self._arguments)
+
+    async def later(self) -> Any:
+        return self._function(*self._arguments)
+
+
+class Pause:
+    """
+    Let some seconds pass.
+    """
+
+    __slots__ = ("_seconds",)
+
+    def __init__(self, seconds: Seconds) -> None:
+        self._seconds = seconds
+
+    def now(self) -> None:
+        time.sleep(self._seconds)
+
+    async def later(self) -> None:
+        await asyncio.sleep(self._seconds)
 
 
 class Invoke:

@@ -78,6 +78,8 @@ class Engine:
         self.shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
         #: Whether other processes may invalidate what memory holds, and tell it on a board.
         self.watches = store is not None and store.kind == "disk"
+        #: Who computes a key, among the processes of this machine; None if nobody else is there.
+        self.claims: Any = getattr(store, "claims", None) if self.watches else None
         #: False: only the second tier keeps anything.
         self.has_memory = options.l1_max_size != 0
         self.closed = False

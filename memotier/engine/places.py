@@ -78,6 +78,7 @@ class Shelf:
         "saved",
         "tags",
         "ttl",
+        "unshared",
     )
 
     def __init__(
@@ -128,6 +129,8 @@ class Shelf:
         self.joined = 0  # calls answered by somebody else's computation
         self.bypassed = 0
         self.errors = 0
+        #: Whether its last result could not be stored below.
+        self.unshared = False
 
     @property
     def function_name(self) -> Name:

@@ -22,6 +22,7 @@ from ..errors import ConfigError, StoreError
 from ..types import MISS, Address, Token
 from . import writes
 from .calls import Call, Labels
+from .claims import can_claim, wait_for_claim
 from .compute import compute
 from .drive import Plan
 from .effects import Invoke, Wait
@@ -163,7 +164,28 @@ def lead(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
             noted = yield from look_below(engine, call, flight, labels)
         if noted.__class__ is Found:
             return noted.value
+        if not flight.renews and can_claim(engine, call, noted):
+            return (yield from compute_alone(engine, call, flight, labels, noted))
     return (yield from compute(engine, call, flight, labels, noted))
+
+
+def compute_alone(
+    engine: Engine, call: Call, flight: Flight, labels: Labels, noted: writes.Noted
+) -> Plan:
+    """
+    Compute while no other process does, or take what it computed.
+    """
+    try:
+        answer = yield from wait_for_claim(
+            engine, call, lambda: look_below(engine, call, flight, labels)
+        )
+        if answer.__class__ is Found:
+            return answer.value
+        noted = noted if answer is None else answer
+        return (yield from compute(engine, call, flight, labels, noted))
+    finally:
+        # Whether it is ours or not: an interrupt may have come before we heard of it.
+        engine.claims.release(call.address)
 
 
 def bypass(call: Call) -> Plan:

@@ -176,6 +176,7 @@ def pack(engine: Engine, out: Outgoing) -> Item:
 def say_unstored(engine: Engine, shelf: Shelf, reason: str) -> None:
     with engine.lock:
         shelf.errors += 1
+        shelf.unshared = True
     engine.events.emit("unstored", {"label": shelf.label, "reason": reason})
     engine.events.say_once(
         shelf.label,

@@ -5,6 +5,7 @@ The directory of a disk store: who may look into it, on what it lies, and its lo
     <directory>/v1/     made by us, 0700; a later format lives beside it
         cache.db        the database, 0600, and SQLite's -wal and -shm beside it
         cache.db-lock   held while a process opens, creates or sets aside the database
+        cache.db-claims bytes to lock: who computes a key, among processes; see claims.py
         cache.db-board  what was invalidated, for all running processes; see board.py
 """
 
@@ -66,11 +67,15 @@ class Home:
         return self.folder / "cache.db-board"
 
     @property
+    def claims(self) -> Path:
+        return self.folder / "cache.db-claims"
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The files whose owner and mode matter, whether they exist or not."""
         name = str(self.database)
         beside = (Path(name + "-wal"), Path(name + "-shm"))
-        return (self.database, *beside, self.lock_file, self.board)
+        return (self.database, *beside, self.lock_file, self.board, self.claims)
 
     @property
     def file_mode(self) -> int:

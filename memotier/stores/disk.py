@@ -21,6 +21,7 @@ from ..errors import StoreError
 from ..types import Address, Item, Name, Reading, Seconds, Token
 from .access import Access
 from .board import Board
+from .claims import Claims
 from .connections import Connections
 from .directory import Home, read_mountinfo
 from .limits import check_limits
@@ -110,6 +111,8 @@ class DiskStore:
             mounts=mounts,
         )
         self._access = Access(connections, clock.monotonic, on_event)
+        #: Who computes a key, among the processes of this machine.
+        self.claims = Claims(connections.home.claims, connections.home.file_mode)
         # For stores that nobody closed: at exit, or when the last reference goes. Not for
         # good, so that a queue which is flushed later at exit still finds the store.
         weakref.finalize(self, connections.close, 1.0, for_good=False)
@@ -292,6 +295,7 @@ class DiskStore:
     def close(self) -> None:
         """Release everything; later calls raise ``StoreUnavailable``. May be called twice."""
         self._access.connections.close()
+        self.claims.close()
 
     def _sweep_once(self) -> Removed:
         removed = self._access.write(

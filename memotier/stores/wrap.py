@@ -166,6 +166,11 @@ class Guarded:
         """As the store's own; None if it has none."""
         return getattr(self.store, "board", None)
 
+    @property
+    def claims(self) -> Any:
+        """As the store's own; None if it has none."""
+        return getattr(self.store, "claims", None)
+
     def get(self, addresses: Sequence[Address]) -> Reading:
         """As the store's own."""
         return self.reading.call(self.store.get, addresses)

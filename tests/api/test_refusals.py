@@ -127,7 +127,7 @@ WRONG = {
         (None, "None", '"auto"'),
     ],
     "single_flight": [
-        ("machine", "'machine'", '"process"'),
+        ("cluster", "'cluster'", '"process"'),
         (True, "True", '"process"'),
         (False, "False", "None"),
     ],

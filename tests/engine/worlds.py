@@ -71,6 +71,10 @@ class Faulty:
     def board(self) -> Any:
         return getattr(self.store, "board", None)
 
+    @property
+    def claims(self) -> Any:
+        return getattr(self.store, "claims", None)
+
     def __getattr__(self, name: str) -> Any:
         operation = getattr(self.store, name)
 

@@ -1,0 +1,96 @@
+"""
+Who computes a key, among the processes of one machine.
+
+A claim is a lock on one byte of a file beside the database, at a place that the address of the
+key says. The kernel gives it back when its holder dies, however he dies, so there is nothing to
+renew and nothing that expires: a killed leader is replaced by the next one who asks.
+
+They are locks of an open file (Linux: ``F_OFD_SETLK``), not of the process: two caches of one
+process exclude each other too, and closing another file of the same name releases nothing. Where
+there are none, every process computes for itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import threading
+from pathlib import Path
+from typing import Final
+
+from ..types import Address
+from . import forks
+
+_SET: Final = getattr(fcntl, "F_OFD_SETLK", None)
+_PLACES: Final = 2**62  # a lock needs no file of that length
+
+
+class Claims:
+    """
+    The claims of one store. Nothing here waits or raises.
+    """
+
+    def __init__(self, path: Path, mode: int) -> None:
+        self._path = path
+        self._mode = mode
+        self._file = -1
+        self._lock = threading.Lock()
+        self._fork_locks = forks.ForkSafeLocks(self._lock)
+        forks.register(self)
+
+    def take(self, address: Address) -> bool | None:
+        """
+        Claim *address*: whether it is ours now; None if there are no claims to be had here.
+        """
+        return self._set(fcntl.F_WRLCK, address)
+
+    def release(self, address: Address) -> None:
+        """
+        Somebody else may claim *address*.
+        """
+        self._set(fcntl.F_UNLCK, address)
+
+    def close(self) -> None:
+        """Give back all claims."""
+        with self._lock:
+            file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+    def before_fork(self) -> None:
+        """Nobody else may be opening the file while the process is copied."""
+        self._fork_locks.take()
+
+    def after_fork(self, in_child: bool) -> None:
+        """The claims are the parent's; the child must not keep them when he dies."""
+        self._fork_locks.release(in_child, self._new_lock)
+        if in_child:
+            self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", -1) >= 0:
+            os.close(self._file)
+
+    def _new_lock(self) -> None:
+        self._lock = threading.Lock()
+
+    def _set(self, kind: int, address: Address) -> bool | None:
+        if _SET is None:
+            return None
+        try:
+            file = self._file if self._file >= 0 else self._open()
+            at = int.from_bytes(address[:8], "big") % _PLACES
+            fcntl.fcntl(file, _SET, struct.pack("hhqqi4x", kind, os.SEEK_SET, at, 1, 0))
+        except (BlockingIOError, PermissionError):
+            return False
+        except OSError:
+            return None
+        return True
+
+    def _open(self) -> int:
+        with self._lock:
+            if self._file < 0:
+                flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+                self._file = os.open(self._path, flags, self._mode)
+            return self._file

@@ -1,0 +1,270 @@
+"""
+One computation per key on one machine, whatever happens to the process that leads.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memotier import MultiLevelCache, WritePolicy, tiered_cache
+from memotier.stores.claims import Claims
+
+from ..engine.worlds import Background, Gate, in_threads
+
+SCRIPT = textwrap.dedent(
+    """
+    import asyncio, os, pathlib, sys, time
+    from memotier import MultiLevelCache, tiered_cache
+    directory, log, mode = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3]
+    cache = MultiLevelCache(directory=directory, default_ttl="1h")
+
+    def say(text):
+        with open(log, "a") as file:
+            file.write(f"{text} {os.getpid()}\\n")
+
+    def work(x):
+        say(f"began-{x}")
+        if mode == "hang" and x == 1:
+            time.sleep(60)
+        time.sleep(0.2)
+        if mode == "raise":
+            raise ValueError(x)
+        if mode == "unstorable":
+            return lambda: x
+        return x * 10
+
+    @tiered_cache(namespace="sf", cache=cache, name="f", copy=False)
+    def f(x):
+        return work(x)
+
+    @tiered_cache(namespace="sf", cache=cache, name="g")
+    async def g(x):
+        return work(x)
+
+    print("ready", flush=True)
+    sys.stdin.readline()
+    if mode == "async":
+        print(asyncio.run(g(1)))
+    else:
+        try:
+            print(f(1))
+        except ValueError as error:
+            print("raised", error)
+    """
+)
+
+
+class Starter:
+    """
+    Processes that begin to call at the same time.
+    """
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.directory, self.log = tmp_path / "c", tmp_path / "log"
+        self.log.touch()
+        self._children: list[subprocess.Popen[str]] = []
+
+    def add(self, mode: str) -> subprocess.Popen[str]:
+        child = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(self.directory), str(self.log), mode],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        assert "ready\n" == child.stdout.readline()
+        self._children.append(child)
+        return child
+
+    def go(self, *children: subprocess.Popen[str]) -> None:
+        for child in children or self._children:
+            assert child.stdin is not None
+            child.stdin.write("go\n")
+            child.stdin.flush()
+
+    def answers(self, *children: subprocess.Popen[str]) -> list[str]:
+        return [child.communicate(timeout=30)[0].strip() for child in children or self._children]
+
+    def runs(self) -> int:
+        return len(self.log.read_text().splitlines())
+
+    def wait_for_runs(self, number: int) -> None:
+        until = time.monotonic() + 20
+        while self.runs() < number:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_one_computation_for_many_processes(tmp_path: Path, mode: str) -> None:
+    """
+    Six processes ask for one cold key: one of them computes, all get its value.
+    """
+    start = Starter(tmp_path)
+    for _ in range(6):
+        start.add(mode)
+    start.go()
+    assert ["10"] * 6 == start.answers()
+    assert 1 == start.runs()
+
+
+@pytest.mark.slow
+def test_fault_36_a_killed_leader_is_replaced_by_one_waiter(tmp_path: Path) -> None:
+    """
+    The kernel gives the claim back; of those who wait one computes, the others take that.
+    """
+    start = Starter(tmp_path)
+    leader = start.add("hang")
+    waiters = [start.add("sync") for _ in range(4)]
+    start.go(leader)
+    start.wait_for_runs(1)
+    start.go(*waiters)
+    time.sleep(0.3)  # they wait for real; that they do shows in the number of runs
+    leader.kill()
+    leader.communicate()
+    assert ["10"] * 4 == start.answers(*waiters)
+    assert 2 == start.runs()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["raise", "unstorable"])
+def test_results_that_are_not_stored_are_computed_by_each(tmp_path: Path, mode: str) -> None:
+    """
+    An exception or a result for memory alone is nobody else's: each process has its own.
+    """
+    start = Starter(tmp_path)
+    for _ in range(3):
+        start.add(mode)
+    start.go()
+    answers = start.answers()
+    assert all(answers)
+    assert 3 == start.runs()
+
+
+def test_two_caches_of_one_process_claim_from_each_other(tmp_path: Path) -> None:
+    """
+    As two processes would.
+    """
+    gate, runs = Gate(), []
+    functions = []
+    caches = [MultiLevelCache(directory=tmp_path, default_ttl="1h") for _ in range(2)]
+    for cache in caches:
+
+        @tiered_cache(namespace="sf", cache=cache, name="f")
+        def f(x: int) -> int:
+            runs.append(x)
+            gate.wait()
+            return x
+
+        functions.append(f)
+    first = Background(lambda: functions[0](1))
+    gate.entered.wait(10)
+    second = Background(lambda: functions[1](1))
+    gate.open()
+    assert 1 == first.result() == second.result()
+    assert [1] == runs
+    for cache in caches:
+        cache.sync.close()
+
+
+def test_computations_that_need_each_other_do_not_wait(tmp_path: Path) -> None:
+    """
+    Inside a computation nobody waits for another process, so two never wait for each other.
+    """
+    gate = Gate()
+
+    def functions_of(cache: MultiLevelCache, *, waits: bool) -> tuple[Any, Any]:
+        @tiered_cache(namespace="sf", cache=cache, name="a")
+        def a(x: int) -> int:
+            return b(x) + 1
+
+        @tiered_cache(namespace="sf", cache=cache, name="b")
+        def b(x: int) -> int:
+            if waits:
+                gate.wait()
+            return 7
+
+        return a, b
+
+    caches = [MultiLevelCache(directory=tmp_path, default_ttl="1h") for _ in range(2)]
+    a, _ = functions_of(caches[0], waits=False)
+    _, b = functions_of(caches[1], waits=True)
+    holds_b = Background(lambda: b(1))
+    gate.entered.wait(10)
+    assert [8] == in_threads(lambda: a(1))  # holds a(1), and b(1) is claimed
+    gate.open()
+    assert 7 == holds_b.result()
+    for cache in caches:
+        cache.sync.close()
+
+
+@pytest.mark.parametrize("single_flight", ["process", None])
+def test_who_does_not_want_it_does_not_wait(tmp_path: Path, single_flight: str | None) -> None:
+    """
+    With ``single_flight="process"`` another process computes for itself.
+    """
+    with MultiLevelCache(directory=tmp_path) as cache:
+        f = tiered_cache(cache=cache, name="f", single_flight=single_flight)(lambda x: x)  # type: ignore[call-overload]
+        f(0)
+        claims = Claims(next(tmp_path.rglob("cache.db")).with_name("cache.db-claims"), 0o600)
+        call = f._self_memo.locate((1,))
+        assert claims.take(call.address)
+        assert [1] == in_threads(lambda: f(1))
+        claims.close()
+
+
+def test_write_back_does_not_wait(tmp_path: Path) -> None:
+    """
+    What others compute would not be there yet.
+    """
+    with MultiLevelCache(directory=tmp_path, write_policy=WritePolicy.WRITE_BACK) as cache:
+        f = tiered_cache(cache=cache, name="f")(lambda x: x)
+        f(0)
+        claims = Claims(next(tmp_path.rglob("cache.db")).with_name("cache.db-claims"), 0o600)
+        assert claims.take(f._self_memo.locate((1,)).address)
+        assert [1] == in_threads(lambda: f(1))
+        claims.close()
+
+
+def test_fault_40_claims_stay_with_the_parent(tmp_path: Path) -> None:
+    """
+    A child that outlives its parent does not hold what the parent had claimed.
+    """
+    mine, other = (Claims(tmp_path / "claims", 0o600) for _ in range(2))
+    address = bytes(16)
+    assert mine.take(address)
+    (hearing, saying), (waiting, ending) = os.pipe(), os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(saying, b"here")
+        os.close(ending)
+        os.read(waiting, 1)
+        os._exit(0)
+    assert b"here" == os.read(hearing, 4)
+    assert other.take(address) is False
+    mine.close()
+    assert other.take(address) is True
+    os.close(ending)
+    os.waitpid(child, 0)
+    for end in (hearing, saying, waiting):
+        os.close(end)
+    other.close()
+
+
+def test_claims_that_cannot_be_had_cost_nothing(tmp_path: Path) -> None:
+    """
+    Where the file cannot be made, everybody computes.
+    """
+    claims = Claims(tmp_path / "missing" / "claims", 0o600)
+    assert claims.take(bytes(16)) is None
+    claims.release(bytes(16))
+    claims.close()
