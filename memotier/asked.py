@@ -8,7 +8,7 @@ from typing import Any
 
 from .engine import direct, plan, removal
 from .engine.drive import Plan
-from .engine.engine import Held
+from .engine.places import Held
 from .entries import show
 from .errors import ConfigError
 from .memo import Memo

@@ -48,6 +48,9 @@ def tiered_cache(
     cache_if: Callable[[Any], Any] | None = ...,
     copy: bool | Literal["auto"] = ...,
     single_flight: Literal["process", "machine"] | None = ...,
+    stale_while_revalidate: Ttl = ...,
+    stale_if_error: Ttl = ...,
+    error_backoff: Ttl = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -66,6 +69,9 @@ def tiered_cache(
     cache_if: Any = None,
     copy: Any = "auto",
     single_flight: Any = "machine",
+    stale_while_revalidate: Any = None,
+    stale_if_error: Any = None,
+    error_backoff: Any = None,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -110,6 +116,14 @@ def tiered_cache(
             use the directory (``"machine"``), or in each of them (``"process"``). None: every
             caller computes.
 
+        stale_while_revalidate: For how long after *ttl* callers get the old result at once,
+            while one refresh runs in the background. None or 0: not at all.
+
+        stale_if_error: For how long after *ttl* the old result is served if the function
+            raises. None or 0: not at all.
+
+        error_backoff: How long a refresh that failed is not tried again. None: 5 s.
+
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
     """
@@ -127,6 +141,9 @@ def tiered_cache(
         "cache_if": cache_if,
         "copy": copy,
         "single_flight": single_flight,
+        "stale_while_revalidate": stale_while_revalidate,
+        "stale_if_error": stale_if_error,
+        "error_backoff": error_backoff,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))

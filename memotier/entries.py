@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from .engine.calls import Call
-from .engine.engine import Engine, Held
+from .engine.engine import Engine
+from .engine.places import Held
 from .engine.tier2 import Found
 from .entry import NEVER, Entry, Resident
 
@@ -44,12 +45,14 @@ def show(
     except Exception:
         return None
     stamp, now = resident.stamp, engine.clock.monotonic()
+    clocks = None if stamp is None else stamp.clocks
+    fresh_until = resident.fresh_until if clocks is None else clocks.fresh_until
     created = wall - (now - resident.born) if stamp is None else stamp.created
     return Entry(
         value=value,
         created=created,
         age=max(0.0, wall - created),
-        ttl_left=resident.fresh_until - now,
+        ttl_left=fresh_until - now,
         compute_seconds=resident.cost,
         tier="l1",
         tags=call.shelf.tags if stamp is None else stamp.tags,

@@ -29,6 +29,7 @@ from .engine.flights import Flight
 from .engine.modes import is_disabled
 from .engine.places import Shelf
 from .errors import UnkeyableArgument
+from .freshness import shown_windows
 from .hitpath import generate, generate_plain
 from .keyed import check_tags
 from .keys.bind import POSITIONAL, Parameters, call_signature
@@ -139,6 +140,7 @@ class Memo:
                 ttl=ttl,
                 tags=tuple(dict.fromkeys((*settings.tags, *self.options.static_tags))),
                 cache_if=self.options.cache_if,
+                windows=self.options.windows,
             )
             if engine.store is not None:
                 self._share(engine, shelf, wiring)
@@ -315,6 +317,7 @@ class Memo:
             "version": options.version,
             "cache": engine.options.name,
             **shown,
+            **shown_windows(options.windows),
         }
 
     def invoke(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Plan:

@@ -20,7 +20,9 @@ from uuid import UUID
 
 from .cache import MultiLevelCache
 from .durations import check_namespace, seconds, short
+from .engine.clocks import Windows
 from .errors import ConfigError, UnkeyableArgument
+from .freshness import check_windows
 from .keyed import check_tags
 from .types import Codec, Seconds
 
@@ -66,6 +68,8 @@ class FunctionOptions:
     cache_if: Callable[[Any], Any] | None
     copy: bool | str
     single_flight: str | None
+    #: What a result is good for when it is no longer fresh; None: nothing.
+    windows: Windows | None
 
 
 def check_options(
@@ -86,6 +90,7 @@ def check_options(
     cache_if: Any,
     copy: Any,
     single_flight: Any,
+    **freshness: Any,
 ) -> FunctionOptions:
     """
     The options, or ``ConfigError`` for the first that cannot be used.
@@ -132,10 +137,11 @@ def check_options(
         raise refuse("ignore", ignore, "key= alone decides what counts")
 
     static, templates, function = _check_tags(label, signature, tags)
+    checked_ttl = _check_ttl(label, ttl)
     return FunctionOptions(
         name=name,
         namespace=default_namespace(module) if namespace is None else _namespace(label, namespace),
-        ttl=_check_ttl(label, ttl),
+        ttl=checked_ttl,
         static_tags=static,
         templates=templates,
         tags_function=function,
@@ -148,6 +154,7 @@ def check_options(
         cache_if=cache_if,
         copy=copy,
         single_flight=single_flight,
+        windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),
     )
 
 

@@ -14,13 +14,15 @@ from enum import Enum
 from typing import Any
 
 from ..codecs.copies import Kept
+from ..entry import NEVER
 from ..types import Seconds
+from . import stale
 from .calls import Call, Labels
 from .drive import Plan
 from .effects import Invoke
-from .engine import Engine, Held
+from .engine import Engine
 from .flights import AGAIN, ALONE, Failed, Flight, Landing
-from .places import Stamp
+from .places import Held, Stamp
 from .tier2 import keep
 from .writes import (
     MOST_LEFT,
@@ -47,6 +49,12 @@ def compute(
     value = yield Invoke(flight, call.function, call.args, call.kwargs)
     cost = clock.monotonic() - began
     if value.__class__ is Failed:
+        if shelf.windows is not None:
+            held = yield from stale.fall_back(engine, call, flight, value)  # type: ignore[arg-type]
+            if held is not None:
+                with engine.lock:
+                    shelf.computed += 1
+                return stale.hand_out(held, value)
         with engine.lock:
             shelf.computed += 1
             engine.flights.land(flight, Landing(value, None, True))
@@ -56,7 +64,7 @@ def compute(
     kept = keep(engine, call, value) if wanted and engine.has_memory else None
     stamp, written = None, UNGUARDED if wanted else UNWANTED
     if wanted and engine.store is None:
-        stamp = plain_stamp(engine, labels)
+        stamp = plain_stamp(engine, shelf, labels)
     elif wanted:
         has_room = kept is not None and engine.memory.fits(kept.size, call.key)
         stamp, written = yield from store_below(
@@ -154,6 +162,7 @@ def finish(
                 epoch=flight.epoch,
                 stamp=stamp,
                 debt=None if stamp is None else stamp.debt,
+                ttl_left=ttl_below(labels, stamp),
             )
         if flight.wanted and not inserted:
             engine.give_up(call)  # what is there is older
@@ -169,6 +178,15 @@ def finish(
         if not flight.wanted:
             return written is STORED
         return flight.renews and written is not STORED and not (inserted and written is OWED)
+
+
+def ttl_below(labels: Labels, stamp: Stamp | None) -> Seconds | None:
+    """
+    Seconds of freshness of what the second tier has, where that is not what memory has.
+    """
+    if labels.ttl is not None or stamp is None or stamp.address is None:
+        return None
+    return NEVER if stamp.fresh is None else stamp.fresh
 
 
 def describe(

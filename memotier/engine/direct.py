@@ -13,12 +13,13 @@ from typing import Any
 from ..codecs.copies import Kept
 from ..errors import StoreError
 from ..types import MISS, Address, Seconds
+from .below import is_valid, promote, still_owed
 from .calls import Call, Labels
 from .drive import Plan
-from .engine import Engine, Held
+from .engine import Engine
 from .flights import AGAIN, Flight
-from .places import Stamp
-from .plan import is_valid, promote, say_unusable, still_owed
+from .places import Held, Stamp
+from .plan import say_unusable
 from .tier2 import Found, keep, learn, read, slots
 from .writes import (
     MOST_LEFT,
@@ -66,7 +67,7 @@ def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
         wanted = []
         for index, call, flight in below:
             found = yield from still_owed(engine, address_of(call))
-            if found is None:
+            if found is None or found.is_stale:
                 wanted.append((index, call, flight))
             else:
                 values[index] = _take(engine, call, flight, found)
@@ -136,7 +137,7 @@ def look(engine: Engine, call: Call) -> Plan:
     if engine.store is None or call.address is None:
         return None
     found = yield from still_owed(engine, call.address)
-    if found is not None:
+    if found is not None and not found.is_stale:
         return found
     answer = yield from read(engine, [call])
     if isinstance(answer, StoreError) or not answer[0].is_hit:
@@ -225,7 +226,7 @@ def _prepare(
     call, labels = setting.call, setting.labels
     setting.kept = keep(engine, call, setting.value) if engine.has_memory else None
     if engine.store is None:
-        setting.stamp = plain_stamp(engine, labels)
+        setting.stamp = plain_stamp(engine, call.shelf, labels)
         return None
     assert noted is not None
     stamp, debt = stamp_of(engine, call, labels, noted, setting.flight.epoch)

@@ -18,7 +18,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..clock import SYSTEM, Clock
 from ..codecs.copies import Kept
@@ -28,32 +28,19 @@ from ..stores.memory import MemoryTier
 from ..stores.offload import Offload
 from ..types import MISS, Name, Policy, Seconds, Store, Token
 from . import names as naming
+from .background import Background
 from .calls import Call
+from .clocks import Clocks
 from .debts import Debts
 from .effects import doing
 from .events import Events
 from .flights import Flight, Flights
 from .options import Options
-from .places import Debt, Place, Shelf, Stamp
+from .places import Debt, Held, Place, Shelf, Stamp
 from .versions import Versions
 
 #: Seconds by which another machine's clock may be ahead before its records are not believed.
 SKEW: Seconds = 5.0
-
-
-class Held(NamedTuple):
-    """
-    A snapshot that stays valid when its resident leaves.
-    """
-
-    value: Any
-    thaw: Callable[[Any], Any] | None
-
-    def hand_out(self) -> Any:
-        """
-        What the caller gets. Not under the lock: a copy may run code of the value's class.
-        """
-        return self.value if self.thaw is None else self.thaw(self.value)
 
 
 class Engine:
@@ -75,6 +62,7 @@ class Engine:
         self.flights = Flights()
         self.events = Events()
         self.offload = Offload()
+        self.background = Background(self.lock, self.flights)
         self.shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
         #: Whether other processes may invalidate what memory holds, and tell it on a board.
         self.watches = store is not None and store.kind == "disk"
@@ -106,20 +94,30 @@ class Engine:
 
     # -- looking -----------------------------------------------------------------
 
-    def examine(self, table: dict[Any, Resident], key: Any) -> tuple[Resident | None, list[Name]]:
+    def examine(
+        self, table: dict[Any, Resident], key: Any, *, stale: bool = False
+    ) -> tuple[Resident | None, list[Name]]:
         """
         The valid resident under *key*, or the names whose tokens must be known to tell.
 
         Called under the lock.
+
+        Args:
+            stale: Whether one will do that is no longer fresh, but of use (``Clocks``).
         """
         self.look()
         resident = table.get(key)
         if resident is None:
             return None, []
-        if resident.fresh_until <= self.clock.monotonic():
-            self.memory.expire(resident)
-            self.debts.note_left(resident)
-            return None, []
+        now = self.clock.monotonic()
+        if resident.fresh_until <= now:
+            clocks = None if resident.stamp is None else resident.stamp.clocks
+            if clocks is None or clocks.served_until <= now:
+                self.memory.expire(resident)
+                self.debts.note_left(resident)
+                return None, []
+            if not stale and clocks.fresh_until <= now:
+                return None, []
 
         versions = self.versions
         if resident.epoch != versions.epoch:
@@ -224,12 +222,15 @@ class Engine:
         epoch: int,
         stamp: Stamp | None,
         debt: Debt | None = None,
+        ttl_left: Seconds | None = None,
     ) -> bool:
         """
         Make a resident of a private snapshot; False if there is no room. Under the lock.
 
         Args:
-            fresh: Seconds from now.
+            fresh: Seconds from now for which memory may serve it.
+
+            ttl_left: The same without memory's own limit; None: there is none.
 
             epoch: The epoch in which it began to be computed.
 
@@ -251,6 +252,10 @@ class Engine:
         resident.table, resident.key, resident.place = call.table, call.key, call.place
         resident.stamp = stamp
         resident.node = None
+        if call.shelf.windows is not None and stamp is not None:
+            left = fresh if ttl_left is None else ttl_left
+            stamp.clocks = Clocks(now + left, call.shelf.windows)
+            self.background.set_attention(resident, call.flight_key, now)
         old = call.table.get(call.key)
         if old is not None:
             self.debts.forgive(old)
@@ -268,7 +273,7 @@ class Engine:
         Take away what is there under *call*, in memory or owed; whether there was anything not
         known to be invalid. Called under the lock.
         """
-        valid, unknown = self.examine(call.table, call.key)
+        valid, unknown = self.examine(call.table, call.key, stale=True)
         found = valid is not None or bool(unknown)
         resident = call.resident()
         if resident is not None:

@@ -25,7 +25,7 @@ from __future__ import annotations
 import threading
 import weakref
 from asyncio import AbstractEventLoop, events
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import Any, Final, NamedTuple
@@ -89,6 +89,13 @@ class _Life(threading.local):
 _life = _Life()
 
 
+def life_here() -> weakref.ref[Signal]:
+    """
+    What tells whether the present thread is alive.
+    """
+    return _life.ref
+
+
 class Flight:
     """
     One computation in progress, which is also the entry in the making (``memotier.current``).
@@ -114,7 +121,7 @@ class Flight:
         self.epoch = epoch
         #: The event loop the leader runs in, if any, and whether its thread is alive.
         self.loop: AbstractEventLoop | None = events._get_running_loop()
-        self.life = _life.ref
+        self.life: Callable[[], Any] = _life.ref
         #: False once its key was invalidated or set: serve those who wait, keep nothing.
         self.wanted = True
         #: Whether it replaces what may be there (a refresh, a set): if it is not kept, that

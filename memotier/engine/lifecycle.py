@@ -16,6 +16,7 @@ import weakref
 
 from ..types import Seconds
 from . import modes, writes
+from .background import Rest
 from .drive import Plan, drive
 from .effects import Io
 from .engine import Engine
@@ -94,6 +95,7 @@ def close(engine: Engine) -> Plan:
     if engine.flusher is not None:
         engine.flusher.stop()
     try:
+        yield Rest(engine.background, engine.offload)
         yield from writes.flush(engine)
         yield from writes.settle(engine, at_once=True)
     except Exception as error:
@@ -126,6 +128,9 @@ def close(engine: Engine) -> Plan:
 
 def _at_exit() -> None:
     # Not in a thread: since Python 3.12 none can be started here. A store gives up by itself.
+    for engine in list(_engines):
+        # A refresh that runs is not waited for: its thread ends with the interpreter.
+        engine.background.stop()
     until = time.monotonic() + EXIT_WAIT
     left = 0
     for engine in [one for one in list(_engines) if _is_owing(one)]:
@@ -165,6 +170,7 @@ def _after_fork_in_child() -> None:
     for engine in _held:
         # The leaders stayed in the parent, and so did the duty to write.
         engine.flights.forget()
+        engine.background.forget()
         for resident in list(engine.debts.unwritten.values()):
             engine.debts.forgive(resident)
         engine.writer = engine.writer.rpartition(":")[0] + f":{os.getpid()}"

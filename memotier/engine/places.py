@@ -13,12 +13,13 @@ runs; and in ``exact[canonical bytes]`` otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..entry import Resident
 from ..keys.digest import Digester
 from ..types import Codec, Guard, Name, Seconds
 from . import names as naming
+from .clocks import Clocks, Windows
 
 Table = dict[Any, Resident]
 
@@ -76,9 +77,12 @@ class Shelf:
         "places",
         "said",
         "saved",
+        "stale_on_error",
+        "stale_served",
         "tags",
         "ttl",
         "unshared",
+        "windows",
     )
 
     def __init__(
@@ -93,6 +97,7 @@ class Shelf:
         ttl: Seconds | Callable[..., Any] | None = None,
         tags: tuple[str, ...] = (),
         cache_if: Callable[[Any], Any] | None = None,
+        windows: Windows | None = None,
     ) -> None:
         self.namespace = namespace
         self.identity = identity
@@ -108,6 +113,8 @@ class Shelf:
         #: Tags that every entry has (those of the namespace's settings).
         self.tags = tags
         self.cache_if = cache_if
+        #: What its results are good for when they are no longer fresh; None: nothing.
+        self.windows = windows
         self.names: tuple[Name, ...] = (
             naming.EVERYTHING,
             *naming.levels(namespace),
@@ -131,6 +138,8 @@ class Shelf:
         self.errors = 0
         #: Whether its last result could not be stored below.
         self.unshared = False
+        self.stale_served = 0  # calls answered with a stale result while it was refreshed
+        self.stale_on_error = 0  # and those answered so because the function raised
 
     @property
     def function_name(self) -> Name:
@@ -155,12 +164,38 @@ class Shelf:
         return self.namespace == namespace or self.namespace.startswith(namespace + ".")
 
 
+class Held(NamedTuple):
+    """
+    A snapshot that stays valid when its resident leaves.
+    """
+
+    value: Any
+    thaw: Callable[[Any], Any] | None
+
+    def hand_out(self) -> Any:
+        """
+        What the caller gets. Not under the lock: a copy may run code of the value's class.
+        """
+        return self.value if self.thaw is None else self.thaw(self.value)
+
+
 class Stamp:
     """
     What the engine knows of a resident beyond what a hit touches.
     """
 
-    __slots__ = ("address", "created", "debt", "fresh", "names", "seen", "tags", "tokens", "writer")
+    __slots__ = (
+        "address",
+        "clocks",
+        "created",
+        "debt",
+        "fresh",
+        "names",
+        "seen",
+        "tags",
+        "tokens",
+        "writer",
+    )
 
     def __init__(
         self,
@@ -186,6 +221,8 @@ class Stamp:
         self.writer = writer
         #: Seconds of freshness in the second tier, from *created*; None: for ever.
         self.fresh: Seconds | None = None
+        #: Of functions that have windows: the moments of the entry in memory.
+        self.clocks: Clocks | None = None
         #: Write-back: what the second tier does not have yet, until it does.
         self.debt: Debt | None = None
 
@@ -195,9 +232,16 @@ class Debt:
     What a delayed write needs to know.
     """
 
-    __slots__ = ("epoch", "fingerprint", "guard", "paid", "until")
+    __slots__ = ("beyond", "epoch", "fingerprint", "guard", "paid", "until")
 
-    def __init__(self, guard: Guard, fingerprint: bytes, epoch: int, until: Seconds | None) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        fingerprint: bytes,
+        epoch: int,
+        until: Seconds | None,
+        beyond: Seconds = 0.0,
+    ) -> None:
         #: The condition of the write.
         self.guard = guard
         self.fingerprint = fingerprint
@@ -206,5 +250,7 @@ class Debt:
         #: The end of freshness in monotonic seconds, so that a clock which is set does not
         #: lengthen it; None: for ever.
         self.until = until
+        #: Seconds after that for which the record is still of use.
+        self.beyond = beyond
         #: Whether it has been written.
         self.paid = False

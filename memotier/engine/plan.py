@@ -16,20 +16,20 @@ Plans yield effects and never do I/O. A leader lands its flight in every way out
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..errors import ConfigError, StoreError
-from ..types import MISS, Address, Token
-from . import writes
+from ..errors import ConfigError
+from . import stale
+from .background import Behind
+from .below import look_below, note_slot
 from .calls import Call, Labels
 from .claims import can_claim, wait_for_claim
+from .clocks import Old, Renewal
 from .compute import compute
 from .drive import Plan
 from .effects import Invoke, Wait
-from .engine import Engine, Held
-from .flights import AGAIN, ALONE, Failed, Flight, Landing
-from .places import Stamp
-from .tier2 import Found, learn, read, slots
+from .engine import Engine
+from .flights import AGAIN, ALONE, Failed, Flight
+from .tier2 import Found, learn
+from .writes import Noted
 
 
 def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
@@ -41,13 +41,19 @@ def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
     if labels is None or engine.is_inside():
         return (yield from bypass(call))
     shelf, flights = call.shelf, engine.flights
-    key = call.flight_key
+    key, windows = call.flight_key, call.shelf.windows
     mine: Flight | None = None
     try:
         while True:
-            held, flight, follows = None, None, False
+            held, flight, follows, old = None, None, False, None
             with engine.lock:
-                resident, unknown = engine.examine(call.table, call.key)
+                resident, unknown = engine.examine(call.table, call.key, stale=windows is not None)
+                if resident is not None and windows is not None:
+                    state = stale.attend(engine, call, resident)
+                    if state is stale.DUE:
+                        mine = stale.begin_behind(engine, call, labels, stale.old_of(resident))
+                    elif state is not stale.GOOD:
+                        old, resident = stale.old_of(resident), None
                 if resident is not None:
                     held = engine.take(resident)
                 elif not unknown:
@@ -58,12 +64,15 @@ def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
                         flight = None
                     if flight is None:
                         # Known here before anyone can join it, so that it lands whatever comes.
-                        mine = Flight(key, engine.versions.epoch)
+                        mine = new_flight(engine, call, old)
                         flights.table[key] = mine
                     else:
                         follows = flights.follow(flight, in_task=in_task)
                     joined_at = engine.versions.epoch
             if held is not None:
+                if mine is not None:
+                    yield from begin(engine, call, mine, labels)
+                    mine = None
                 try:
                     return held.hand_out()
                 except Exception as error:
@@ -79,7 +88,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
                 return (yield from lead(engine, call, mine, labels))
             assert flight is not None
             if not follows:
-                return (yield from alone(engine, call, labels))
+                return (yield from alone(engine, call, labels, old=old))
 
             try:
                 landing = yield Wait(flight)
@@ -87,7 +96,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
                 with engine.lock:
                     flights.leave(flight)
             if landing is ALONE:
-                return (yield from alone(engine, call, labels))
+                return (yield from alone(engine, call, labels, old=old))
             if landing is AGAIN or (not landing.current and joined_at != flight.epoch):
                 with engine.lock:
                     flights.detach(flight)
@@ -134,11 +143,18 @@ def refresh(engine: Engine, call: Call) -> Plan:
     return (yield from alone(engine, call, labels, renews=True))
 
 
-def alone(engine: Engine, call: Call, labels: Labels, *, renews: bool = False) -> Plan:
+def alone(
+    engine: Engine,
+    call: Call,
+    labels: Labels,
+    *,
+    renews: bool = False,
+    old: Old | None = None,
+) -> Plan:
     """
     Bring the result for this caller only: to wait would never end, or not be right.
     """
-    flight = Flight(call.flight_key, 0)
+    flight = new_flight(engine, call, old)
     flight.renews = renews
     try:
         with engine.lock:
@@ -152,26 +168,65 @@ def alone(engine: Engine, call: Call, labels: Labels, *, renews: bool = False) -
         raise
 
 
+def new_flight(engine: Engine, call: Call, old: Old | None) -> Flight:
+    """
+    A flight for *call*, that knows what to fall back on if its function may be stale.
+    """
+    if call.shelf.windows is None:
+        return Flight(call.flight_key, engine.versions.epoch)
+    flight = Renewal(call.flight_key, engine.versions.epoch)
+    flight.old = old
+    return flight
+
+
+def begin(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
+    """
+    Have *flight* brought in the background.
+    """
+    assert isinstance(flight, Renewal)
+    try:
+        yield Behind(engine.background, flight, renew(engine, call, flight, labels))
+    except BaseException:
+        with engine.lock:
+            engine.flights.land(flight, AGAIN)
+        raise
+
+
+def renew(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
+    """
+    What runs in the background: unlike a caller, it is not content with a stale result.
+    """
+    try:
+        return (yield from lead(engine, call, flight, labels))
+    except BaseException:
+        with engine.lock:
+            engine.flights.land(flight, AGAIN)
+        raise
+
+
 def lead(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
     """
     Look below, else compute. Whoever calls this lands *flight* if it raises.
     """
-    noted = None
+    noted, asked = None, flight.renews
     if engine.store is not None:
-        if flight.renews:
+        if asked:
             noted = yield from note_slot(engine, call, labels)
         else:
             noted = yield from look_below(engine, call, flight, labels)
         if noted.__class__ is Found:
+            if noted.refresh is not None:
+                yield from begin(engine, call, noted.refresh, labels)
             return noted.value
-        if not flight.renews and can_claim(engine, call, noted):
-            return (yield from compute_alone(engine, call, flight, labels, noted))
+    if isinstance(flight, Renewal) and flight.old is not None:
+        # If what comes now cannot be kept, what is older must go, below as well.
+        flight.renews = True
+    if noted is not None and not asked and can_claim(engine, call, noted):
+        return (yield from compute_alone(engine, call, flight, labels, noted))
     return (yield from compute(engine, call, flight, labels, noted))
 
 
-def compute_alone(
-    engine: Engine, call: Call, flight: Flight, labels: Labels, noted: writes.Noted
-) -> Plan:
+def compute_alone(engine: Engine, call: Call, flight: Flight, labels: Labels, noted: Noted) -> Plan:
     """
     Compute while no other process does, or take what it computed.
     """
@@ -180,6 +235,8 @@ def compute_alone(
             engine, call, lambda: look_below(engine, call, flight, labels)
         )
         if answer.__class__ is Found:
+            if answer.refresh is not None:
+                yield from begin(engine, call, answer.refresh, labels)
             return answer.value
         noted = noted if answer is None else answer
         return (yield from compute(engine, call, flight, labels, noted))
@@ -210,135 +267,6 @@ def say_unusable(engine: Engine, call: Call, error: Exception) -> None:
         f"{call.shelf.label}: copying a result that memory held raised "
         f"{type(error).__name__}; it is computed anew",
     )
-
-
-# -- the second tier -----------------------------------------------------------------
-
-
-def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
-    """
-    ``Found`` in the second tier (and promoted), or what was noted for a later write.
-    """
-    address = call.address
-    if address is None:
-        return (yield from note(engine, call, labels))
-
-    if engine.debts.unwritten:
-        found = yield from still_owed(engine, address)
-        if found is not None:
-            with engine.lock:
-                promote(engine, call, flight, found)
-            engine.sweep()
-            return found
-    if engine.versions.is_behind:
-        yield from writes.settle(engine)
-
-    answer = yield from read(engine, [call])
-    if isinstance(answer, StoreError):
-        return writes.Noted(engine.versions.seen, None, MISS)
-    found = answer[0]
-    if found.is_hit and (yield from is_valid(engine, address, found.stamp)):
-        with engine.lock:
-            engine.l2_hit(call.shelf, found.cost)
-            promote(engine, call, flight, found)
-        engine.sweep()
-        return found
-    with engine.lock:
-        call.shelf.l2_misses += 1
-    return (yield from note(engine, call, labels, found.mark))
-
-
-def note_slot(engine: Engine, call: Call, labels: Labels) -> Plan:
-    """
-    What a write after the computation will compare, without a look at what is there.
-    """
-    yield from writes.settle(engine)
-    if call.address is None:
-        return (yield from note(engine, call, labels))
-    marks = yield from slots(engine, [call])
-    if marks is None:
-        return writes.Noted(engine.versions.seen, None, MISS)
-    return (yield from note(engine, call, labels, marks[0]))
-
-
-def still_owed(engine: Engine, address: Address) -> Plan:
-    """
-    ``Found`` for what has left memory but is not written yet (write-back), else None.
-    """
-    with engine.lock:
-        resident = engine.debts.unwritten.get(address)
-        if (
-            resident is None
-            or (debt := resident.stamp.debt) is None
-            or engine.versions.bumped_since(debt.epoch, resident.stamp.names)
-        ):
-            return None
-        held = Held(resident.value, resident.thaw)
-    if debt.until is not None and debt.until <= engine.clock.monotonic():
-        yield from writes.drop_below(engine, [address])  # what lies there is older
-        with engine.lock:
-            engine.debts.forgive(resident)
-        return None
-    try:
-        found = Found.unwritten(resident, held)
-    except Exception:
-        return None  # a copy that raises: computed anew
-    if found.fresh_in_memory(engine) <= 0 or not (
-        yield from is_valid(engine, address, found.stamp)
-    ):
-        return None
-    return found
-
-
-def is_valid(engine: Engine, address: Address, stamp: Stamp) -> Plan:
-    """
-    Whether nothing that the entry depends on was invalidated since it was computed.
-    """
-    while True:
-        with engine.lock:
-            if not engine.versions.trusts(address, stamp.names):
-                return False
-            unknown = engine.versions.unknown(stamp.names)
-            if not unknown:
-                return engine.versions.tokens(stamp.names) == stamp.tokens
-        if not (yield from learn(engine, unknown)):
-            return False
-
-
-def promote(engine: Engine, call: Call, flight: Flight, found: Found) -> None:
-    """
-    Keep in memory what the second tier had, and land. Called under the lock.
-    """
-    current = flight.wanted and not engine.is_outdated(call, flight, found.stamp.names)
-    if current and found.kept is not None:
-        engine.insert(
-            call,
-            found.kept,
-            cost=found.cost,
-            fresh=found.fresh_in_memory(engine),
-            epoch=flight.epoch,
-            stamp=found.stamp,
-            debt=found.stamp.debt,
-        )
-    if found.kept is None:
-        # Without a memory tier nothing was kept: who waits reads the second tier as well.
-        engine.flights.land(flight, ALONE if engine.has_memory else AGAIN)
-    else:
-        engine.flights.land(flight, Landing(found.kept.value, found.kept.thaw, current))
-
-
-def note(engine: Engine, call: Call, labels: Labels, mark: Token | Any = MISS) -> Plan:
-    """
-    The versions under which a computation begins.
-    """
-    while True:
-        with engine.lock:
-            unknown = engine.versions.unknown(labels.names)
-            if not unknown:
-                tokens = engine.versions.tokens(labels.names)
-                return writes.Noted(engine.versions.seen, tokens, mark)
-        if not (yield from learn(engine, unknown)):
-            return writes.Noted(engine.versions.seen, None, mark)
 
 
 def labels_before(engine: Engine, call: Call) -> Labels | None:

@@ -118,6 +118,16 @@ def collect(engine: Engine, l2_max_size: int | None) -> dict[str, Any]:
             "namespaces": sorted({shelf.namespace for shelf in shelves if shelf.in_use()}),
             "pending_writes": len(engine.debts.unwritten),
             "seconds_saved": saved,
+            "stale": {
+                "while_revalidating": sum(shelf.stale_served for shelf in shelves),
+                "if_error": sum(shelf.stale_on_error for shelf in shelves),
+            },
+            "background": {
+                "running": engine.background.running,
+                "done": engine.background.done,
+                "failed": engine.background.failed,
+                "dropped": engine.background.dropped,
+            },
         }
     if engine.store is not None and not engine.closed:
         usage = Io(engine.offload, engine.store.usage).now()

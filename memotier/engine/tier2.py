@@ -21,33 +21,40 @@ from ..errors import DecodeRefused, NotIsolated, StoreError
 from ..stores.memory import overhead
 from ..types import Name, Seconds, Token
 from .calls import Call
+from .clocks import Renewal
 from .drive import Plan
 from .effects import Io
-from .engine import SKEW, Engine, Held
-from .places import Debt, Stamp
+from .engine import SKEW, Engine
+from .places import Debt, Held, Stamp
 
 
 class Found:
     """
-    What the second tier answered for one call; *is_hit* is False if nothing usable was there.
+    What the second tier answered for one call; *is_hit* is False if nothing fresh was there.
+
+    *is_stale* is True if instead something was there that the function's windows allow.
 
     *kept* is a private snapshot for memory; None if the value cannot be isolated, or if
     there is no memory tier.
     """
 
-    __slots__ = ("cost", "is_hit", "kept", "mark", "stamp", "value")
+    __slots__ = ("cost", "is_hit", "is_stale", "kept", "mark", "refresh", "stamp", "value")
 
     def __init__(self, mark: Token) -> None:
         self.mark = mark
-        self.is_hit = False
+        self.is_hit = self.is_stale = False
         self.value: Any = None
         self.kept: Kept | None = None
         self.cost: Seconds = 0.0
         self.stamp: Any = None
+        #: The flight that brings something newer, if this is stale and it is to begin.
+        self.refresh: Renewal | None = None
 
-    def accept(self, engine: Engine, call: Call, record: Record, value: Any) -> None:
+    def accept(
+        self, engine: Engine, call: Call, record: Record, value: Any, *, is_fresh: bool
+    ) -> None:
         self.value = value
-        self.is_hit = True
+        self.is_hit, self.is_stale = is_fresh, not is_fresh
         self.cost = record.cost
         self.stamp = Stamp(
             names=record.names,
@@ -87,6 +94,19 @@ class Found:
             return engine.options.l1_ttl
         left: Seconds = self.stamp.created + fresh - engine.clock.wall()
         return min(left, fresh, engine.options.l1_ttl)
+
+    def ttl_left(self, engine: Engine) -> Seconds:
+        """
+        Seconds of freshness that are left whatever memory's own limit is; negative if stale.
+        """
+        debt: Debt | None = self.stamp.debt
+        if debt is not None:
+            return math.inf if debt.until is None else debt.until - engine.clock.monotonic()
+        fresh: Seconds | None = self.stamp.fresh
+        if fresh is None:
+            return math.inf
+        left: Seconds = self.stamp.created + fresh - engine.clock.wall()
+        return min(fresh, left)
 
 
 def read(engine: Engine, calls: Sequence[Call]) -> Plan:
@@ -151,7 +171,9 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
             )
             return
         age = engine.clock.wall() - record.created
-        if age < -SKEW or (record.fresh is not None and age >= record.fresh):
+        beyond = 0.0 if shelf.windows is None else shelf.windows.longest
+        fresh = math.inf if record.fresh is None else record.fresh
+        if age < -SKEW or age >= fresh + beyond:
             return
         if record.codec != shelf.codec.name:
             return
@@ -176,7 +198,7 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
         )
         engine.store.discard(address)
     else:
-        found.accept(engine, call, record, value)
+        found.accept(engine, call, record, value, is_fresh=age < fresh)
 
 
 def slots(engine: Engine, calls: Sequence[Call]) -> Plan:

@@ -18,8 +18,8 @@ from ..types import Address, Guard, Item, Miss, Name, Seconds, Token
 from .calls import Call, Labels
 from .drive import Plan
 from .effects import Io
-from .engine import Engine, Held
-from .places import Debt, Shelf, Stamp
+from .engine import Engine
+from .places import Debt, Held, Shelf, Stamp
 from .tier2 import learn
 
 #: Evicted entries that may wait for the interval before whoever evicts writes them.
@@ -54,11 +54,11 @@ class Outgoing(NamedTuple):
     debt: Debt
 
 
-def plain_stamp(engine: Engine, labels: Labels) -> Stamp | None:
+def plain_stamp(engine: Engine, shelf: Shelf, labels: Labels) -> Stamp | None:
     """
     The stamp where there is no second tier; None if the shelf and the age say it all.
     """
-    if not labels.tags:
+    if not labels.tags and shelf.windows is None:
         return None
     return Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
 
@@ -85,7 +85,9 @@ def stamp_of(
     stamp.address = address
     until = None if stamp.fresh is None else engine.clock.monotonic() + stamp.fresh
     guard = Guard(noted.epoch, labels.names, tokens, noted.mark)
-    return stamp, Debt(guard, call.fingerprint, epoch, until)
+    windows = call.shelf.windows
+    beyond = 0.0 if windows is None else windows.longest
+    return stamp, Debt(guard, call.fingerprint, epoch, until, beyond)
 
 
 def note_added(engine: Engine, labels: Labels, noted: Noted) -> Plan:
@@ -169,7 +171,9 @@ def pack(engine: Engine, out: Outgoing) -> Item:
     group = out.shelf.namespace
     data = seal(record, address=out.address, group=group, keys=engine.options.keys)
     until = out.debt.until
-    left = None if until is None else until - engine.clock.monotonic()
+    left = None if until is None else until - engine.clock.monotonic() + out.debt.beyond
+    if left is not None:
+        left = finite(left)
     return Item(out.address, data, group, left, out.debt.guard)
 
 
@@ -205,7 +209,7 @@ def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -
             stamp, debt = resident.stamp, resident.stamp.debt
             if only_left and address not in engine.debts.left:
                 continue
-            if debt.until is not None and debt.until <= now:
+            if debt.until is not None and debt.until + debt.beyond <= now:
                 engine.debts.forgive(resident)
                 doubtful.append(address)  # what lies there is older
                 continue

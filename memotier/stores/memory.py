@@ -34,6 +34,8 @@ GONE: Final = -2
 ENTRY: Final = 300
 STAMP: Final = 130
 PLACED: Final = 120
+#: Of the moments of an entry that is of use when it is no longer fresh.
+CLOCKS: Final = 150
 
 #: No key and its entry take as much: keys in memory are atoms or digests of limited length.
 SURELY: Final = 5_000_000
@@ -225,6 +227,8 @@ def overhead(key: Any, stamp: Any) -> int:
     size = ENTRY + getsizeof(key)
     if stamp is not None:
         size += STAMP if stamp.tokens is None else STAMP + PLACED
+        if stamp.clocks is not None:
+            size += CLOCKS
     if type(key) is tuple:
         for part in key:
             size += getsizeof(part)

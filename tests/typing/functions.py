@@ -26,6 +26,16 @@ def g(a: int) -> str:
     return str(a)
 
 
+@tiered_cache(
+    ttl=60, stale_while_revalidate="1m", stale_if_error=timedelta(days=1), error_backoff=2
+)
+async def windowed(a: int) -> str:
+    return str(a)
+
+
+tiered_cache(stale_if_error=[1])  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+
+
 @tiered_cache()
 async def h(a: int, *rest: str) -> dict[str, int]:
     return {}

@@ -1,0 +1,185 @@
+"""
+What a plan does in the second tier before it computes: look, believe, promote, note.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import StoreError
+from ..types import MISS, Address, Token
+from . import stale, writes
+from .calls import Call, Labels
+from .clocks import Renewal
+from .drive import Plan
+from .engine import Engine
+from .flights import AGAIN, ALONE, Flight, Landing
+from .places import Held, Stamp
+from .tier2 import Found, learn, read, slots
+
+
+def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
+    """
+    ``Found`` in the second tier (and promoted), or what was noted for a later write.
+    """
+    address = call.address
+    if address is None:
+        return (yield from note(engine, call, labels))
+
+    if engine.debts.unwritten:
+        found = yield from still_owed(engine, address)
+        if found is not None and found.is_stale:
+            if (yield from serves_stale(engine, call, flight, labels, found)):
+                return found
+        elif found is not None:
+            with engine.lock:
+                promote(engine, call, flight, found)
+            engine.sweep()
+            return found
+    if engine.versions.is_behind:
+        yield from writes.settle(engine)
+
+    answer = yield from read(engine, [call])
+    if isinstance(answer, StoreError):
+        return writes.Noted(engine.versions.seen, None, MISS)
+    found = answer[0]
+    if found.is_hit and (yield from is_valid(engine, address, found.stamp)):
+        with engine.lock:
+            engine.l2_hit(call.shelf, found.cost)
+            promote(engine, call, flight, found)
+        engine.sweep()
+        return found
+    if found.is_stale and (yield from serves_stale(engine, call, flight, labels, found)):
+        return found
+    with engine.lock:
+        call.shelf.l2_misses += 1
+    return (yield from note(engine, call, labels, found.mark))
+
+
+def serves_stale(engine: Engine, call: Call, flight: Flight, labels: Labels, found: Found) -> Plan:
+    """
+    Whether a stale record answers the call. If not, it may be what the call falls back on.
+    """
+    assert isinstance(flight, Renewal) and call.address is not None
+    if flight.behind or not (yield from is_valid(engine, call.address, found.stamp)):
+        return False
+    with engine.lock:
+        state, old = stale.old_below(engine, call, found)
+        if flight.old is not None and flight.old.stamp.created >= old.stamp.created:
+            return False  # nothing that memory did not have
+        if state is stale.LAST:
+            flight.old = old
+            keep_found(engine, call, flight, found)
+        if state is stale.LAST or state is stale.DEAD:
+            return False
+        engine.l2_hit(call.shelf, found.cost)
+        call.shelf.stale_served += 1
+        promote(engine, call, flight, found)
+        if state is stale.DUE:
+            found.refresh = stale.begin_behind(engine, call, labels, old)
+    engine.sweep()
+    return True
+
+
+def note_slot(engine: Engine, call: Call, labels: Labels) -> Plan:
+    """
+    What a write after the computation will compare, without a look at what is there.
+    """
+    yield from writes.settle(engine)
+    if call.address is None:
+        return (yield from note(engine, call, labels))
+    marks = yield from slots(engine, [call])
+    if marks is None:
+        return writes.Noted(engine.versions.seen, None, MISS)
+    return (yield from note(engine, call, labels, marks[0]))
+
+
+def still_owed(engine: Engine, address: Address) -> Plan:
+    """
+    ``Found`` for what has left memory but is not written yet (write-back), else None.
+    """
+    with engine.lock:
+        resident = engine.debts.unwritten.get(address)
+        if (
+            resident is None
+            or (debt := resident.stamp.debt) is None
+            or engine.versions.bumped_since(debt.epoch, resident.stamp.names)
+        ):
+            return None
+        held = Held(resident.value, resident.thaw)
+    if debt.until is not None and debt.until + debt.beyond <= engine.clock.monotonic():
+        yield from writes.drop_below(engine, [address])  # what lies there is older
+        with engine.lock:
+            engine.debts.forgive(resident)
+        return None
+    try:
+        found = Found.unwritten(resident, held)
+    except Exception:
+        return None  # a copy that raises: computed anew
+    if found.fresh_in_memory(engine) <= 0:
+        # Only the plan of a function that has windows has a use for it.
+        found.is_hit, found.is_stale = False, debt.beyond > 0
+        return found if found.is_stale else None
+    if not (yield from is_valid(engine, address, found.stamp)):
+        return None
+    return found
+
+
+def is_valid(engine: Engine, address: Address, stamp: Stamp) -> Plan:
+    """
+    Whether nothing that the entry depends on was invalidated since it was computed.
+    """
+    while True:
+        with engine.lock:
+            if not engine.versions.trusts(address, stamp.names):
+                return False
+            unknown = engine.versions.unknown(stamp.names)
+            if not unknown:
+                return engine.versions.tokens(stamp.names) == stamp.tokens
+        if not (yield from learn(engine, unknown)):
+            return False
+
+
+def promote(engine: Engine, call: Call, flight: Flight, found: Found) -> None:
+    """
+    Keep in memory what the second tier had, and land. Called under the lock.
+    """
+    current = keep_found(engine, call, flight, found)
+    if found.kept is None:
+        # Without a memory tier nothing was kept: who waits reads the second tier as well.
+        engine.flights.land(flight, ALONE if engine.has_memory else AGAIN)
+    else:
+        engine.flights.land(flight, Landing(found.kept.value, found.kept.thaw, current))
+
+
+def keep_found(engine: Engine, call: Call, flight: Flight, found: Found) -> bool:
+    """
+    Keep in memory what the second tier had, unless it was overtaken; whether it was not.
+    """
+    current = flight.wanted and not engine.is_outdated(call, flight, found.stamp.names)
+    if current and found.kept is not None:
+        engine.insert(
+            call,
+            found.kept,
+            cost=found.cost,
+            fresh=found.fresh_in_memory(engine),
+            epoch=flight.epoch,
+            stamp=found.stamp,
+            debt=found.stamp.debt,
+            ttl_left=found.ttl_left(engine),
+        )
+    return current
+
+
+def note(engine: Engine, call: Call, labels: Labels, mark: Token | Any = MISS) -> Plan:
+    """
+    The versions under which a computation begins.
+    """
+    while True:
+        with engine.lock:
+            unknown = engine.versions.unknown(labels.names)
+            if not unknown:
+                tokens = engine.versions.tokens(labels.names)
+                return writes.Noted(engine.versions.seen, tokens, mark)
+        if not (yield from learn(engine, unknown)):
+            return writes.Noted(engine.versions.seen, None, mark)

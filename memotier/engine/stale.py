@@ -1,0 +1,182 @@
+"""
+What is done about an entry whose moment of attention has come: serve it, refresh it, fall
+back on it.
+
+An invalidated entry is never served: every decision here is about an entry whose versions were
+just found unchanged, and is made under the lock in which that was found.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from ..entry import Resident
+from ..types import Seconds
+from .calls import Call, Labels
+from .clocks import Clocks, Old, Renewal
+from .drive import Plan
+from .engine import Engine
+from .flights import Failed, Flight, Landing
+from .places import Held
+from .tier2 import Found, learn
+
+
+class State(Enum):
+    """
+    What an entry is good for right now.
+    """
+
+    GOOD = "serve it"
+    DUE = "serve it, and have it refreshed"
+    LAST = "only if computing fails"
+    DEAD = "nothing"
+
+
+GOOD, DUE, LAST, DEAD = State
+
+
+def state_of(clocks: Clocks, attention: Seconds, now: Seconds) -> State:
+    """
+    Args:
+        attention: When somebody has to look: the hit path's ``fresh_until``.
+    """
+    if now < attention:
+        return GOOD
+    if now < clocks.fresh_until or now < clocks.revalidate_until:
+        return DUE
+    return LAST if now < clocks.error_until else DEAD
+
+
+def old_of(resident: Resident) -> Old:
+    """
+    Hold on to what *resident* has. Called under the lock.
+    """
+    return Old(resident.value, resident.thaw, resident.stamp, resident.stamp.clocks)
+
+
+def attend(engine: Engine, call: Call, resident: Resident) -> State:
+    """
+    The state of a resident that ``examine`` found valid. Called under the lock.
+    """
+    stamp = resident.stamp
+    if stamp is None or stamp.clocks is None:
+        return GOOD
+    now = engine.clock.monotonic()
+    state = state_of(stamp.clocks, resident.fresh_until, now)
+    if state is DUE and now >= stamp.clocks.fresh_until:
+        call.shelf.stale_served += 1
+    return state
+
+
+def begin_behind(engine: Engine, call: Call, labels: Labels, old: Old) -> Renewal | None:
+    """
+    The flight of a refresh, known before anyone else can begin one; None if there is one, or
+    no room. Called under the lock.
+    """
+    flights, key = engine.flights, call.flight_key
+    flight = flights.table.get(key)
+    if flight is not None:
+        if not (flight.abandoned() or engine.is_outdated(call, flight, labels.names)):
+            return None
+        flights.detach(flight)
+    if not engine.background.has_room():
+        return None
+    mine = Renewal(key, engine.versions.epoch, behind=True)
+    mine.old = old
+    flights.table[key] = mine
+    return mine
+
+
+# -- the second tier -----------------------------------------------------------------
+
+
+def old_below(engine: Engine, call: Call, found: Found) -> tuple[State, Old]:
+    """
+    The state of a stale record that was found valid, and the means to serve it. Under the lock.
+    """
+    windows, now = call.shelf.windows, engine.clock.monotonic()
+    assert windows is not None
+    clocks = Clocks(now + found.ttl_left(engine), windows)
+    resting = engine.background.resting.get(call.flight_key, now)
+    attention = min(resting, clocks.served_until)
+    kept = found.kept
+    value, thaw = (found.value, None) if kept is None else (kept.value, kept.thaw)
+    return state_of(clocks, attention, now), Old(value, thaw, found.stamp, clocks)
+
+
+# -- when it failed --------------------------------------------------------------------
+
+
+def fall_back(engine: Engine, call: Call, flight: Renewal, failed: Failed) -> Plan:
+    """
+    The function raised: ``Held`` of the old value, which was landed, or None if there is none
+    that may be served.
+    """
+    old, shelf = flight.old, call.shelf
+    flight.failed = True
+    if old is not None or flight.behind:
+        kind = type(failed.error).__qualname__
+        engine.events.say_once(
+            shelf.label,
+            f"refresh {kind}",
+            f"{shelf.label}: computing a result anew raised {kind}; "
+            "the old one is served as long as the options allow",
+        )
+    if old is None or not (yield from is_valid_old(engine, call, flight, old)):
+        return None
+    with engine.lock:
+        if not flight.wanted or engine.is_outdated(call, flight, old.stamp.names):
+            return None
+        now, clocks = engine.clock.monotonic(), old.clocks
+        rest(engine, call, old, now)
+        if now >= clocks.served_until:
+            return None
+        shelf.stale_on_error += not flight.behind
+        engine.flights.land(flight, Landing(old.value, old.thaw, True))
+    return Held(old.value, old.thaw)
+
+
+def rest(engine: Engine, call: Call, old: Old, now: Seconds) -> None:
+    """
+    Let the entry count as fresh for a while, but never beyond its end. Called under the lock.
+    """
+    windows = call.shelf.windows
+    assert windows is not None
+    until = min(now + windows.backoff, old.clocks.served_until)
+    engine.background.rest(call.flight_key, until, now)
+    resident = call.resident()
+    if resident is not None and resident.stamp is old.stamp:
+        resident.fresh_until = until
+
+
+def is_valid_old(engine: Engine, call: Call, flight: Flight, old: Old) -> Plan:
+    """
+    Whether nothing that *old* depends on was invalidated while the function ran.
+    """
+    stamp, versions = old.stamp, engine.versions
+    while True:
+        with engine.lock:
+            if not flight.wanted or engine.is_outdated(call, flight, stamp.names):
+                return False
+            if not versions.shared:
+                return True
+            if stamp.tokens is None:
+                return bool(versions.seen == stamp.seen)
+            if stamp.address is not None and not versions.trusts(stamp.address, stamp.names):
+                return False
+            unknown = versions.unknown(stamp.names)
+            if not unknown:
+                return bool(versions.tokens(stamp.names) == stamp.tokens)
+        if not (yield from learn(engine, unknown)):
+            return False
+
+
+def hand_out(held: Held, failed: Failed) -> Any:
+    """
+    The old value for the caller; the error, if the value cannot be copied.
+    """
+    try:
+        return held.hand_out()
+    except Exception:
+        return failed

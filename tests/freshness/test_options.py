@@ -1,0 +1,89 @@
+"""
+What is said about these options when a function is decorated; and what they cost when off.
+"""
+
+from __future__ import annotations
+
+import linecache
+import math
+
+import pytest
+
+from memotier import ConfigError, tiered_cache
+
+
+def f(x):
+    return x
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"stale_while_revalidate": -1}, "stale_while_revalidate = -1 is not above zero"),
+        ({"stale_if_error": "soon"}, "stale_if_error = 'soon' is not a duration"),
+        ({"stale_if_error": True}, "stale_if_error = True is not a duration"),
+        ({"error_backoff": 3}, "error_backoff=3 cannot be used.*stale_while_revalidate="),
+        ({"stale_if_error": 3, "error_backoff": 0}, "error_backoff = 0 is not above zero"),
+        ({"stale_if_error": 3, "single_flight": None}, "stale_if_error.*single_flight=None"),
+        ({"stale_while_revalidate": 3, "ttl": math.inf}, ".*ttl=inf.*never stale"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_at_decoration(options, said):
+    """
+    With the function, the option, its value and the way out.
+    """
+    with pytest.raises(ConfigError, match=f"^f: {said}"):
+        tiered_cache(**options)(f)
+
+
+@pytest.mark.parametrize("off", [None, 0, 0.0])
+def test_nothing_and_zero_mean_off(off):
+    """
+    Then nothing of it is there.
+    """
+    decorated = tiered_cache(stale_while_revalidate=off, stale_if_error=off)(f)
+
+    assert decorated._self_memo.options.windows is None
+
+
+def test_parameters_show_them_in_seconds(cache):
+    """
+    ``cache_parameters`` tells what holds, also by default.
+    """
+    names = ("stale_while_revalidate", "stale_if_error", "error_backoff")
+
+    def shown(**options):
+        parameters = tiered_cache(cache=cache, **options)(f).cache_parameters()
+        return [parameters[name] for name in names]
+
+    assert [0, 0, 5] == shown()
+    assert [60, 3600, 2] == shown(
+        stale_while_revalidate="1m", stale_if_error="1h", error_backoff="2s"
+    )
+
+
+def test_the_hit_path_is_the_same_with_and_without(cache):
+    """
+    A hit compares one moment, whatever that moment means.
+    """
+
+    def source(**options):
+        decorated = tiered_cache(cache=cache, ttl=10, **options)(lambda x: x)
+        decorated(1)
+        code = decorated._self_memo._hit_path(cache._keyed.engine, decorated._self_memo.shelf)
+        return "".join(linecache.getlines(code.__code__.co_filename)), code.__code__.co_code
+
+    plain = source()
+    assert "fresh_until" in plain[0]
+    assert plain == source(stale_while_revalidate=5, stale_if_error=9)
+
+
+def test_an_entry_without_the_options_has_no_clocks(cache):
+    """
+    Off costs no memory: an untagged entry has not even a stamp.
+    """
+    decorated = tiered_cache(cache=cache)(f)
+    decorated(1)
+    (resident,) = decorated._self_memo.shelf.residents()
+
+    assert resident.stamp is None
