@@ -102,9 +102,9 @@ def generate(
         tables = f"{p}_places[{p}_id({parameters.names[0]})].shapes"
 
     entry, value, now = f"{p}_e", f"{p}_v", f"{p}_now"
-    valid = f"{entry}.epoch == {p}_cells[0] and "
-    if watches:
-        valid += f"{p}_cells[2][0] == {p}_cells[1] and "
+    # The board before the epoch: whoever looks at the board moves the epoch first.
+    valid = f"{p}_cells[2][0] == {p}_cells[1] and " if watches else ""
+    valid += f"{entry}.epoch == {p}_cells[0] and "
     valid += f"({now} := {p}_monotonic()) < {entry}.fresh_until"
     touch = [f"{entry}.hits += 1"]
     if marks_use:

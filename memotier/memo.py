@@ -240,7 +240,7 @@ class Memo:
             engine.events.say_once(self.label, "unkeyable", f"{error} (called, not cached)")
             return None, self.invoke(*self.spread(values))
         if self.options.single_flight is None:
-            return None, plan.fetch_alone(engine, call)
+            return None, plan.fetch(engine, call, in_task=self.is_async, joins=False)
         return None, plan.fetch(engine, call, in_task=self.is_async)
 
     def equip(self, call: Call, values: tuple[Any, ...]) -> Call:

@@ -74,6 +74,11 @@ def compute(
         kept = keep(engine, call, value)  # not for memory, but for those who wait
     if finish(engine, call, flight, labels, kept, cost, stamp, written):
         yield from drop_below(engine, [call.address])
+        if not flight.wanted:
+            with engine.lock:
+                # Overtaken: somebody may have read there what is gone now.
+                engine.flights.unwanted((call.flight_key,))
+                engine.give_up(call)
     if engine.memory.garbage:
         engine.sweep()
     if len(engine.debts.left) > MOST_LEFT:
@@ -153,6 +158,10 @@ def finish(
         call.shelf.computed += 1
         current = flight.wanted and not engine.is_outdated(call, flight, labels.names)
         inserted = False
+        if flight.renews and flight.wanted:
+            # Who began meanwhile may have read what this replaces.
+            flights.unwanted((flight.key,))
+            flight.wanted = True
         if current and kept is not None and not (around or written in (UNWANTED, REFUSED)):
             inserted = engine.insert(
                 call,

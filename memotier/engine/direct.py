@@ -55,6 +55,7 @@ def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
             if engine.store is not None and call.address is not None:
                 below.append((index, call, Flight(call.flight_key, engine.versions.epoch)))
     if not below:
+        engine.sweep()
         return values
 
     flights = [flight for _, _, flight in below]
@@ -189,8 +190,15 @@ def set_many(
             if setting.is_sent:
                 setting.stored = next(answers) is True
             if _keep(engine, setting, cost):
-                doubtful.append(setting.call.address)
-        yield from drop_below(engine, doubtful)
+                doubtful.append(setting)
+        if doubtful:
+            yield from drop_below(engine, [setting.call.address for setting in doubtful])
+            with engine.lock:
+                for setting in doubtful:
+                    if setting.overtaken:
+                        # Somebody may have read there what is gone now.
+                        engine.flights.unwanted((setting.flight.key,))
+                        engine.give_up(setting.call)
         _land(engine, flights)
         engine.sweep()
     except BaseException:
@@ -205,7 +213,17 @@ class _Setting:
     One value on its way in.
     """
 
-    __slots__ = ("call", "flight", "is_sent", "kept", "labels", "stamp", "stored", "value")
+    __slots__ = (
+        "call",
+        "flight",
+        "is_sent",
+        "kept",
+        "labels",
+        "overtaken",
+        "stamp",
+        "stored",
+        "value",
+    )
 
     def __init__(self, call: Call, value: Any, labels: Labels, flight: Flight) -> None:
         self.call = call
@@ -214,7 +232,7 @@ class _Setting:
         self.flight = flight
         self.stamp: Stamp | None = None
         self.kept: Kept | None = None
-        self.is_sent = self.stored = False
+        self.is_sent = self.stored = self.overtaken = False
 
 
 def _prepare(
@@ -253,7 +271,10 @@ def _keep(engine: Engine, setting: _Setting, cost: Seconds) -> bool:
     debt = None if stamp is None else stamp.debt
     with engine.lock:
         if not flight.wanted:
+            setting.overtaken = True
             return setting.stored
+        # Who began meanwhile may have read what this replaces.
+        engine.flights.unwanted((flight.key,))
         inserted = False
         if setting.kept is not None and not (
             around or engine.is_outdated(call, flight, labels.names)

@@ -128,26 +128,32 @@ class Invoke:
         self._kwargs = kwargs
 
     def now(self) -> Any:
-        mark = leading.set(Led(self._flight, leading.get()))
+        before = leading.get()
         try:
+            leading.set(Led(self._flight, before))
             return self._function(*self._args, **self._kwargs)
         except Exception as error:
             return Failed(error)
         finally:
-            leading.reset(mark)
+            # By value: an interrupt may come before a token is in our hands.
+            leading.set(before)
 
     async def later(self) -> Any:
-        mark = leading.set(Led(self._flight, leading.get()))
+        before, mark = leading.get(), None
         try:
+            mark = leading.set(Led(self._flight, before))
             result = self._function(*self._args, **self._kwargs)
             return await result if inspect.isawaitable(result) else result
         except Exception as error:
             return Failed(error)
         finally:
-            _restore(mark)
+            _restore(mark, before)
 
 
-def _restore(mark: Token[Led | None]) -> None:
+def _restore(mark: Token[Led | None] | None, before: Led | None) -> None:
+    if mark is None:
+        leading.set(before)
+        return
     try:
         leading.reset(mark)
     except ValueError:

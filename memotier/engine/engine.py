@@ -257,11 +257,12 @@ class Engine:
             stamp.clocks = Clocks(now + left, call.shelf.windows)
             self.background.set_attention(resident, call.flight_key, now)
         old = call.table.get(call.key)
+        evicted = self.memory.insert(resident)
         if old is not None:
             self.debts.forgive(old)
         if self.debts.unwritten and debt is None:
             self.debts.forgive_at(call.address)
-        for victim in self.memory.insert(resident):
+        for victim in evicted:
             self.debts.note_left(victim)
         if debt is not None and stamp is not None:
             stamp.debt = debt

@@ -180,12 +180,12 @@ class Flights:
         led = leading.get()
         if led is not None and _would_wait_for_itself(flight, led):
             return False
-        loop = flight.loop
-        if loop is None:
-            # Led further down in this thread, by a call that does not share our context.
-            if flight.life is _life.ref:
-                return False
-        elif not in_task and events._get_running_loop() is not None:
+        here = events._get_running_loop()
+        if flight.life is _life.ref and (flight.loop is None or flight.loop is not here):
+            # Led in this thread: further down, by a call that does not share our context, or by
+            # a loop that does not run while we wait.
+            return False
+        if flight.loop is not None and not in_task and here is not None:
             return False
 
         if flight.future is None:

@@ -92,8 +92,6 @@ def close(engine: Engine) -> Plan:
     """
     if engine.closed:
         return
-    if engine.flusher is not None:
-        engine.flusher.stop()
     try:
         yield Rest(engine.background, engine.offload)
         yield from writes.flush(engine)
@@ -104,6 +102,8 @@ def close(engine: Engine) -> Plan:
         if engine.closed:
             return
         engine.closed = True
+        if engine.flusher is not None:
+            engine.flusher.stop()
         lost = len(engine.debts.unwritten)
         untold = engine.versions.is_behind
         engine.bury()
@@ -136,8 +136,10 @@ def _at_exit() -> None:
     for engine in [one for one in list(_engines) if _is_owing(one)]:
         try:
             drive(writes.settle(engine, at_once=True))
-            while time.monotonic() < until and drive(writes.flush(engine, most=EXIT_BATCH)):
-                pass
+            before = -1
+            while time.monotonic() < until and len(engine.debts.unwritten) not in (0, before):
+                before = len(engine.debts.unwritten)
+                drive(writes.flush(engine, most=EXIT_BATCH))
             left += len(engine.debts.unwritten)
             if engine.store is not None:
                 engine.store.close()

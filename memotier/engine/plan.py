@@ -32,10 +32,13 @@ from .tier2 import Found, learn
 from .writes import Noted
 
 
-def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
+def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> Plan:
     """
     The result of *call*: from memory, from somebody else's flight, from the second tier,
     or computed.
+
+    Args:
+        joins: False: without single-flight, every caller looks below and computes for himself.
     """
     labels = labels_before(engine, call)
     if labels is None or engine.is_inside():
@@ -60,9 +63,12 @@ def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
                     shelf.misses += 1
                     flight = flights.table.get(key)
                     if flight is not None and engine.is_outdated(call, flight, labels.names):
+                        flight.wanted = False  # it hears of nothing any more
                         flights.detach(flight)
                         flight = None
-                    if flight is None:
+                    if not joins:
+                        pass
+                    elif flight is None:
                         # Known here before anyone can join it, so that it lands whatever comes.
                         mine = new_flight(engine, call, old)
                         flights.table[key] = mine
@@ -86,9 +92,9 @@ def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
                 continue
             if mine is not None:
                 return (yield from lead(engine, call, mine, labels))
-            assert flight is not None
             if not follows:
                 return (yield from alone(engine, call, labels, old=old))
+            assert flight is not None
 
             try:
                 landing = yield Wait(flight)
@@ -116,18 +122,6 @@ def fetch(engine: Engine, call: Call, *, in_task: bool) -> Plan:
             with engine.lock:
                 flights.land(mine, AGAIN)
         raise
-
-
-def fetch_alone(engine: Engine, call: Call) -> Plan:
-    """
-    The same without single-flight: every caller looks below and computes for himself.
-    """
-    labels = labels_before(engine, call)
-    if labels is None or engine.is_inside():
-        return (yield from bypass(call))
-    with engine.lock:
-        call.shelf.misses += 1
-    return (yield from alone(engine, call, labels))
 
 
 def refresh(engine: Engine, call: Call) -> Plan:

@@ -8,35 +8,48 @@ not believe it about what was named until it can, and the caller hears of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import InvalidationNotDurable, StoreError
 from ..types import Name
 from . import names as naming
 from .calls import Call
-from .drive import Plan
+from .drive import Plan, drive
 from .effects import Io
 from .engine import Engine
+
+#: Keys of one invalidation that are distrusted one by one while it is on its way.
+MOST_DOUBTED = 1000
 
 
 def forget(engine: Engine, calls: Sequence[Call]) -> Plan:
     """
     Invalidate single keys: for each whether there was an entry, in whatever tier.
     """
-    here = _forget_here(engine, calls)
+    if engine.is_inside():
+        _aside(forget, engine, calls)
+        return [False] * len(calls)
     away = [call for call in calls if call.address is not None]
-    if engine.store is None or not away:
-        return here
-
-    addresses = [call.address for call in away]
-    answer = yield Io(engine.offload, engine.store.delete, addresses)
-    again = _forget_here(engine, calls)
-    if isinstance(answer, StoreError):
-        _postpone(engine, (), addresses, answer)
-    there = {id(call): found for call, found in zip(away, answer, strict=True)}
+    addresses = [call.address for call in away if call.address is not None]
     with engine.lock:
-        engine.l2_invalidations += sum(answer)
+        here = _forget_here(engine, calls)
+        if engine.store is None or not away:
+            return here
+        # What lies below is not to be believed from now on, not only from when it is gone.
+        doubted = addresses if len(addresses) <= MOST_DOUBTED else []
+        serial = engine.versions.postpone((), doubted, engine.clock.monotonic())
+
+    answer = yield Io(engine.offload, _delete, engine, calls, addresses)
+    if isinstance(answer, StoreError):
+        _forget_here(engine, calls)
+        _postpone(engine, (), addresses, answer)
+    found, again = answer
+    there = {id(call): one for call, one in zip(away, found, strict=True)}
+    with engine.lock:
+        engine.versions.settle((), doubted, serial)
+        engine.l2_invalidations += sum(found)
     return [
         first or second or there.get(id(call), False)
         for call, first, second in zip(calls, here, again, strict=True)
@@ -47,17 +60,20 @@ def bump(engine: Engine, names: Sequence[Name]) -> Plan:
     """
     Invalidate everything that carries one of *names*, whatever its number.
     """
+    if engine.is_inside():
+        return _aside(bump, engine, names)
     with engine.lock:
         engine.versions.bump(names)
-    if engine.store is None:
-        return None
+        if engine.store is None:
+            return None
+        serial = engine.versions.postpone(names, (), engine.clock.monotonic())
 
-    answer = yield Io(engine.offload, engine.store.bump, names)
-    with engine.lock:
-        engine.versions.bump(names)
-        engine.versions.forget()
+    answer = yield Io(engine.offload, _bump, engine, names)
     if isinstance(answer, StoreError):
+        _bump_here(engine, names)
         _postpone(engine, names, (), answer)
+    with engine.lock:
+        engine.versions.settle(names, (), serial)
     engine.events.emit("invalidated", {"names": len(names)})
     return None
 
@@ -66,6 +82,8 @@ def clear_function(engine: Engine, shelf: Any) -> Plan:
     """
     Invalidate all results of one function.
     """
+    if engine.is_inside():
+        return _aside(clear_function, engine, shelf)
     try:
         yield from bump(engine, [shelf.function_name])
     finally:
@@ -78,6 +96,9 @@ def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
     """
     Remove every entry of *namespace* and those below it (None: of all); how many there were.
     """
+    if engine.is_inside():
+        _aside(clear_namespace, engine, namespace)
+        return 0
     name = naming.EVERYTHING if namespace is None else naming.space(namespace)
     with engine.lock:
         engine.bury()
@@ -90,8 +111,8 @@ def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
         left = [
             one
             for address in list(engine.debts.left)
-            if (one := engine.debts.unwritten[address]).place.shelf.is_below(namespace or "")
-            or namespace is None
+            if (one := engine.debts.unwritten.get(address)) is not None
+            and (namespace is None or one.place.shelf.is_below(namespace))
         ]
         engine.remove(residents)
         for one in left:
@@ -124,6 +145,34 @@ def _forget_here(engine: Engine, calls: Sequence[Call]) -> list[bool]:
             answers.append(engine.give_up(call))
     engine.sweep()
     return answers
+
+
+def _delete(
+    engine: Engine, calls: Sequence[Call], addresses: Sequence[Any]
+) -> tuple[list[bool], list[bool]]:
+    # Here again in the same operation: whoever asked for it may have been cancelled meanwhile.
+    assert engine.store is not None
+    return engine.store.delete(addresses), _forget_here(engine, calls)
+
+
+def _bump(engine: Engine, names: Sequence[Name]) -> None:
+    assert engine.store is not None
+    engine.store.bump(names)
+    _bump_here(engine, names)
+
+
+def _bump_here(engine: Engine, names: Sequence[Name]) -> None:
+    with engine.lock:
+        engine.versions.bump(names)
+        engine.versions.forget()
+
+
+def _aside(plan: Callable[..., Plan], *arguments: Any) -> None:
+    """
+    A finalizer or a signal handler invalidates in the middle of a step: it is done as soon as
+    the step is over, in a thread that waits for that.
+    """
+    threading.Thread(target=lambda: drive(plan(*arguments)), daemon=True).start()
 
 
 def _postpone(

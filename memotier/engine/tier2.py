@@ -19,7 +19,7 @@ from ..codecs.values import SafeCodec
 from ..entry import Resident
 from ..errors import DecodeRefused, NotIsolated, StoreError
 from ..stores.memory import overhead
-from ..types import Name, Seconds, Token
+from ..types import Address, Name, Seconds, Token
 from .calls import Call
 from .clocks import Renewal
 from .drive import Plan
@@ -128,14 +128,18 @@ def learn(engine: Engine, names: list[Name]) -> Plan:
     Read the tokens of *names* from the second tier; False if it did not answer.
     """
     assert engine.store is not None
+    before = engine.versions.epoch
     answer = yield Io(engine.offload, engine.store.versions, names)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return False
     tokens, epoch = answer
     with engine.lock:
+        versions = engine.versions
+        if versions.epoch != before and versions.seen != epoch:
+            return True  # something happened since it was asked: whoever needs it asks again
         engine.observe(epoch)
-        engine.versions.learn(names, tokens)
+        versions.learn(names, tokens)
     return True
 
 
@@ -186,7 +190,7 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
         engine.events.say_once(
             shelf.label, "refused", f"{shelf.label}: a stored record was refused: {error}"
         )
-        engine.store.discard(address)
+        _discard(engine, address)
     except Exception as error:
         # A codec of the user's may raise anything. What it says may show data.
         engine.l2_errors += 1
@@ -196,9 +200,17 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
             f"{shelf.label}: codec {shelf.codec.name!r} raised {type(error).__name__} for a "
             "stored record; the result is computed anew",
         )
-        engine.store.discard(address)
+        _discard(engine, address)
     else:
         found.accept(engine, call, record, value, is_fresh=age < fresh)
+
+
+def _discard(engine: Engine, address: Address) -> None:
+    assert engine.store is not None
+    try:
+        engine.store.discard(address)
+    except StoreError as error:
+        engine.fault(error)  # it is a miss all the same, and comes up again
 
 
 def slots(engine: Engine, calls: Sequence[Call]) -> Plan:

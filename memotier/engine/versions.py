@@ -61,8 +61,10 @@ class Versions:
         self.epoch = 0
         self.known: dict[Name, Token] = {}
         self.seen: Token = None
-        self.pending: set[Name] = set()
-        self.pending_keys: set[Address] = set()
+        #: With the serial of the invalidation that could not be written.
+        self.pending: dict[Name, int] = {}
+        self.pending_keys: dict[Address, int] = {}
+        self.serial = 0
         self.retry_at: Seconds = 0.0
         self._floor = 0  # alone: everything counts as bumped at this epoch
         self._bumped: dict[Name, int] = {}
@@ -221,20 +223,22 @@ class Versions:
         """
         if address in self.pending_keys:
             return False
-        return self.pending.isdisjoint(names)
+        return not self.pending or self.pending.keys().isdisjoint(names)
 
-    def postpone(self, names: Iterable[Name], addresses: Iterable[Address], now: Seconds) -> None:
+    def postpone(self, names: Iterable[Name], addresses: Iterable[Address], now: Seconds) -> int:
         """
-        Remember an invalidation that the second tier could not take.
+        Remember an invalidation that the second tier has not taken yet; its serial.
         """
-        self.pending.update(names)
-        self.pending_keys.update(addresses)
+        self.serial = serial = self.serial + 1
+        self.pending.update(dict.fromkeys(names, serial))
+        self.pending_keys.update(dict.fromkeys(addresses, serial))
         self.retry_at = now + RETRY_AFTER
         if len(self.pending_keys) > MOST_PENDING:
             self.pending_keys.clear()
-            self.pending.add(naming.EVERYTHING)
+            self.pending[naming.EVERYTHING] = serial
         if len(self.pending) > MOST_PENDING:
-            self.pending = {naming.EVERYTHING}
+            self.pending = {naming.EVERYTHING: serial}
+        return serial
 
     @property
     def is_behind(self) -> bool:
@@ -249,9 +253,13 @@ class Versions:
         """
         return self.is_behind and now >= self.retry_at
 
-    def settle(self, names: Iterable[Name], addresses: Iterable[Address]) -> None:
+    def settle(self, names: Iterable[Name], addresses: Iterable[Address], serial: int) -> None:
         """
-        The second tier has taken what was postponed.
+        The second tier has taken what was postponed up to *serial*.
         """
-        self.pending.difference_update(names)
-        self.pending_keys.difference_update(addresses)
+        for name in names:
+            if self.pending.get(name, serial + 1) <= serial:
+                del self.pending[name]
+        for address in addresses:
+            if self.pending_keys.get(address, serial + 1) <= serial:
+                del self.pending_keys[address]

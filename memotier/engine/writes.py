@@ -224,7 +224,9 @@ def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -
         for out, resident, answer in zip(batch, residents, answers, strict=True):
             stamp, address, debt = out.stamp, out.address, out.debt
             if stamp.debt is None:  # written, invalidated or replaced meanwhile
-                if answer is True and not debt.paid and address not in engine.debts.unwritten:
+                # If it is in memory still, then the same was written, twice.
+                same = debt.paid and resident.table is not None
+                if answer is True and not same and address not in engine.debts.unwritten:
                     doubtful.append(address)
                 continue
             if isinstance(answer, StoreError):
@@ -243,6 +245,7 @@ def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -
             if answer is False:
                 engine.remove((resident, twin))  # invalidated by another process
         engine.writes_lost += lost
+        engine.versions.postpone((), doubtful, now)  # not to be believed until it is gone
     engine.sweep()
     yield from drop_below(engine, doubtful)
     if lost:
@@ -265,11 +268,14 @@ def drop_below(engine: Engine, addresses: Sequence[Address | None]) -> Plan:
     known = [address for address in addresses if address is not None]
     if engine.store is None or not known:
         return
+    with engine.lock:
+        serial = engine.versions.postpone((), known, engine.clock.monotonic())
     answer = yield Io(engine.offload, engine.store.delete, known)
     if isinstance(answer, StoreError):
         engine.fault(answer)
-        with engine.lock:
-            engine.versions.postpone((), known, engine.clock.monotonic())
+        return
+    with engine.lock:
+        engine.versions.settle((), known, serial)
 
 
 def settle(engine: Engine, *, at_once: bool = False) -> Plan:
@@ -284,6 +290,7 @@ def settle(engine: Engine, *, at_once: bool = False) -> Plan:
         versions.retry_at = engine.clock.monotonic() + 1.0
         names: list[Name] = list(versions.pending)
         keys = list(versions.pending_keys)
+        serial = versions.serial
     assert engine.store is not None
     answers = [(yield Io(engine.offload, engine.store.bump, names))] if names else []
     if keys:
@@ -292,5 +299,5 @@ def settle(engine: Engine, *, at_once: bool = False) -> Plan:
     with engine.lock:
         if failed:
             return
-        versions.settle(names, keys)
+        versions.settle(names, keys, serial)
         versions.forget()

@@ -17,7 +17,7 @@ import pytest
 
 import memotier
 from memotier import CacheLevelConfig, MultiLevelCache, WritePolicy, tiered_cache
-from memotier.engine.flights import Flight
+from memotier.engine.flights import Flight, leading
 
 from .worlds import HandClock, in_threads
 
@@ -38,7 +38,7 @@ def stopped_at(number: int) -> Iterator[list[str]]:
     Not at a "with", nor where a flag is taken down: tracing would raise between the end of a body
     and what follows it, where Python never looks whether there is a signal.
     """
-    spared = ("with ", "doing.io = False")
+    spared = ("with ", "doing.io = False", "leading.set(before)")
     lines: list[str] = []
 
     def local(frame: Any, event: str, argument: Any) -> Any:
@@ -85,6 +85,7 @@ def test_fault_38_interrupted_at_any_line(time: HandClock, below: str, way: str)
         except Stop:
             interrupted += 1
         engine = cache._keyed.engine
+        assert leading.get() is None, lines[-1]
         assert not engine.flights.table, lines[-1]
         assert not engine.flights.beside, lines[-1]
         assert [[1], [-1]] == in_threads(lambda: f(1), lambda: f(-1)), lines[-1]

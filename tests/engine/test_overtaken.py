@@ -20,6 +20,8 @@ from memotier import (
     tiered_cache,
 )
 from memotier.clock import Clock
+from memotier.engine import tier2
+from memotier.errors import DecodeRefused
 
 from .worlds import Background, Faulty, Gate, HandClock
 
@@ -484,3 +486,190 @@ def test_an_owed_entry_that_expires_does_not_uncover_an_older_one(
     assert {} == cache.sync.get_many(["k"]) if then == "get many" else True
     assert cache.sync.get("k") is None
     assert 0 == cache.get_stats()["pending_writes"]
+
+
+# -- who begins in between ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", list(WritePolicy))
+def test_a_reader_that_began_during_a_set_does_not_undo_it(
+    time: HandClock, policy: WritePolicy
+) -> None:
+    """
+    It has read the older record when the set ends: its caller may have that, memory may not.
+    """
+    cache = two_tiers(time, policy)
+    cache.sync.set("k", "old")
+    cache.sync.flush()
+    empty_memory(cache)
+    faulty = faulty_of(cache)
+    gate, began = Gate(), []
+    faulty.after["get"] = lambda: began or (began.append(1), gate.wait())
+    if policy is BACK:
+        reader = Background(lambda: cache.sync.get_or_compute("k", lambda: "computed"))
+        gate.entered.wait(10)
+        cache.sync.set("k", "new")
+    else:
+
+        def read_meanwhile() -> None:
+            faulty.before.clear()
+            nonlocal reader
+            reader = Background(lambda: cache.sync.get_or_compute("k", lambda: "computed"))
+            gate.entered.wait(10)
+
+        reader = Background(lambda: None)
+        faulty.before["set"] = read_meanwhile
+        cache.sync.set("k", "new")
+    gate.open()
+    reader.result()
+    assert "new" == cache.sync.get("k")
+
+
+def test_a_call_that_began_during_a_refresh_does_not_undo_it(time: HandClock) -> None:
+    """
+    In memory alone, too: what it read before the refresh ended is older.
+    """
+    cache = MultiLevelCache(clock=time.clock)
+    data, gates = ["old"], {"refresh": Gate(), "call": Gate()}
+
+    @tiered_cache(namespace="o", cache=cache, name="f")
+    def f() -> str:
+        seen = data[0]
+        gates["call" if seen == "between" else "refresh"].wait()
+        return seen
+
+    refreshing = Background(f.refresh)
+    gates["refresh"].entered.wait(10)
+    data[0] = "between"
+    calling = Background(f)
+    gates["call"].entered.wait(10)
+    data[0] = "new"
+    gates["refresh"].open()
+    refreshing.result()
+    gates["call"].open()
+    calling.result()
+    assert "between" != f()
+
+
+def test_an_outdated_flight_hears_of_a_later_set(time: HandClock) -> None:
+    """
+    A computation that an invalidation left behind does not take away what was set since.
+    """
+    cache = two_tiers(time)
+    gate, runs = Gate(), []
+
+    def slow() -> str:
+        runs.append(1)
+        if len(runs) == 1:
+            gate.wait()
+            return "first"
+        return "second"
+
+    early = Background(lambda: cache.sync.get_or_compute("k", slow))
+    gate.entered.wait(10)
+    cache.sync.clear()
+    assert "second" == cache.sync.get_or_compute("k", slow)
+    cache.sync.flush()
+    cache.sync.set("k", "third")
+    gate.open()
+    early.result()
+    assert "third" == cache.sync.get("k")
+
+
+def test_a_flush_that_comes_last_does_not_bring_back_what_it_wrote(time: HandClock) -> None:
+    """
+    The same entry was written by another flush, and replaced, before this one wrote it again.
+    """
+    cache = two_tiers(time)
+    faulty = faulty_of(cache)
+    cache.sync.set("k", "old")
+
+    def overtake() -> None:
+        faulty.before.clear()
+        cache.sync.flush()
+        cache.sync.set("k", "new")
+        cache.sync.flush()
+
+    faulty.before["set"] = overtake
+    cache.sync.flush()
+    assert "new" == cache.sync.get("k")
+    empty_memory(cache)
+    assert cache.sync.get("k") is None
+
+
+@pytest.mark.parametrize("way", ["delete", "tag"])
+def test_an_invalidation_on_its_way_uncovers_nothing(time: HandClock, way: str) -> None:
+    """
+    Write-back: between taking the newer value away here and the older one below nobody sees it.
+    """
+    cache = two_tiers(time)
+    cache.sync.set("k", "old", tags=["t"])
+    cache.sync.flush()
+    cache.sync.set("k", "new", tags=["t"])
+    faulty = faulty_of(cache)
+    seen: list[Any] = []
+    operation = "delete" if way == "delete" else "bump"
+    faulty.before[operation] = lambda: seen.append(cache.sync.get("k"))
+    cache.sync.delete("k") if way == "delete" else cache.sync.invalidate_tags("t")
+    assert [None] == seen
+    assert cache.sync.get("k") is None
+
+
+def test_without_single_flight_memory_is_looked_at_first(time: HandClock) -> None:
+    """
+    An unrelated invalidation sends every hit the slow way once, and computes nothing.
+    """
+    cache = two_tiers(time, WritePolicy.WRITE_THROUGH)
+    runs: list[int] = []
+    f = tiered_cache(namespace="o", cache=cache, name="f", single_flight=None)(runs.append)
+    f(1)
+    cache.sync.invalidate_tags("unrelated")
+    f(1)
+    assert [1] == runs
+
+
+def test_a_record_that_cannot_be_dropped_spoils_no_others(
+    time: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A batch with one refused record answers the rest, though removing that one fails.
+    """
+    cache = two_tiers(time, WritePolicy.WRITE_THROUGH)
+    cache.sync.set_many({"a": 1, "b": 2})
+    empty_memory(cache)
+    damaged, unseal = cache._keyed.call("a", "default").address, tier2.unseal
+
+    def refuse(data: Any, *, address: Any, **others: Any) -> Any:
+        if address == damaged:
+            raise DecodeRefused("damaged")
+        return unseal(data, address=address, **others)
+
+    monkeypatch.setattr(tier2, "unseal", refuse)
+    faulty_of(cache).failing = {"discard"}
+    assert {"b": 2} == cache.sync.get_many(["a", "b"])
+
+
+def test_a_second_invalidation_that_fails_is_not_forgotten_with_the_first(
+    time: HandClock,
+) -> None:
+    """
+    While the first one is told at last, another one of the same key cannot be.
+    """
+    cache = two_tiers(time, WritePolicy.WRITE_THROUGH)
+    cache.sync.set("k", "old")
+    faulty = faulty_of(cache)
+    faulty.failing = {"delete"}
+    with pytest.raises(InvalidationNotDurable):
+        cache.sync.delete("k")
+    faulty.failing.clear()
+
+    def fail_again() -> None:
+        faulty.after.clear()
+        faulty.failing = {"delete"}
+        with pytest.raises(InvalidationNotDurable):
+            cache.sync.delete("k")
+
+    faulty.after["delete"] = fail_again
+    time.turn(2)
+    cache.sync.get("other")
+    assert cache._keyed.engine.versions.pending_keys
