@@ -51,6 +51,8 @@ def tiered_cache(
     stale_while_revalidate: Ttl = ...,
     stale_if_error: Ttl = ...,
     error_backoff: Ttl = ...,
+    jitter: Ttl = ...,
+    refresh_ahead: float | Literal["xfetch"] | None = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -72,6 +74,8 @@ def tiered_cache(
     stale_while_revalidate: Any = None,
     stale_if_error: Any = None,
     error_backoff: Any = None,
+    jitter: Any = None,
+    refresh_ahead: Any = None,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -123,6 +127,13 @@ def tiered_cache(
 
         error_backoff: How long a refresh that failed is not tried again. None: 5 s.
 
+        jitter: The most that is added to *ttl*, at random for each result: a duration, or a
+            fraction of the ttl as a ``float`` between 0 and 1 or as ``"10%"``.
+
+        refresh_ahead: The fraction of *ttl*, between 0 and 1, after which the next caller
+            starts a refresh in the background and gets the result that is still fresh; or
+            ``"xfetch"``: drawn at random from how long the function took.
+
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
     """
@@ -143,6 +154,8 @@ def tiered_cache(
         "stale_while_revalidate": stale_while_revalidate,
         "stale_if_error": stale_if_error,
         "error_backoff": error_backoff,
+        "jitter": jitter,
+        "refresh_ahead": refresh_ahead,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))

@@ -101,7 +101,8 @@ class Background:
         When somebody has to look at a new resident that has clocks. Called under the lock.
         """
         clocks = resident.stamp.clocks
-        if now < clocks.fresh_until:
+        resident.fresh_until = min(resident.fresh_until, clocks.attention)
+        if now < clocks.attention:
             self.resting.pop(key, None)
         elif (until := self.resting.get(key, now)) > now:
             resident.fresh_until = min(until, clocks.served_until)

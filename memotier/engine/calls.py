@@ -103,12 +103,18 @@ class Labels:
     What an entry carries besides its value: tags with the names they stand for, and ttl.
     """
 
-    __slots__ = ("names", "tags", "ttl")
+    __slots__ = ("draw", "names", "tags", "ttl")
 
     def __init__(
-        self, base: tuple[Name, ...], tags: tuple[str, ...], ttl: Seconds | None = None
+        self,
+        base: tuple[Name, ...],
+        tags: tuple[str, ...],
+        ttl: Seconds | None = None,
+        draw: float = 0.0,
     ) -> None:
         self.tags = tags
         self.names = (*base, *map(naming.tag, tags)) if tags else base
         #: Seconds; None: what the tiers say.
         self.ttl = ttl
+        #: How much of the function's jitter the entry gets.
+        self.draw = draw

@@ -30,6 +30,7 @@ from .writes import (
     Outgoing,
     drop_below,
     flush,
+    lasting,
     note_added,
     plain_stamp,
     send,
@@ -157,7 +158,7 @@ def finish(
                 call,
                 kept,
                 cost=cost,
-                fresh=engine.options.l1_ttl if labels.ttl is None else labels.ttl,
+                fresh=lasting(call.shelf, labels, engine.options.l1_ttl),
                 epoch=flight.epoch,
                 stamp=stamp,
                 debt=None if stamp is None else stamp.debt,
@@ -217,12 +218,14 @@ def describe(
         )
         return False, labels, noted
 
-    added = flight.added_tags
+    added, draw = flight.added_tags, 0.0 if shelf.windows is None else shelf.windows.draw()
     if not added:
-        return wanted, labels if ttl is None else Labels(shelf.names, labels.tags, ttl), noted
+        if ttl is not None or draw:
+            labels = Labels(shelf.names, labels.tags, ttl, draw)
+        return wanted, labels, noted
 
     if noted is not None and noted.tokens is not None:
         # These tags were not noted before the computation; see ``note_added``.
         noted = noted._replace(tokens=())
     tags = tuple(dict.fromkeys((*labels.tags, *added)))
-    return wanted, Labels(shelf.names, tags, ttl), noted
+    return wanted, Labels(shelf.names, tags, ttl, draw), noted

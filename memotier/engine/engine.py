@@ -223,8 +223,8 @@ class Engine:
         resident.stamp = stamp
         resident.node = None
         if call.shelf.windows is not None and stamp is not None:
-            left = fresh if ttl_left is None else ttl_left
-            stamp.clocks = Clocks(now + left, call.shelf.windows)
+            left, ttl = (fresh, fresh) if ttl_left is None else (ttl_left, stamp.fresh)
+            stamp.clocks = Clocks(now + left, call.shelf.windows, ttl, cost)
             self.background.set_attention(resident, call.flight_key, now)
         old = call.table.get(call.key)
         if old is not None:
