@@ -25,6 +25,7 @@ class Call:
         "args",
         "encode",
         "function",
+        "is_as_asked",
         "key",
         "kwargs",
         "place",
@@ -53,6 +54,8 @@ class Call:
         self.function: Callable[..., Any] | None = None
         self.args: tuple[Any, ...] = ()
         self.kwargs: Mapping[str, Any] = {}
+        #: Whether the arguments still have this key; None: they are atoms, or it does not matter.
+        self.is_as_asked: Callable[[], bool] | None = None
         #: Tags that depend on the arguments.
         self.tags_of: Callable[[], tuple[str, ...]] | None = None
         #: Seconds of freshness that this call asks for; None: what the shelf says.

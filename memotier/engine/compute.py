@@ -61,6 +61,10 @@ def compute(
             engine.flights.land(flight, Landing(value, None, True))
         return value
 
+    if shelf.windows is not None and stale.has_changed(call, flight):
+        stale.drop_changed(engine, call, flight)
+        return value
+
     wanted, labels, noted = describe(engine, call, flight, labels, noted, value)
     kept = keep(engine, call, value) if wanted and engine.has_memory else None
     stamp, written = None, UNGUARDED if wanted else UNWANTED

@@ -17,7 +17,7 @@ from .calls import Call, Labels
 from .clocks import Clocks, Old, Renewal
 from .drive import Plan
 from .engine import Engine
-from .flights import Failed, Flight, Landing
+from .flights import AGAIN, Failed, Flight, Landing
 from .places import Held
 from .tier2 import Found, learn
 
@@ -149,6 +149,35 @@ def fall_back(engine: Engine, call: Call, flight: Renewal, failed: Failed) -> Pl
         shelf.stale_on_error += not flight.behind
         engine.flights.land(flight, Landing(old.value, old.thaw, True))
     return Held(old.value, old.thaw)
+
+
+def has_changed(call: Call, flight: Flight) -> bool:
+    """
+    Whether the arguments of a call that was answered already have changed since: what was
+    computed in the background may then be the result of another call.
+    """
+    if not (isinstance(flight, Renewal) and flight.behind) or call.is_as_asked is None:
+        return False
+    return not call.is_as_asked()
+
+
+def drop_changed(engine: Engine, call: Call, flight: Flight) -> None:
+    """
+    Neither keep what was computed nor give it to anyone.
+    """
+    assert isinstance(flight, Renewal)
+    flight.failed = True
+    engine.events.say_once(
+        call.shelf.label,
+        "changed",
+        f"{call.shelf.label}: an argument was changed while its result was refreshed in the "
+        "background; that result is not used",
+    )
+    with engine.lock:
+        call.shelf.computed += 1
+        if flight.old is not None and flight.wanted:
+            rest(engine, call, flight.old, engine.clock.monotonic())
+        engine.flights.land(flight, AGAIN)
 
 
 def rest(engine: Engine, call: Call, old: Old, now: Seconds) -> None:
