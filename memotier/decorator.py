@@ -53,6 +53,8 @@ def tiered_cache(
     error_backoff: Ttl = ...,
     jitter: Ttl = ...,
     refresh_ahead: float | Literal["xfetch"] | None = ...,
+    soft_timeout: Ttl = ...,
+    hard_timeout: Ttl = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -76,6 +78,8 @@ def tiered_cache(
     error_backoff: Any = None,
     jitter: Any = None,
     refresh_ahead: Any = None,
+    soft_timeout: Any = None,
+    hard_timeout: Any = None,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -134,6 +138,12 @@ def tiered_cache(
             starts a refresh in the background and gets the result that is still fresh; or
             ``"xfetch"``: drawn at random from how long the function took.
 
+        soft_timeout: How long a caller waits for the function while *stale_if_error* allows
+            the old result; then he gets that, and the function goes on in the background.
+
+        hard_timeout: How long a caller waits at all; then ``ComputeTimeout`` is raised, and
+            the function goes on in the background.
+
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
     """
@@ -156,6 +166,8 @@ def tiered_cache(
         "error_backoff": error_backoff,
         "jitter": jitter,
         "refresh_ahead": refresh_ahead,
+        "soft_timeout": soft_timeout,
+        "hard_timeout": hard_timeout,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))

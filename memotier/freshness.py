@@ -30,6 +30,8 @@ def check_windows(
     error_backoff: Any,
     jitter: Any,
     refresh_ahead: Any,
+    soft_timeout: Any,
+    hard_timeout: Any,
 ) -> Windows | None:
     """
     What the function asks for; None if nothing. ``ConfigError`` for what cannot be used.
@@ -44,7 +46,9 @@ def check_windows(
             f"{label}: error_backoff={short(error_backoff)} cannot be used: it says when a "
             f"failed refresh is tried again, and nothing is refreshed without {_either()}"
         )
-    if not (any(asked) or absolute or share):
+    soft, hard = _timeouts(label, soft_timeout, hard_timeout, on_error)
+    has_end = any(asked) or bool(absolute or share)
+    if not has_end and hard is None:
         return None
 
     given = next((name for name, on in zip(WINDOWS, asked, strict=True) if on), "jitter")
@@ -53,7 +57,7 @@ def check_windows(
             f"{label}: {given} cannot be used with single_flight=None: there is one refresh "
             'for all callers. Leave single_flight at "process"'
         )
-    if ttl == math.inf:
+    if ttl == math.inf and has_end:
         raise ConfigError(
             f"{label}: {given} cannot be used with ttl={short(ttl)}: a result that is fresh for "
             "ever has no end to work with. Give a ttl that ends"
@@ -66,6 +70,8 @@ def check_windows(
         jitter=absolute,
         jitter_share=share,
         ahead=ahead,
+        soft=soft,
+        hard=hard,
     )
 
 
@@ -80,6 +86,8 @@ def shown_windows(windows: Windows | None) -> dict[str, Any]:
         "error_backoff": known.backoff,
         "jitter": f"{known.jitter_share * 100:g}%" if known.jitter_share else known.jitter,
         "refresh_ahead": known.ahead if known.ahead is None or known.ahead else XFETCH,
+        "soft_timeout": known.soft,
+        "hard_timeout": known.hard,
     }
 
 
@@ -127,6 +135,24 @@ def _jitter(label: str, value: Any) -> tuple[Seconds, float]:
             'fraction of the ttl such as 0.1 or "10%"'
         )
     return absolute, 0.0
+
+
+def _timeouts(
+    label: str, soft: Any, hard: Any, on_error: Seconds
+) -> tuple[Seconds | None, Seconds | None]:
+    least = None if soft is None else _duration(label, "soft_timeout", soft)
+    most = None if hard is None else _duration(label, "hard_timeout", hard)
+    if least is not None and not on_error:
+        raise ConfigError(
+            f"{label}: soft_timeout={short(soft)} cannot be used: after it the old result is "
+            "served, and without stale_if_error= there is none"
+        )
+    if least is not None and most is not None and least >= most:
+        raise ConfigError(
+            f"{label}: soft_timeout={short(soft)} cannot be used with "
+            f"hard_timeout={short(hard)}: give less than that"
+        )
+    return least, most
 
 
 def _duration(label: str, option: str, value: Any) -> Seconds:

@@ -62,6 +62,16 @@ class Windows:
     jitter_share: float = 0.0
     #: The fraction of the ttl after which a refresh is due; 0: drawn for each entry; None: 1.
     ahead: float | None = None
+    #: For how long the function is waited for, if there is an old value and at all.
+    soft: Seconds | None = None
+    hard: Seconds | None = None
+
+    @property
+    def is_timed(self) -> bool:
+        """
+        Whether a caller may go on before the function has returned.
+        """
+        return self.soft is not None or self.hard is not None
 
     @property
     def longest(self) -> Seconds:
@@ -123,11 +133,15 @@ class Renewal(Flight):
     A flight of a function that has windows.
     """
 
-    __slots__ = ("behind", "failed", "old")
+    __slots__ = ("began", "behind", "failed", "is_apart", "old", "result")
 
-    def __init__(self, key: Any, epoch: int, *, behind: bool = False) -> None:
+    def __init__(self, key: Any, epoch: int, *, behind: bool = False, began: Seconds = 0.0) -> None:
         super().__init__(key, epoch)
+        self.began = began
+        #: Whether somebody else than its caller brings it; and what came out, for that caller.
+        self.is_apart = False
+        self.result: tuple[Any] | None = None
         self.old: Old | None = None
-        #: Whether it runs in the background: nobody called it, so nobody hears its error.
+        #: Whether it runs in the background: nobody called it, or its caller has gone on.
         self.behind = behind
         self.failed = False

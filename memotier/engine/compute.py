@@ -18,6 +18,7 @@ from ..entry import NEVER
 from ..types import Seconds
 from . import stale
 from .calls import Call, Labels
+from .clocks import Renewal
 from .drive import Plan
 from .effects import Invoke
 from .engine import Engine
@@ -47,8 +48,15 @@ def compute(
     shelf, clock = call.shelf, engine.clock
     assert call.function is not None
     began = clock.monotonic()
-    value = yield Invoke(flight, call.function, call.args, call.kwargs)
+    try:
+        value = yield Invoke(flight, call.function, call.args, call.kwargs)
+    except BaseException as error:
+        if isinstance(flight, Renewal) and not isinstance(error, GeneratorExit):
+            flight.result = (Failed(error),)
+        raise
     cost = clock.monotonic() - began
+    if isinstance(flight, Renewal):
+        flight.result = (value,)
     if value.__class__ is Failed:
         if shelf.windows is not None:
             held = yield from stale.fall_back(engine, call, flight, value)  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ from ..stores.memory import MemoryTier
 from ..stores.offload import Offload
 from ..types import MISS, Address, Name, Policy, Seconds, Store
 from . import names as naming
-from .background import Background
+from .background import MOST_TIMED, Background
 from .calls import Call
 from .clocks import Clocks
 from .effects import doing
@@ -62,6 +62,7 @@ class Engine:
         self.events = Events()
         self.offload = Offload()
         self.background = Background(self.lock, self.flights)
+        self.timed = Background(self.lock, self.flights, "compute", MOST_TIMED)
         self.shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
         #: False: only the second tier keeps anything.
         self.has_memory = options.l1_max_size != 0

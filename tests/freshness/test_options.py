@@ -40,6 +40,13 @@ def f(x):
         ({"jitter": -0.5}, "jitter = -0.5 is not above zero"),
         ({"jitter": math.nan}, "jitter = nan"),
         ({"jitter": 3, "error_backoff": 3}, "error_backoff=3 cannot be used"),
+        ({"soft_timeout": 1}, "soft_timeout=1 cannot be used.*stale_if_error="),
+        ({"soft_timeout": 1, "stale_while_revalidate": 9}, "soft_timeout=1 cannot be used"),
+        (
+            {"soft_timeout": 2, "hard_timeout": 2, "stale_if_error": 9},
+            "soft_timeout=2 cannot be used with hard_timeout=2",
+        ),
+        ({"hard_timeout": 0}, "hard_timeout = 0 is not above zero"),
         ({"jitter": 3, "ttl": math.inf}, "jitter.*ttl=inf"),
     ],
 )
@@ -80,6 +87,18 @@ def test_parameters_show_them_in_seconds(cache):
         refresh_ahead=0.8,
     )
     assert [0, 0, 5, 30, "xfetch"] == shown(jitter="30s", refresh_ahead="xfetch")
+
+
+def test_timeouts_are_shown_and_need_no_end(cache):
+    """
+    A function may be waited for a limited time whatever its ttl.
+    """
+    options = {"hard_timeout": "2s", "soft_timeout": 1, "stale_if_error": "1d", "ttl": 5}
+    shown = tiered_cache(cache=cache, **options)(f).cache_parameters()
+    assert (1, 2) == (shown["soft_timeout"], shown["hard_timeout"])
+    shown = tiered_cache(cache=cache, hard_timeout=2, ttl=math.inf, single_flight=None)(f)
+
+    assert 1 == shown(1)
 
 
 def test_the_hit_path_is_the_same_with_and_without(cache):

@@ -33,7 +33,7 @@ async def windowed(a: int) -> str:
     return str(a)
 
 
-@tiered_cache(jitter="10%", refresh_ahead=0.8)
+@tiered_cache(jitter="10%", refresh_ahead=0.8, hard_timeout="2s")
 def ahead(a: int) -> str:
     return str(a)
 
