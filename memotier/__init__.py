@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .engine.stats import CacheInfo
     from .entry import Entry
     from .errors import (
+        ComputeTimeout,
         ConfigError,
         InvalidationNotDurable,
         MemotierError,
@@ -40,6 +41,7 @@ _HOMES = {
     "CacheLevelConfig": "config",
     "Clock": "clock",
     "Codec": "types",
+    "ComputeTimeout": "errors",
     "ConfigError": "errors",
     "Entry": "entry",
     "EvictionPolicy": "config",
@@ -69,6 +71,7 @@ __all__ = [
     "CacheLevelConfig",
     "Clock",
     "Codec",
+    "ComputeTimeout",
     "ConfigError",
     "Entry",
     "EvictionPolicy",

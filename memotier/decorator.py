@@ -51,6 +51,10 @@ def tiered_cache(
     stale_while_revalidate: Ttl = ...,
     stale_if_error: Ttl = ...,
     error_backoff: Ttl = ...,
+    jitter: Ttl = ...,
+    refresh_ahead: float | Literal["xfetch"] | None = ...,
+    soft_timeout: Ttl = ...,
+    hard_timeout: Ttl = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -72,6 +76,10 @@ def tiered_cache(
     stale_while_revalidate: Any = None,
     stale_if_error: Any = None,
     error_backoff: Any = None,
+    jitter: Any = None,
+    refresh_ahead: Any = None,
+    soft_timeout: Any = None,
+    hard_timeout: Any = None,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -124,6 +132,19 @@ def tiered_cache(
 
         error_backoff: How long a refresh that failed is not tried again. None: 5 s.
 
+        jitter: The most that is added to *ttl*, at random for each result: a duration, or a
+            fraction of the ttl as a ``float`` between 0 and 1 or as ``"10%"``.
+
+        refresh_ahead: The fraction of *ttl*, between 0 and 1, after which the next caller
+            starts a refresh in the background and gets the result that is still fresh; or
+            ``"xfetch"``: drawn at random from how long the function took.
+
+        soft_timeout: How long a caller waits for the function while *stale_if_error* allows
+            the old result; then he gets that, and the function goes on in the background.
+
+        hard_timeout: How long a caller waits at all; then ``ComputeTimeout`` is raised, and
+            the function goes on in the background.
+
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
     """
@@ -144,6 +165,10 @@ def tiered_cache(
         "stale_while_revalidate": stale_while_revalidate,
         "stale_if_error": stale_if_error,
         "error_backoff": error_backoff,
+        "jitter": jitter,
+        "refresh_ahead": refresh_ahead,
+        "soft_timeout": soft_timeout,
+        "hard_timeout": hard_timeout,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))

@@ -21,6 +21,12 @@ class ConfigError(MemotierError, ValueError):
     """
 
 
+class ComputeTimeout(MemotierError, TimeoutError):
+    """
+    A function did not return within its ``hard_timeout``; it goes on, and its result is kept.
+    """
+
+
 class UnkeyableArgument(MemotierError, TypeError):
     """
     An argument has no stable key; see docs/guide/keys.md.

@@ -250,6 +250,8 @@ class Memo:
         call.function = self.function
         call.claims = self.options.single_flight == "machine"
         call.args, call.kwargs = self.spread(values)
+        if self.options.windows is not None and call.table is call.place.exact:
+            call.is_as_asked = lambda: self._has_key(call, values)
         function, templates = self.options.tags_function, self.options.templates
         if function is not None:
             call.tags_of = lambda: check_tags(function(*call.args, **call.kwargs))
@@ -258,6 +260,16 @@ class Memo:
             tags = tuple(fill(self.label, template, named) for template in templates)
             call.tags_of = lambda: tags
         return call
+
+    def _has_key(self, call: Call, values: tuple[Any, ...]) -> bool:
+        """
+        Whether a call with these values, which the caller may have changed, is *call* still.
+        """
+        try:
+            now = self.locate(values)
+        except Exception:
+            return False
+        return now.table is call.table and bool(now.key == call.key)
 
     def locate(self, values: tuple[Any, ...]) -> Call:
         """

@@ -32,6 +32,8 @@ from .flights import AGAIN, Flights, leading, life_here
 MOST: Final = 64
 #: Threads of one cache that refresh.
 THREADS: Final = 4
+#: Threads and tasks of one cache that run functions which have timeouts.
+MOST_TIMED: Final = 1000
 #: Seconds that ``close()`` waits for refreshes that run.
 PATIENCE: Final[Seconds] = 2.0
 #: Keys whose failures are remembered where no entry in memory can do that.
@@ -53,11 +55,15 @@ class _Job:
 
 class Background:
     """
-    The refreshes of one engine.
+    The refreshes of one engine; or the computations that their callers may leave alone.
     """
 
-    def __init__(self, lock: Any, flights: Flights) -> None:
+    def __init__(
+        self, lock: Any, flights: Flights, what: str = "refresh", threads: int = THREADS
+    ) -> None:
         self._lock = lock
+        self._what = what
+        self._most_threads = threads
         self._flights = flights
         self.done = self.failed = self.dropped = 0
         self.closed = False
@@ -70,8 +76,8 @@ class Background:
         A forked child: threads and tasks stayed in the parent.
         """
         self._waiting: deque[_Job] = deque()
+        self._busy = 0  # threads that have a job
         self._threads: set[threading.Thread] = set()
-        self._busy = 0  # threads that have a refresh in hand
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -102,31 +108,35 @@ class Background:
         When somebody has to look at a new resident that has clocks. Called under the lock.
         """
         clocks = resident.stamp.clocks
-        if now < clocks.fresh_until:
+        resident.fresh_until = min(resident.fresh_until, clocks.attention)
+        if now < clocks.attention:
             self.resting.pop(key, None)
         elif (until := self.resting.get(key, now)) > now:
             resident.fresh_until = min(until, clocks.served_until)
 
     # -- threads -------------------------------------------------------------------
 
-    def in_thread(self, flight: Renewal, plan: Plan) -> None:
+    def in_thread(self, flight: Renewal, plan: Plan) -> bool:
         """
-        Run *plan* in a thread, and land *flight* whatever becomes of it.
+        Run *plan* in a thread, and land *flight* whatever becomes of it; False if there is none.
         """
         job = _Job(flight, plan, copy_context())
         with self._lock:
-            flight.loop = None
+            before = flight.loop, flight.life
             # Until it has a thread, the flight lives as long as the job.
-            flight.life = weakref.ref(job)
+            flight.loop, flight.life = None, weakref.ref(job)
             self._waiting.append(job)
             if self.closed or not self._has_thread():
                 self._waiting.remove(job)
-                self._drop((job,))
+                flight.loop, flight.life = before
+                return False
+            flight.is_apart = True
+        return True
 
     def _has_thread(self) -> bool:
-        if len(self._threads) < THREADS:
+        if len(self._threads) < self._most_threads:
             names = {thread.name for thread in self._threads}
-            free = (f"memotier-refresh-{number}" for number in range(THREADS))
+            free = (f"memotier-{self._what}-{number}" for number in range(self._most_threads))
             name = next(name for name in free if name not in names)
             thread = threading.Thread(target=self._work, name=name, daemon=True)
             self._threads.add(thread)
@@ -150,26 +160,31 @@ class Background:
                 job.context.run(_drive, job.plan)
             except BaseException as error:
                 self._say(job.flight, error)
-            with self._lock:
-                self._busy -= 1
             self._count(job.flight)
             del job
+            with self._lock:
+                self._busy -= 1
 
     # -- tasks ---------------------------------------------------------------------
 
-    def in_task(self, flight: Renewal, plan: Plan) -> None:
+    def in_task(self, flight: Renewal, plan: Plan) -> bool:
         """
-        Run *plan* in a task of the running loop, and land *flight* whatever becomes of it.
+        Run *plan* in a task of the running loop, and land *flight* whatever becomes of it; False
+        if there are to be none.
         """
+        if self.closed:
+            return False
         context = copy_context()
         context.run(leading.set, None)
         flight.loop = loop = asyncio.get_running_loop()
         task = loop.create_task(
-            self._adrive(flight, plan), name="memotier-refresh", context=context
+            self._adrive(flight, plan), name=f"memotier-{self._what}", context=context
         )
         with self._lock:
             self._tasks.add(task)
+            flight.is_apart = True
         task.add_done_callback(lambda task: self._ended(task, flight))
+        return True
 
     async def _adrive(self, flight: Renewal, plan: Plan) -> None:
         try:
@@ -194,15 +209,16 @@ class Background:
     def _say(self, flight: Renewal, error: BaseException) -> None:
         # An error of the function's was said where it was met; this is none, or none that it
         # could be told from: an interrupt raised in a thread that nobody interrupts.
-        if not flight.failed:
+        if flight.behind and not flight.failed:
             flight.failed = True
             logger.error("a refresh in the background failed: %s", kind_and_place(error))
 
     def _count(self, flight: Renewal) -> None:
         with self._lock:
             self._flights.land(flight, AGAIN)
-            self.failed += flight.failed
-            self.done += not flight.failed
+            if flight.behind:
+                self.failed += flight.failed
+                self.done += not flight.failed
 
     def _drop(self, jobs: Iterable[_Job]) -> None:
         for job in jobs:
@@ -250,7 +266,7 @@ def _drive(plan: Plan) -> None:
 
 class Behind:
     """
-    Effect: run *plan*, which brings *flight*, in the background.
+    Effect: run *plan*, which brings *flight*, in the background. The answer is whether it will.
     """
 
     __slots__ = ("_background", "_flight", "_plan")
@@ -260,11 +276,11 @@ class Behind:
         self._flight = flight
         self._plan = plan
 
-    def now(self) -> None:
-        self._background.in_thread(self._flight, self._plan)
+    def now(self) -> bool:
+        return self._background.in_thread(self._flight, self._plan)
 
-    async def later(self) -> None:
-        self._background.in_task(self._flight, self._plan)
+    async def later(self) -> bool:
+        return self._background.in_task(self._flight, self._plan)
 
 
 class Rest:

@@ -31,9 +31,9 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
         if found is not None and found.is_stale:
             if (yield from serves_stale(engine, call, flight, labels, found)):
                 return found
-        elif found is not None:
+        elif found is not None and stale.suffices(engine, flight, found):
             with engine.lock:
-                promote(engine, call, flight, found)
+                take_found(engine, call, flight, labels, found)
             engine.sweep()
             return found
     if engine.versions.is_behind:
@@ -43,10 +43,14 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
     if isinstance(answer, StoreError):
         return writes.Noted(engine.versions.seen, None, MISS)
     found = answer[0]
-    if found.is_hit and (yield from is_valid(engine, address, found.stamp)):
+    if (
+        found.is_hit
+        and stale.suffices(engine, flight, found)
+        and (yield from is_valid(engine, address, found.stamp))
+    ):
         with engine.lock:
             engine.l2_hit(call.shelf, found.cost)
-            promote(engine, call, flight, found)
+            take_found(engine, call, flight, labels, found)
         engine.sweep()
         return found
     if found.is_stale and (yield from serves_stale(engine, call, flight, labels, found)):
@@ -54,6 +58,19 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
     with engine.lock:
         call.shelf.l2_misses += 1
     return (yield from note(engine, call, labels, found.mark))
+
+
+def take_found(engine: Engine, call: Call, flight: Flight, labels: Labels, found: Found) -> None:
+    """
+    Promote, and begin a refresh if one is due already. Called under the lock.
+    """
+    promote(engine, call, flight, found)
+    windows = call.shelf.windows
+    if windows is None or windows.ahead is None or not isinstance(flight, Renewal):
+        return
+    state, old = stale.old_below(engine, call, found)
+    if state is stale.DUE and not flight.behind and flight.wanted:
+        found.refresh = stale.begin_behind(engine, call, labels, old)
 
 
 def serves_stale(engine: Engine, call: Call, flight: Flight, labels: Labels, found: Found) -> Plan:

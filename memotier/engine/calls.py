@@ -26,6 +26,7 @@ class Call:
         "claims",
         "encode",
         "function",
+        "is_as_asked",
         "key",
         "kwargs",
         "place",
@@ -56,6 +57,8 @@ class Call:
         self.kwargs: Mapping[str, Any] = {}
         #: Whether only one process of the machine is to compute it.
         self.claims = False
+        #: Whether the arguments still have this key; None: they are atoms, or it does not matter.
+        self.is_as_asked: Callable[[], bool] | None = None
         #: Tags that depend on the arguments.
         self.tags_of: Callable[[], tuple[str, ...]] | None = None
         #: Seconds of freshness that this call asks for; None: what the shelf says.
@@ -106,12 +109,18 @@ class Labels:
     What an entry carries besides its value: tags with the names they stand for, and ttl.
     """
 
-    __slots__ = ("names", "tags", "ttl")
+    __slots__ = ("draw", "names", "tags", "ttl")
 
     def __init__(
-        self, base: tuple[Name, ...], tags: tuple[str, ...], ttl: Seconds | None = None
+        self,
+        base: tuple[Name, ...],
+        tags: tuple[str, ...],
+        ttl: Seconds | None = None,
+        draw: float = 0.0,
     ) -> None:
         self.tags = tags
         self.names = (*base, *map(naming.tag, tags)) if tags else base
         #: Seconds; None: what the tiers say.
         self.ttl = ttl
+        #: How much of the function's jitter the entry gets.
+        self.draw = draw

@@ -16,7 +16,9 @@ options that is the end of freshness, and there are no clocks.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from random import random
 from typing import Any, NamedTuple
 
 from ..types import Seconds
@@ -30,12 +32,17 @@ class Clocks:
     The moments of one entry, in monotonic seconds.
     """
 
-    __slots__ = ("error_until", "fresh_until", "revalidate_until", "served_until")
+    __slots__ = ("attention", "error_until", "fresh_until", "revalidate_until", "served_until")
 
-    def __init__(self, fresh_until: Seconds, windows: Windows) -> None:
+    def __init__(
+        self, fresh_until: Seconds, windows: Windows, ttl: Seconds | None, cost: Seconds
+    ) -> None:
         self.fresh_until = fresh_until
+        #: When a refresh is due: at the end of freshness, if not earlier.
+        self.attention = windows.attention(fresh_until, ttl, cost)
         until = fresh_until + windows.revalidate
-        self.revalidate_until = until if windows.revalidate else NEVER_SERVED
+        serves_at_once = windows.revalidate or windows.ahead is not None
+        self.revalidate_until = until if serves_at_once else NEVER_SERVED
         self.error_until = fresh_until + windows.on_error
         #: Nothing is served after this, whatever happens.
         self.served_until = fresh_until + windows.longest
@@ -50,6 +57,21 @@ class Windows:
     revalidate: Seconds = 0.0
     on_error: Seconds = 0.0
     backoff: Seconds = 5.0
+    #: Seconds, and a fraction of the ttl, of which a random part is added to it.
+    jitter: Seconds = 0.0
+    jitter_share: float = 0.0
+    #: The fraction of the ttl after which a refresh is due; 0: drawn for each entry; None: 1.
+    ahead: float | None = None
+    #: For how long the function is waited for, if there is an old value and at all.
+    soft: Seconds | None = None
+    hard: Seconds | None = None
+
+    @property
+    def is_timed(self) -> bool:
+        """
+        Whether a caller may go on before the function has returned.
+        """
+        return self.soft is not None or self.hard is not None
 
     @property
     def longest(self) -> Seconds:
@@ -57,6 +79,42 @@ class Windows:
         How long an entry may be of use after its freshness.
         """
         return max(self.revalidate, self.on_error)
+
+    def draw(self) -> float:
+        """
+        How much of the jitter one entry gets, from [0, 1).
+        """
+        return random() if self.jitter or self.jitter_share else 0.0  # noqa: S311
+
+    def lengthened(self, ttl: Seconds, draw: float) -> Seconds:
+        """
+        *ttl* with its jitter.
+        """
+        if ttl == math.inf:
+            return ttl
+        return ttl + draw * (self.jitter + ttl * self.jitter_share)
+
+    def attention(self, fresh_until: Seconds, ttl: Seconds | None, cost: Seconds) -> Seconds:
+        """
+        When a refresh of an entry is due.
+
+        Args:
+            ttl: Seconds of freshness it began with; None: for ever.
+
+            cost: Seconds that its computation took.
+
+        Source:
+            For the one that is drawn: Vattani, Chierichetti, Lowenstein: Optimal Probabilistic
+            Cache Stampede Prevention. PVLDB 8(8), 2015, with beta = 1. They draw at every
+            request; we draw once for each entry and process, so that a hit compares and does
+            not draw, and each process is one of those who draw.
+        """
+        if self.ahead is None or ttl is None or ttl == math.inf:
+            return fresh_until
+        if self.ahead:
+            return fresh_until - ttl * (1 - self.ahead)
+        # 1 - random() is never 0, whose logarithm there is not.
+        return fresh_until - min(ttl, -cost * math.log(1 - random()))  # noqa: S311
 
 
 class Old(NamedTuple):
@@ -75,11 +133,15 @@ class Renewal(Flight):
     A flight of a function that has windows.
     """
 
-    __slots__ = ("behind", "failed", "old")
+    __slots__ = ("began", "behind", "failed", "is_apart", "old", "result")
 
-    def __init__(self, key: Any, epoch: int, *, behind: bool = False) -> None:
+    def __init__(self, key: Any, epoch: int, *, behind: bool = False, began: Seconds = 0.0) -> None:
         super().__init__(key, epoch)
+        self.began = began
+        #: Whether somebody else than its caller brings it; and what came out, for that caller.
+        self.is_apart = False
+        self.result: tuple[Any] | None = None
         self.old: Old | None = None
-        #: Whether it runs in the background: nobody called it, so nobody hears its error.
+        #: Whether it runs in the background: nobody called it, or its caller has gone on.
         self.behind = behind
         self.failed = False

@@ -18,6 +18,7 @@ from ..entry import NEVER
 from ..types import Seconds
 from . import stale
 from .calls import Call, Labels
+from .clocks import Renewal
 from .drive import Plan
 from .effects import Invoke
 from .engine import Engine
@@ -30,6 +31,7 @@ from .writes import (
     Outgoing,
     drop_below,
     flush,
+    lasting,
     note_added,
     plain_stamp,
     send,
@@ -46,8 +48,15 @@ def compute(
     shelf, clock = call.shelf, engine.clock
     assert call.function is not None
     began = clock.monotonic()
-    value = yield Invoke(flight, call.function, call.args, call.kwargs)
+    try:
+        value = yield Invoke(flight, call.function, call.args, call.kwargs)
+    except BaseException as error:
+        if isinstance(flight, Renewal) and not isinstance(error, GeneratorExit):
+            flight.result = (Failed(error),)
+        raise
     cost = clock.monotonic() - began
+    if isinstance(flight, Renewal):
+        flight.result = (value,)
     if value.__class__ is Failed:
         if shelf.windows is not None:
             held = yield from stale.fall_back(engine, call, flight, value)  # type: ignore[arg-type]
@@ -58,6 +67,10 @@ def compute(
         with engine.lock:
             shelf.computed += 1
             engine.flights.land(flight, Landing(value, None, True))
+        return value
+
+    if shelf.windows is not None and stale.has_changed(call, flight):
+        stale.drop_changed(engine, call, flight)
         return value
 
     wanted, labels, noted = describe(engine, call, flight, labels, noted, value)
@@ -167,7 +180,7 @@ def finish(
                 call,
                 kept,
                 cost=cost,
-                fresh=engine.options.l1_ttl if labels.ttl is None else labels.ttl,
+                fresh=lasting(call.shelf, labels, engine.options.l1_ttl),
                 epoch=flight.epoch,
                 stamp=stamp,
                 debt=None if stamp is None else stamp.debt,
@@ -227,12 +240,14 @@ def describe(
         )
         return False, labels, noted
 
-    added = flight.added_tags
+    added, draw = flight.added_tags, 0.0 if shelf.windows is None else shelf.windows.draw()
     if not added:
-        return wanted, labels if ttl is None else Labels(shelf.names, labels.tags, ttl), noted
+        if ttl is not None or draw:
+            labels = Labels(shelf.names, labels.tags, ttl, draw)
+        return wanted, labels, noted
 
     if noted is not None and noted.tokens is not None:
         # These tags were not noted before the computation; see ``note_added``.
         noted = noted._replace(tokens=())
     tags = tuple(dict.fromkeys((*labels.tags, *added)))
-    return wanted, Labels(shelf.names, tags, ttl), noted
+    return wanted, Labels(shelf.names, tags, ttl, draw), noted

@@ -27,6 +27,7 @@ from .writes import (
     Outgoing,
     drop_below,
     flush,
+    lasting,
     plain_stamp,
     send,
     settle,
@@ -164,7 +165,8 @@ def set_many(
     for call, value in pairs:
         shelf = call.shelf
         if labels.names[: len(shelf.names)] != shelf.names:  # one for all of a shelf
-            labels = Labels(shelf.names, tuple(dict.fromkeys((*shelf.tags, *tags))), ttl)
+            draw = 0.0 if shelf.windows is None else shelf.windows.draw()
+            labels = Labels(shelf.names, tuple(dict.fromkeys((*shelf.tags, *tags))), ttl, draw)
         settings.append(_Setting(call, value, labels, Flight(call.flight_key, 0)))
     flights = [setting.flight for setting in settings]
     try:
@@ -283,7 +285,7 @@ def _keep(engine: Engine, setting: _Setting, cost: Seconds) -> bool:
                 call,
                 setting.kept,
                 cost=cost,
-                fresh=engine.options.l1_ttl if labels.ttl is None else labels.ttl,
+                fresh=lasting(call.shelf, labels, engine.options.l1_ttl),
                 epoch=flight.epoch,
                 stamp=stamp,
                 debt=debt,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any, Protocol
 
 from ..errors import StoreError
 from ..types import Seconds
-from .flights import AGAIN, Failed, Flight, Led, leading
+from .flights import AGAIN, LATE, Failed, Flight, Led, leading
 
 #: Seconds after which a waiter looks whether its leader still exists.
 LOOK_EVERY = 1.0
@@ -164,23 +165,29 @@ def _restore(mark: Token[Led | None] | None, before: Led | None) -> None:
 
 class Wait:
     """
-    Wait for somebody else's flight. The answer is how it landed.
+    Wait for somebody else's flight. The answer is how it landed, or LATE if it did not land in
+    *timeout* seconds.
     """
 
-    __slots__ = ("_flight",)
+    __slots__ = ("_flight", "_left")
 
-    def __init__(self, flight: Flight) -> None:
+    def __init__(self, flight: Flight, timeout: Seconds = math.inf) -> None:
         self._flight = flight
+        self._left = timeout
 
     def now(self) -> Any:
         future = self._flight.future
         assert future is not None
         while True:
+            step = min(LOOK_EVERY, self._left)
             try:
-                return future.result(LOOK_EVERY)
+                return future.result(step)
             except FutureTimeout:
                 if self._flight.abandoned():
                     return AGAIN
+            self._left -= step
+            if self._left <= 0:
+                return LATE
 
     async def later(self) -> Any:
         future = self._flight.future
@@ -188,10 +195,14 @@ class Wait:
         mine = asyncio.wrap_future(future)
         try:
             while True:
-                done, _ = await asyncio.wait((mine,), timeout=LOOK_EVERY)
+                step = min(LOOK_EVERY, self._left)
+                done, _ = await asyncio.wait((mine,), timeout=step)
                 if done:
                     return mine.result()
                 if self._flight.abandoned():
                     return AGAIN
+                self._left -= step
+                if self._left <= 0:
+                    return LATE
         finally:
             mine.cancel()

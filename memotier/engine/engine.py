@@ -28,7 +28,7 @@ from ..stores.memory import MemoryTier
 from ..stores.offload import Offload
 from ..types import MISS, Name, Policy, Seconds, Store, Token
 from . import names as naming
-from .background import Background
+from .background import MOST_TIMED, Background
 from .calls import Call
 from .clocks import Clocks
 from .debts import Debts
@@ -63,6 +63,7 @@ class Engine:
         self.events = Events()
         self.offload = Offload()
         self.background = Background(self.lock, self.flights)
+        self.timed = Background(self.lock, self.flights, "compute", MOST_TIMED)
         self.shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
         #: Whether other processes may invalidate what memory holds, and tell it on a board.
         self.watches = store is not None and store.kind == "disk"
@@ -253,8 +254,8 @@ class Engine:
         resident.stamp = stamp
         resident.node = None
         if call.shelf.windows is not None and stamp is not None:
-            left = fresh if ttl_left is None else ttl_left
-            stamp.clocks = Clocks(now + left, call.shelf.windows)
+            left, ttl = (fresh, fresh) if ttl_left is None else (ttl_left, stamp.fresh)
+            stamp.clocks = Clocks(now + left, call.shelf.windows, ttl, cost)
             self.background.set_attention(resident, call.flight_key, now)
         old = call.table.get(call.key)
         evicted = self.memory.insert(resident)

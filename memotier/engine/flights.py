@@ -74,6 +74,7 @@ class Signal:
 
 AGAIN: Final = Signal("AGAIN")
 ALONE: Final = Signal("ALONE")
+LATE: Final = Signal("LATE")
 
 
 class _Life(threading.local):
@@ -188,6 +189,14 @@ class Flights:
         if flight.loop is not None and not in_task and here is not None:
             return False
 
+        self.wait_for(flight)
+        return True
+
+    def wait_for(self, flight: Flight) -> None:
+        """
+        The same for one's own flight, that somebody else is about to bring.
+        """
+        led = leading.get()
         if flight.future is None:
             flight.future = Future()
             flight.future.set_running_or_notify_cancel()
@@ -196,7 +205,6 @@ class Flights:
                 led.flight.waits = []
             led.flight.waits.append(flight)
             led = led.outer
-        return True
 
     def leave(self, flight: Flight) -> None:
         """

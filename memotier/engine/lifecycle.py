@@ -94,6 +94,7 @@ def close(engine: Engine) -> Plan:
         return
     try:
         yield Rest(engine.background, engine.offload)
+        yield Rest(engine.timed, engine.offload)
         yield from writes.flush(engine)
         yield from writes.settle(engine, at_once=True)
     except Exception as error:
@@ -131,6 +132,7 @@ def _at_exit() -> None:
     for engine in list(_engines):
         # A refresh that runs is not waited for: its thread ends with the interpreter.
         engine.background.stop()
+        engine.timed.stop()
     until = time.monotonic() + EXIT_WAIT
     left = 0
     for engine in [one for one in list(_engines) if _is_owing(one)]:
@@ -173,6 +175,7 @@ def _after_fork_in_child() -> None:
         # The leaders stayed in the parent, and so did the duty to write.
         engine.flights.forget()
         engine.background.forget()
+        engine.timed.forget()
         for resident in list(engine.debts.unwritten.values()):
             engine.debts.forgive(resident)
         engine.writer = engine.writer.rpartition(":")[0] + f":{os.getpid()}"

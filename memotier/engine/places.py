@@ -78,8 +78,10 @@ class Shelf:
         "said",
         "saved",
         "stale_on_error",
+        "stale_on_timeout",
         "stale_served",
         "tags",
+        "timeouts",
         "ttl",
         "unshared",
         "windows",
@@ -140,6 +142,8 @@ class Shelf:
         self.unshared = False
         self.stale_served = 0  # calls answered with a stale result while it was refreshed
         self.stale_on_error = 0  # and those answered so because the function raised
+        self.stale_on_timeout = 0  # or took too long
+        self.timeouts = 0  # calls that were told so
 
     @property
     def function_name(self) -> Name:

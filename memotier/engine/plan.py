@@ -25,10 +25,12 @@ from .claims import can_claim, wait_for_claim
 from .clocks import Old, Renewal
 from .compute import compute
 from .drive import Plan
-from .effects import Invoke, Wait
+from .effects import Invoke
 from .engine import Engine
 from .flights import AGAIN, ALONE, Failed, Flight
+from .places import Held
 from .tier2 import Found, learn
+from .timed import INLINE, apart, wait
 from .writes import Noted
 
 
@@ -91,16 +93,26 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
                         engine.remove(filter(None, (call.resident(),)))
                 continue
             if mine is not None:
-                return (yield from lead(engine, call, mine, labels))
+                answer = yield from bring(engine, call, mine, labels, old)
+                if answer is not AGAIN:
+                    return answer
+                mine = None
+                with engine.lock:
+                    shelf.misses -= 1  # it will be counted again
+                continue
             if not follows:
                 return (yield from alone(engine, call, labels, old=old))
             assert flight is not None
 
             try:
-                landing = yield Wait(flight)
+                landing = yield from wait(engine, call, flight, old)
             finally:
                 with engine.lock:
                     flights.leave(flight)
+            if landing.__class__ is Failed:
+                return landing
+            if landing.__class__ is Held:
+                return landing.hand_out()
             if landing is ALONE:
                 return (yield from alone(engine, call, labels, old=old))
             if landing is AGAIN or (not landing.current and joined_at != flight.epoch):
@@ -119,8 +131,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
                 return (yield from alone(engine, call, labels))
     except BaseException:
         if mine is not None:
-            with engine.lock:
-                flights.land(mine, AGAIN)
+            give_back(engine, mine)
         raise
 
 
@@ -155,11 +166,37 @@ def alone(
             engine.look()
             flight.epoch = engine.versions.epoch
             engine.flights.start_beside(flight)
-        return (yield from lead(engine, call, flight, labels))
+        answer = yield from bring(engine, call, flight, labels, old)
     except BaseException:
-        with engine.lock:
-            engine.flights.land(flight, AGAIN)
+        give_back(engine, flight)
         raise
+    if answer is AGAIN:
+        answer = yield from alone(engine, call, labels, renews=renews, old=old)
+    return answer
+
+
+def bring(engine: Engine, call: Call, flight: Flight, labels: Labels, old: Old | None) -> Plan:
+    """
+    Lead *flight*; or, if its function has timeouts, have it led and wait. AGAIN if whoever led it
+    has gone.
+    """
+    windows = call.shelf.windows
+    if windows is not None and windows.is_timed:
+        assert isinstance(flight, Renewal)
+        plan = renew(engine, call, flight, labels)
+        answer = yield from apart(engine, call, flight, plan, old)
+        if answer is not INLINE:
+            return answer
+    return (yield from lead(engine, call, flight, labels))
+
+
+def give_back(engine: Engine, flight: Flight) -> None:
+    """
+    Land the flight of a caller that was interrupted, unless somebody else brings it.
+    """
+    with engine.lock:
+        if not (isinstance(flight, Renewal) and flight.is_apart):
+            engine.flights.land(flight, AGAIN)
 
 
 def new_flight(engine: Engine, call: Call, old: Old | None) -> Flight:
@@ -168,7 +205,8 @@ def new_flight(engine: Engine, call: Call, old: Old | None) -> Flight:
     """
     if call.shelf.windows is None:
         return Flight(call.flight_key, engine.versions.epoch)
-    flight = Renewal(call.flight_key, engine.versions.epoch)
+    began = engine.clock.monotonic()
+    flight = Renewal(call.flight_key, engine.versions.epoch, began=began)
     flight.old = old
     return flight
 
@@ -179,10 +217,12 @@ def begin(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
     """
     assert isinstance(flight, Renewal)
     try:
-        yield Behind(engine.background, flight, renew(engine, call, flight, labels))
+        if not (yield Behind(engine.background, flight, renew(engine, call, flight, labels))):
+            with engine.lock:
+                engine.background.dropped += 1
+                engine.flights.land(flight, AGAIN)
     except BaseException:
-        with engine.lock:
-            engine.flights.land(flight, AGAIN)
+        give_back(engine, flight)
         raise
 
 
@@ -211,6 +251,8 @@ def lead(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
         if noted.__class__ is Found:
             if noted.refresh is not None:
                 yield from begin(engine, call, noted.refresh, labels)
+            if isinstance(flight, Renewal):
+                flight.result = (noted.value,)
             return noted.value
     if isinstance(flight, Renewal) and flight.old is not None:
         # If what comes now cannot be kept, what is older must go, below as well.

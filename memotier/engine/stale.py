@@ -17,7 +17,7 @@ from .calls import Call, Labels
 from .clocks import Clocks, Old, Renewal
 from .drive import Plan
 from .engine import Engine
-from .flights import Failed, Flight, Landing
+from .flights import AGAIN, Failed, Flight, Landing
 from .places import Held
 from .tier2 import Found, learn
 
@@ -43,7 +43,7 @@ def state_of(clocks: Clocks, attention: Seconds, now: Seconds) -> State:
     """
     if now < attention:
         return GOOD
-    if now < clocks.fresh_until or now < clocks.revalidate_until:
+    if now < clocks.revalidate_until:
         return DUE
     return LAST if now < clocks.error_until else DEAD
 
@@ -91,15 +91,29 @@ def begin_behind(engine: Engine, call: Call, labels: Labels, old: Old) -> Renewa
 # -- the second tier -----------------------------------------------------------------
 
 
+def suffices(engine: Engine, flight: Flight, found: Found) -> bool:
+    """
+    Whether what was found fresh is what *flight* is for. A refresh wants more than what it is to
+    replace, but takes what somebody else has brought meanwhile.
+    """
+    if not isinstance(flight, Renewal) or not flight.behind or flight.old is None:
+        return True
+    old = flight.old
+    return (
+        bool(found.stamp.created > old.stamp.created)
+        or engine.clock.monotonic() < old.clocks.attention
+    )
+
+
 def old_below(engine: Engine, call: Call, found: Found) -> tuple[State, Old]:
     """
-    The state of a stale record that was found valid, and the means to serve it. Under the lock.
+    The state of a record that was found valid, and the means to serve it. Under the lock.
     """
     windows, now = call.shelf.windows, engine.clock.monotonic()
     assert windows is not None
-    clocks = Clocks(now + found.ttl_left(engine), windows)
+    clocks = Clocks(now + found.ttl_left(engine), windows, found.stamp.fresh, found.cost)
     resting = engine.background.resting.get(call.flight_key, now)
-    attention = min(resting, clocks.served_until)
+    attention = max(clocks.attention, min(resting, clocks.served_until))
     kept = found.kept
     value, thaw = (found.value, None) if kept is None else (kept.value, kept.thaw)
     return state_of(clocks, attention, now), Old(value, thaw, found.stamp, clocks)
@@ -135,6 +149,35 @@ def fall_back(engine: Engine, call: Call, flight: Renewal, failed: Failed) -> Pl
         shelf.stale_on_error += not flight.behind
         engine.flights.land(flight, Landing(old.value, old.thaw, True))
     return Held(old.value, old.thaw)
+
+
+def has_changed(call: Call, flight: Flight) -> bool:
+    """
+    Whether the arguments of a call that was answered already have changed since: what was
+    computed in the background may then be the result of another call.
+    """
+    if not (isinstance(flight, Renewal) and flight.behind) or call.is_as_asked is None:
+        return False
+    return not call.is_as_asked()
+
+
+def drop_changed(engine: Engine, call: Call, flight: Flight) -> None:
+    """
+    Neither keep what was computed nor give it to anyone.
+    """
+    assert isinstance(flight, Renewal)
+    flight.failed = True
+    engine.events.say_once(
+        call.shelf.label,
+        "changed",
+        f"{call.shelf.label}: an argument was changed while its result was refreshed in the "
+        "background; that result is not used",
+    )
+    with engine.lock:
+        call.shelf.computed += 1
+        if flight.old is not None and flight.wanted:
+            rest(engine, call, flight.old, engine.clock.monotonic())
+        engine.flights.land(flight, AGAIN)
 
 
 def rest(engine: Engine, call: Call, old: Old, now: Seconds) -> None:

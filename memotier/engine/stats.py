@@ -121,12 +121,12 @@ def collect(engine: Engine, l2_max_size: int | None) -> dict[str, Any]:
             "stale": {
                 "while_revalidating": sum(shelf.stale_served for shelf in shelves),
                 "if_error": sum(shelf.stale_on_error for shelf in shelves),
+                "on_timeout": sum(shelf.stale_on_timeout for shelf in shelves),
             },
+            "timeouts": sum(shelf.timeouts for shelf in shelves),
             "background": {
-                "running": engine.background.running,
-                "done": engine.background.done,
-                "failed": engine.background.failed,
-                "dropped": engine.background.dropped,
+                name: getattr(engine.background, name) + getattr(engine.timed, name)
+                for name in ("running", "done", "failed", "dropped")
             },
         }
     if engine.store is not None and not engine.closed:

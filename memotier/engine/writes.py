@@ -54,6 +54,14 @@ class Outgoing(NamedTuple):
     debt: Debt
 
 
+def lasting(shelf: Shelf, labels: Labels, of_tier: Seconds) -> Seconds:
+    """
+    Seconds of freshness in a tier that says *of_tier*.
+    """
+    ttl = of_tier if labels.ttl is None else labels.ttl
+    return ttl if shelf.windows is None else shelf.windows.lengthened(ttl, labels.draw)
+
+
 def plain_stamp(engine: Engine, shelf: Shelf, labels: Labels) -> Stamp | None:
     """
     The stamp where there is no second tier; None if the shelf and the age say it all.
@@ -73,7 +81,7 @@ def stamp_of(
         epoch: The epoch of this process in which the result began to be computed.
     """
     stamp = Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
-    stamp.fresh = finite(engine.options.l2_ttl if labels.ttl is None else labels.ttl)
+    stamp.fresh = finite(lasting(call.shelf, labels, engine.options.l2_ttl))
     stamp.tokens = tokens = noted.tokens
     stamp.seen = noted.epoch
     address = call.address

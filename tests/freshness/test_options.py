@@ -25,7 +25,29 @@ def f(x):
         ({"error_backoff": 3}, "error_backoff=3 cannot be used.*stale_while_revalidate="),
         ({"stale_if_error": 3, "error_backoff": 0}, "error_backoff = 0 is not above zero"),
         ({"stale_if_error": 3, "single_flight": None}, "stale_if_error.*single_flight=None"),
-        ({"stale_while_revalidate": 3, "ttl": math.inf}, ".*ttl=inf.*never stale"),
+        ({"stale_while_revalidate": 3, "ttl": math.inf}, ".*ttl=inf.*has no end"),
+        ({"refresh_ahead": 0.5, "ttl": math.inf}, "refresh_ahead.*ttl=inf"),
+        ({"refresh_ahead": 0.5, "single_flight": None}, "refresh_ahead.*single_flight=None"),
+        ({"refresh_ahead": 1}, "refresh_ahead=1 cannot be used: give a fraction"),
+        ({"refresh_ahead": 1.5}, "refresh_ahead=1.5 cannot be used"),
+        ({"refresh_ahead": 0.0}, "refresh_ahead=0.0 cannot be used"),
+        ({"refresh_ahead": math.nan}, "refresh_ahead=nan cannot be used"),
+        ({"refresh_ahead": True}, "refresh_ahead=True cannot be used"),
+        ({"refresh_ahead": "80%"}, "refresh_ahead='80%' cannot be used.*\"xfetch\""),
+        ({"jitter": "0%"}, "jitter='0%' cannot be used: give more than 0%"),
+        ({"jitter": "101%"}, "jitter='101%' cannot be used"),
+        ({"jitter": math.inf}, "jitter=inf cannot be used: give a duration that ends"),
+        ({"jitter": -0.5}, "jitter = -0.5 is not above zero"),
+        ({"jitter": math.nan}, "jitter = nan"),
+        ({"jitter": 3, "error_backoff": 3}, "error_backoff=3 cannot be used"),
+        ({"soft_timeout": 1}, "soft_timeout=1 cannot be used.*stale_if_error="),
+        ({"soft_timeout": 1, "stale_while_revalidate": 9}, "soft_timeout=1 cannot be used"),
+        (
+            {"soft_timeout": 2, "hard_timeout": 2, "stale_if_error": 9},
+            "soft_timeout=2 cannot be used with hard_timeout=2",
+        ),
+        ({"hard_timeout": 0}, "hard_timeout = 0 is not above zero"),
+        ({"jitter": 3, "ttl": math.inf}, "jitter.*ttl=inf"),
     ],
 )
 def test_what_cannot_be_used_is_refused_at_decoration(options, said):
@@ -50,16 +72,33 @@ def test_parameters_show_them_in_seconds(cache):
     """
     ``cache_parameters`` tells what holds, also by default.
     """
-    names = ("stale_while_revalidate", "stale_if_error", "error_backoff")
+    names = ("stale_while_revalidate", "stale_if_error", "error_backoff", "jitter", "refresh_ahead")
 
     def shown(**options):
         parameters = tiered_cache(cache=cache, **options)(f).cache_parameters()
         return [parameters[name] for name in names]
 
-    assert [0, 0, 5] == shown()
-    assert [60, 3600, 2] == shown(
-        stale_while_revalidate="1m", stale_if_error="1h", error_backoff="2s"
+    assert [0, 0, 5, 0, None] == shown()
+    assert [60, 3600, 2, "10%", 0.8] == shown(
+        stale_while_revalidate="1m",
+        stale_if_error="1h",
+        error_backoff="2s",
+        jitter=0.1,
+        refresh_ahead=0.8,
     )
+    assert [0, 0, 5, 30, "xfetch"] == shown(jitter="30s", refresh_ahead="xfetch")
+
+
+def test_timeouts_are_shown_and_need_no_end(cache):
+    """
+    A function may be waited for a limited time whatever its ttl.
+    """
+    options = {"hard_timeout": "2s", "soft_timeout": 1, "stale_if_error": "1d", "ttl": 5}
+    shown = tiered_cache(cache=cache, **options)(f).cache_parameters()
+    assert (1, 2) == (shown["soft_timeout"], shown["hard_timeout"])
+    shown = tiered_cache(cache=cache, hard_timeout=2, ttl=math.inf, single_flight=None)(f)
+
+    assert 1 == shown(1)
 
 
 def test_the_hit_path_is_the_same_with_and_without(cache):
@@ -75,7 +114,7 @@ def test_the_hit_path_is_the_same_with_and_without(cache):
 
     plain = source()
     assert "fresh_until" in plain[0]
-    assert plain == source(stale_while_revalidate=5, stale_if_error=9)
+    assert plain == source(stale_while_revalidate=5, stale_if_error=9, jitter=1, refresh_ahead=0.5)
 
 
 def test_an_entry_without_the_options_has_no_clocks(cache):

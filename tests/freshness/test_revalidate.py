@@ -263,6 +263,36 @@ def test_every_write_policy_serves_stale(make_cache, call, clock, source, settle
     assert "value 3" == call(read(1))
 
 
+def test_arguments_that_change_after_the_call_bring_no_wrong_result(tiers, clock):
+    """
+    The refresh would compute another call's result under the key of this one.
+    """
+    gates = []
+
+    @tiered_cache(cache=tiers, name="total", ttl=TTL, stale_while_revalidate=WINDOW)
+    def total(numbers):
+        if gates:
+            gates[0].wait()
+        return sum(numbers)
+
+    assert 3 == total([1, 2])
+    clock.advance(TTL)
+    gates.append(Gate())
+    numbers = [1, 2]
+    assert 3 == total(numbers)
+    assert gates[0].entered.wait(10)
+    numbers.append(100)
+    gates[0].open()
+    engine_of(tiers).background.join()
+
+    assert 3 == total([1, 2])
+    assert 1 == tiers.get_stats()["background"]["failed"]
+    clock.advance(TTL)
+    assert 3 == total([1, 2])
+    engine_of(tiers).background.join()
+    assert 1 == tiers.get_stats()["background"]["done"]
+
+
 # -- who runs it -----------------------------------------------------------------------
 
 

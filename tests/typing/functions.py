@@ -33,6 +33,15 @@ async def windowed(a: int) -> str:
     return str(a)
 
 
+@tiered_cache(jitter="10%", refresh_ahead=0.8, hard_timeout="2s")
+def ahead(a: int) -> str:
+    return str(a)
+
+
+tiered_cache(refresh_ahead="xfetch")
+tiered_cache(refresh_ahead="often")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+
+
 tiered_cache(stale_if_error=[1])  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 
 
