@@ -5,16 +5,26 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from .durations import seconds
+from .engine.clocks import Renewal
 from .engine.flights import Flight, leading
+from .engine.places import Held
 from .errors import MemotierError
 from .keyed import check_tags
+from .types import MISS
 
 
 class NotComputing(MemotierError, LookupError):
     """
     ``memotier.current()`` was called outside of a function that is being computed.
+    """
+
+
+class NothingStale(MemotierError, LookupError):
+    """
+    ``not_modified()`` was said of a result that is not there.
     """
 
 
@@ -43,6 +53,37 @@ class Current:
         Let the entry be fresh for *ttl* seconds (or ``timedelta``, or ``"10m"``).
         """
         self._flight.ttl = seconds(ttl, what="ttl")
+
+    @property
+    def stale_value(self) -> Any:
+        """
+        The result that this one is to replace, a copy if it is mutable; MISS if there is none at
+        hand.
+
+        Only functions with *stale_while_revalidate*, *stale_if_error* or *refresh_ahead* keep one.
+        """
+        old = getattr(self._flight, "old", None)
+        return MISS if old is None else Held(old.value, old.thaw).hand_out()
+
+    def not_modified(self) -> Any:
+        """
+        Keep the old result and let its clocks begin anew, whatever the function returns.
+
+        Returns:
+            The old result.
+
+        Raises:
+            NothingStale: If there is none: ``stale_value`` is MISS.
+        """
+        value = self.stale_value
+        if value is MISS:
+            raise NothingStale(
+                "memotier.current().not_modified() has no old result to keep; ask the source "
+                "for all of it when current().stale_value is MISS"
+            )
+        assert isinstance(self._flight, Renewal)
+        self._flight.unmodified = (value,)
+        return value
 
     def skip(self) -> None:
         """

@@ -90,7 +90,10 @@ def serves_stale(engine: Engine, call: Call, flight: Flight, labels: Labels, fou
         if state is stale.LAST or state is stale.DEAD:
             return False
         engine.l2_hit(call.shelf, found.cost)
-        call.shelf.stale_served += 1
+        if state is stale.GOOD:
+            call.shelf.stale_on_error += 1  # it rests, because a refresh failed
+        else:
+            call.shelf.stale_served += 1
         promote(engine, call, flight, found)
         if state is stale.DUE:
             found.refresh = stale.begin_behind(engine, call, labels, old)

@@ -133,7 +133,7 @@ class Renewal(Flight):
     A flight of a function that has windows.
     """
 
-    __slots__ = ("began", "behind", "failed", "is_apart", "old", "result")
+    __slots__ = ("began", "behind", "failed", "is_apart", "old", "result", "unmodified")
 
     def __init__(self, key: Any, epoch: int, *, behind: bool = False, began: Seconds = 0.0) -> None:
         super().__init__(key, epoch)
@@ -141,6 +141,8 @@ class Renewal(Flight):
         #: Whether somebody else than its caller brings it; and what came out, for that caller.
         self.is_apart = False
         self.result: tuple[Any] | None = None
+        #: What is kept in place of the function's result, because it said that it holds still.
+        self.unmodified: tuple[Any] | None = None
         self.old: Old | None = None
         #: Whether it runs in the background: nobody called it, or its caller has gone on.
         self.behind = behind

@@ -56,6 +56,8 @@ def compute(
         raise
     cost = clock.monotonic() - began
     if isinstance(flight, Renewal):
+        if flight.unmodified is not None and value.__class__ is not Failed:
+            (value,) = flight.unmodified
         flight.result = (value,)
     if value.__class__ is Failed:
         if shelf.windows is not None:
