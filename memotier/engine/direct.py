@@ -187,14 +187,16 @@ def set_many(
             if out is not None:
                 batch.append(out)
         answers = iter((yield from send(engine, batch)) if batch else ())
-        doubtful = []
+        doubtful: list[_Setting] = []
+        addresses: list[Address | None] = []
         for setting in settings:
             if setting.is_sent:
                 setting.stored = next(answers) is True
             if _keep(engine, setting, cost):
                 doubtful.append(setting)
+                addresses.append(setting.call.address)
         if doubtful:
-            yield from drop_below(engine, [setting.call.address for setting in doubtful])
+            yield from drop_below(engine, addresses)
             with engine.lock:
                 for setting in doubtful:
                     if setting.overtaken:
