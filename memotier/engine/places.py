@@ -75,7 +75,6 @@ class Shelf:
         "namespace",
         "place",
         "places",
-        "said",
         "saved",
         "stale_on_error",
         "stale_on_timeout",
@@ -127,8 +126,6 @@ class Shelf:
         self.place = Place(self)
         #: Places of single instances, by id(instance); an entry is gone when its instance is.
         self.places: dict[int, Place] = {}
-        #: Warnings that were given once.
-        self.said: set[str] = set()
         self.hits_gone = 0  # hits of residents that have left
         self.saved = 0.0  # seconds saved by them and by the second tier
         self.misses = 0  # look-ups that memory could not answer

@@ -249,17 +249,24 @@ def lead(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
         else:
             noted = yield from look_below(engine, call, flight, labels)
         if noted.__class__ is Found:
-            if noted.refresh is not None:
-                yield from begin(engine, call, noted.refresh, labels)
-            if isinstance(flight, Renewal):
-                flight.result = (noted.value,)
-            return noted.value
+            return (yield from take_found(engine, call, flight, labels, noted))
     if isinstance(flight, Renewal) and flight.old is not None:
         # If what comes now cannot be kept, what is older must go, below as well.
         flight.renews = True
     if noted is not None and not asked and can_claim(engine, call, noted):
         return (yield from compute_alone(engine, call, flight, labels, noted))
     return (yield from compute(engine, call, flight, labels, noted))
+
+
+def take_found(engine: Engine, call: Call, flight: Flight, labels: Labels, found: Found) -> Plan:
+    """
+    The value that was found below, and what follows from finding it.
+    """
+    if found.refresh is not None:
+        yield from begin(engine, call, found.refresh, labels)
+    if isinstance(flight, Renewal):
+        flight.result = (found.value,)
+    return found.value
 
 
 def compute_alone(engine: Engine, call: Call, flight: Flight, labels: Labels, noted: Noted) -> Plan:
@@ -271,9 +278,7 @@ def compute_alone(engine: Engine, call: Call, flight: Flight, labels: Labels, no
             engine, call, lambda: look_below(engine, call, flight, labels)
         )
         if answer.__class__ is Found:
-            if answer.refresh is not None:
-                yield from begin(engine, call, answer.refresh, labels)
-            return answer.value
+            return (yield from take_found(engine, call, flight, labels, answer))
         noted = noted if answer is None else answer
         return (yield from compute(engine, call, flight, labels, noted))
     finally:

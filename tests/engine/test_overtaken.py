@@ -164,6 +164,20 @@ class _TooLarge:
         raise TypeError("there is only one of me")
 
 
+def little_room(time: HandClock, policy: WritePolicy) -> MultiLevelCache:
+    """
+    Neither tier has room for 2000 bytes.
+    """
+    return MultiLevelCache(
+        l1_config=CacheLevelConfig(max_size=10, max_bytes=1500, ttl=math.inf),
+        l2_config=CacheLevelConfig(max_size=1000, ttl=math.inf),
+        write_policy=policy,
+        flush_interval="1h",
+        max_value_bytes=1000,
+        clock=time.clock,
+    )
+
+
 REPLACED: dict[str, Callable[[Any, Any], Any]] = {
     "set": lambda cache, value: cache.sync.set("k", value),
     "set many": lambda cache, value: cache.sync.set_many({"k": value, "other": 1}),
@@ -179,14 +193,7 @@ def test_a_value_that_cannot_be_kept_still_replaces_the_older_one(
     """
     After a set the older value is gone, in memory, below, and among what is owed.
     """
-    cache = MultiLevelCache(
-        l1_config=CacheLevelConfig(max_size=10, max_bytes=1500, ttl=math.inf),
-        l2_config=CacheLevelConfig(max_size=1000, ttl=math.inf),
-        write_policy=policy,
-        flush_interval="1h",
-        max_value_bytes=1000,
-        clock=time.clock,
-    )
+    cache = little_room(time, policy)
     cache.sync.set("k", "old")
     REPLACED[how](cache, value)
     assert cache.sync.get("k") is None
@@ -202,14 +209,7 @@ def test_a_refresh_that_cannot_be_kept_still_replaces_the_older_one(
     """
     The call after it computes again.
     """
-    cache = MultiLevelCache(
-        l1_config=CacheLevelConfig(max_size=10, max_bytes=1500, ttl=math.inf),
-        l2_config=CacheLevelConfig(max_size=1000, ttl=math.inf),
-        write_policy=policy,
-        flush_interval="1h",
-        max_value_bytes=1000,
-        clock=time.clock,
-    )
+    cache = little_room(time, policy)
     data: list[Any] = ["old"]
     f = tiered_cache(namespace="o", cache=cache, name="f")(lambda: data[0])
     assert "old" == f()
