@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from .keys.registry import register_key
     from .registry import configure, get_cache, invalidate_tags
     from .types import MISS, Codec, Store
+    from .warming.report import WarmingReport
+    from .warming.strategies import WarmingStrategy
+    from .warming.warm import awarm, warm
 
 #: The public names and where they live; a module is imported when one of its names is used.
 _HOMES = {
@@ -54,7 +57,10 @@ _HOMES = {
     "Store": "types",
     "StoreError": "errors",
     "UnkeyableArgument": "errors",
+    "WarmingReport": "warming.report",
+    "WarmingStrategy": "warming.strategies",
     "WritePolicy": "config",
+    "awarm": "warming.warm",
     "configure": "registry",
     "current": "current",
     "disabled": "engine.modes",
@@ -63,6 +69,7 @@ _HOMES = {
     "register": "codecs.classes",
     "register_key": "keys.registry",
     "tiered_cache": "decorator",
+    "warm": "warming.warm",
 }
 
 __all__ = [
@@ -83,7 +90,10 @@ __all__ = [
     "Store",
     "StoreError",
     "UnkeyableArgument",
+    "WarmingReport",
+    "WarmingStrategy",
     "WritePolicy",
+    "awarm",
     "configure",
     "current",
     "disabled",
@@ -92,6 +102,7 @@ __all__ = [
     "register",
     "register_key",
     "tiered_cache",
+    "warm",
 ]
 
 

@@ -80,6 +80,9 @@ def tiered_cache(
     refresh_ahead: Any = None,
     soft_timeout: Any = None,
     hard_timeout: Any = None,
+    record: Any = None,
+    redact: Any = (),
+    record_user: Any = None,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -145,6 +148,13 @@ def tiered_cache(
         hard_timeout: How long a caller waits at all; then ``ComputeTimeout`` is raised, and
             the function goes on in the background.
 
+        record: Whether calls are recorded, with their arguments, so that ``memotier.warm`` can
+            make them again: True says that this does no harm. None: what the settings say.
+
+        redact: Names of parameters whose values are never written down when a call is recorded.
+
+        record_user: The parameter that says for whom a call is, for warming by user.
+
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
     """
@@ -169,6 +179,9 @@ def tiered_cache(
         "refresh_ahead": refresh_ahead,
         "soft_timeout": soft_timeout,
         "hard_timeout": hard_timeout,
+        "record": record,
+        "redact": redact,
+        "record_user": record_user,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))

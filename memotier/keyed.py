@@ -42,6 +42,8 @@ class Keyed:
         self.engine = engine
         self._shelves: dict[str, Shelf] = {}
         self._codec = SafeCodec()
+        #: Who records its calls, if anybody does; see recording/.
+        self.recorder: Any = None
 
     def __str__(self) -> str:
         engine = self.engine

@@ -56,6 +56,7 @@ class Locator:
         self.owner_counts = self.is_method and self._owner_name not in ignore
         first = 1 if is_method else 0
         self.keyed = tuple(name for name in names[first:] if name not in ignore)
+        self._names = names
         self._at = tuple(names.index(name) for name in self.keyed)
         self._takes_all = self._at == tuple(range(len(names)))
         self.native = key is None and can_be_native(parameters, self.keyed)
@@ -92,6 +93,17 @@ class Locator:
         if table is None:
             table = place.shapes.setdefault(shape, {})
         return Call(place, table, key, lambda: encode_call(self._label, named, counted))
+
+    def counted(self, values: tuple[Any, ...]) -> dict[str, Any]:
+        """
+        By name, the arguments without which the call could not be made again with this key.
+        """
+        if self._key is not None:
+            return dict(zip(self._names, values, strict=True))
+        counted = {name: values[at] for name, at in zip(self.keyed, self._at, strict=True)}
+        if self.owner_counts:
+            counted[self._owner_name] = values[0]
+        return counted
 
     def _asked(self, values: tuple[Any, ...]) -> Any:
         """

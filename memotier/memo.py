@@ -75,6 +75,8 @@ class Memo:
         self._version: str | None = None
         self._key_digester: Digester | None = None
         self.off = False
+        #: Notes the calls that memory cannot answer, if they are recorded.
+        self.recording: Any = None
         self.keys = self._locator(is_method)
         _memos.add(self)
 
@@ -148,6 +150,7 @@ class Memo:
                 engine.shelves.add(shelf)
             self.off = wiring.off
             if not wiring.off:
+                self._record(keyed, shelf)
                 call = self._hit_path(engine, shelf)
                 for told in self.on_attach:
                     told(call)
@@ -174,6 +177,19 @@ class Memo:
         shelf.digester, *shelf.former = wiring.digesters(
             self.options.namespace, self.identity.name, self.version
         )
+
+    def _record(self, keyed: Any, shelf: Shelf) -> None:
+        """
+        Have the calls recorded, if the function or the settings ask for it.
+        """
+        settings = keyed.wiring.settings
+        wanted = self.options.record
+        self.recording = None
+        if not (settings is not None and settings.warming.record if wanted is None else wanted):
+            return
+        from .recording.function import record
+
+        self.recording = record(self, keyed, shelf)
 
     def _is_me(self, found: Any) -> bool:
         return found is self.function or getattr(found, "_self_memo", None) is self
@@ -232,6 +248,8 @@ class Memo:
             if found is not MISS:
                 return found, None
             self.equip(call, values)
+            if self.recording is not None:
+                self.recording.note(call, values)
         except UnkeyableArgument as error:
             if self.options.on_unkeyable == "raise":
                 raise
@@ -342,6 +360,13 @@ class Memo:
         engine = self.ready()
         if engine is not None and self.shelf is not None:
             yield from removal.clear_function(engine, self.shelf)
+
+
+def memos() -> list[Memo]:
+    """
+    The decorated functions of this process.
+    """
+    return list(_memos)
 
 
 def result_annotation(function: Any) -> Any:

@@ -70,6 +70,11 @@ class FunctionOptions:
     single_flight: str | None
     #: What a result is good for when it is no longer fresh; None: nothing.
     windows: Windows | None
+    #: Whether its calls are recorded for warming; None: what the settings say.
+    record: bool | None
+    #: Parameters that are never written down, and the one that says for whom a call is.
+    redact: tuple[str, ...]
+    record_user: str | None
 
 
 def check_options(
@@ -90,6 +95,9 @@ def check_options(
     cache_if: Any,
     copy: Any,
     single_flight: Any,
+    record: Any,
+    redact: Any,
+    record_user: Any,
     **freshness: Any,
 ) -> FunctionOptions:
     """
@@ -123,16 +131,24 @@ def check_options(
     if not isinstance(cache, (str, MultiLevelCache)) or cache == "":
         raise refuse("cache", cache, "a MultiLevelCache, or the name of a configured one")
 
-    if isinstance(ignore, str):
-        raise refuse("ignore", ignore, f"write ignore=({ignore!r},)")
-    try:
-        ignore = tuple(ignore)
-    except TypeError:
-        raise refuse("ignore", ignore, "give the names of parameters") from None
-    for one in ignore:
-        if type(one) is not str or one not in signature.parameters:
-            known = ", ".join(signature.parameters) or "none"
-            raise refuse("ignore", one, f"it is not a parameter; there are: {known}")
+    def parameters(option: str, value: Any) -> tuple[str, ...]:
+        if isinstance(value, str):
+            raise refuse(option, value, f"write {option}=({value!r},)")
+        try:
+            names = tuple(value)
+        except TypeError:
+            raise refuse(option, value, "give the names of parameters") from None
+        for one in names:
+            if type(one) is not str or one not in signature.parameters:
+                known = ", ".join(signature.parameters) or "none"
+                raise refuse(option, one, f"it is not a parameter; there are: {known}")
+        return names
+
+    ignore, redact = parameters("ignore", ignore), parameters("redact", redact)
+    if record not in (None, True, False) or isinstance(record, int) is not isinstance(record, bool):
+        raise refuse("record", record, "True, False, or None (what the settings say)")
+    if record_user is not None:
+        parameters("record_user", (record_user,))
     if key is not None and ignore:
         raise refuse("ignore", ignore, "key= alone decides what counts")
 
@@ -154,6 +170,9 @@ def check_options(
         cache_if=cache_if,
         copy=copy,
         single_flight=single_flight,
+        record=record,
+        redact=redact,
+        record_user=record_user,
         windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),
     )
 

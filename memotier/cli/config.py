@@ -170,7 +170,7 @@ def _title(*parts: str) -> str:
 def _note(section: str, settings: Settings) -> str:
     if section == "l2":
         return "disk" if settings.directory else "disk: not used, as no directory is set"
-    return "memory" if section else ""
+    return {"l1": "memory", "warming": "recorded calls"}.get(section, "")
 
 
 def _path(path: str) -> str:

@@ -76,6 +76,8 @@ class Engine:
         #: Write-back: what the second tier does not have yet.
         self.debts = Debts(self.memory)
         self.flusher: Any = None
+        #: Called once, in the thread for I/O, before anything is let go at ``close()``.
+        self.before_close: list[Callable[[], None]] = []
         self.l2_errors = 0
         self.l2_invalidations = 0
         self.l2_replacements = 0

@@ -93,6 +93,8 @@ def close(engine: Engine) -> Plan:
     if engine.closed:
         return
     try:
+        while engine.before_close:
+            yield Io(engine.offload, engine.before_close.pop())
         yield Rest(engine.background, engine.offload)
         yield Rest(engine.timed, engine.offload)
         yield from writes.flush(engine)

@@ -63,6 +63,7 @@ class Shelf:
         "digester",
         "errors",
         "former",
+        "heard",
         "hits_gone",
         "identity",
         "joined",
@@ -126,6 +127,8 @@ class Shelf:
         self.place = Place(self)
         #: Places of single instances, by id(instance); an entry is gone when its instance is.
         self.places: dict[int, Place] = {}
+        #: Where to say that an entry left memory: its key, its birth, its hits; None: nowhere.
+        self.heard: Any = None
         self.hits_gone = 0  # hits of residents that have left
         self.saved = 0.0  # seconds saved by them and by the second tier
         self.misses = 0  # look-ups that memory could not answer

@@ -167,6 +167,20 @@ def _absolute(text: str, at: At) -> Path:
     return Path(os.path.normpath(at.base / path))
 
 
+def _flag(value: Any, at: At) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ConfigError(f"{at.what} = {short(value)} cannot be used: use {FLAG.forms}")
+
+
+def _modules(value: Any, at: At) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(
+        isinstance(name, str) and _MODULE.fullmatch(name) for name in value
+    ):
+        raise ConfigError(f"{at.what} = {short(value)} cannot be used: use {MODULES.forms}")
+    return tuple(dict.fromkeys(value))
+
+
 def _tags(value: Any, at: At) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(
         isinstance(tag, str) and tag for tag in value
@@ -175,6 +189,20 @@ def _tags(value: Any, at: At) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
+_MODULE: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+FLAG: Final = Kind(
+    read=_flag,
+    show=lambda value: "yes" if value else "no",
+    forms="true or false",
+    text=lambda value: {"true": True, "false": False}.get(value.lower(), value),
+)
+MODULES: Final = Kind(
+    read=_modules,
+    show=lambda names: ", ".join(names) or "none",
+    forms='a list of names of modules, such as ["app.tools"]',
+    text=lambda value: [part.strip() for part in value.split(",")],
+)
 DIRECTORY: Final = Kind(read=_directory, show=str, forms='a path such as ".cache/memotier"')
 TAGS: Final = Kind(
     read=_tags,

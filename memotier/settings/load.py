@@ -12,9 +12,16 @@ from typing import Any
 
 from ..errors import ConfigError
 from .gather import Gathered, Source, Value
-from .model import LevelSettings, NamespaceSettings, Settings, dotted, levels
+from .model import (
+    LevelSettings,
+    NamespaceSettings,
+    Settings,
+    WarmingSettings,
+    dotted,
+    levels,
+)
 from .problems import advice
-from .schema import DEFAULT_CACHE, NAMESPACE_OPTIONS, OPTIONS, SECTIONS
+from .schema import DEFAULT_CACHE, NAMESPACE_OPTIONS, OPTIONS, TIERS
 from .sources import settings_file, variables
 
 #: The source of what nobody set, and of what ``memotier.configure()`` was given.
@@ -139,7 +146,7 @@ def _built(
     name: str, values: Mapping[str, Value], namespaces: Mapping[str, Mapping[str, Value]]
 ) -> Settings:
     values = dict(values)
-    for section in SECTIONS:
+    for section in TIERS:
         _check_bounded(section, values)
         own, general = values[f"{section}.ttl"], values["default_ttl"]
         if own.source == DEFAULT_SOURCE and general.exact is not None:
@@ -151,7 +158,8 @@ def _built(
         for key, value in said.items():
             origins[dotted("namespaces", namespace, key)] = value.source
 
-    exact: dict[str, Any] = {s: LevelSettings(**_section(s, values)) for s in SECTIONS}
+    exact: dict[str, Any] = {s: LevelSettings(**_section(s, values)) for s in TIERS}
+    exact["warming"] = WarmingSettings(**_section("warming", values))
     return Settings(
         name=name,
         **_section("", values),

@@ -27,6 +27,22 @@ class LevelSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WarmingSettings:
+    """
+    What is recorded of calls, how much of it and where; durations in seconds, sizes in bytes.
+    """
+
+    record: bool
+    modules: tuple[str, ...]
+    history: Path | None
+    interval: Seconds
+    max_calls: int
+    max_bytes: int
+    max_age: Seconds
+    half_life: Seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NamespaceSettings:
     """
     What holds for the functions of one namespace that do not say otherwise.
@@ -57,6 +73,7 @@ class Settings:
     max_value_bytes: int
     l1: LevelSettings
     l2: LevelSettings
+    warming: WarmingSettings
     namespaces: Mapping[str, NamespaceSettings] = field(hash=False)
     origins: Mapping[str, str] = field(repr=False, compare=False)
 

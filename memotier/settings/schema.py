@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .kinds import DIRECTORY, DURATION, SIZE, TAGS, Kind, choice, count
+from .kinds import DIRECTORY, DURATION, FLAG, MODULES, SIZE, TAGS, Kind, choice, count
 
 PREFIX: Final = "MEMOTIER_"
 #: The name of the cache whose settings stand at the top level.
@@ -117,6 +117,35 @@ _TABLE: Final = (
         "ttl",
         "Which entry leaves the second tier when there is no room.",
     ),
+    Option(
+        "warming.record",
+        FLAG,
+        False,
+        "Whether calls are recorded, with their arguments, so that warming can make them again; "
+        "a function may say otherwise with record=.",
+    ),
+    Option(
+        "warming.modules",
+        MODULES,
+        (),
+        "The modules whose functions warming may call; nothing else is imported for it.",
+    ),
+    Option(
+        "warming.history",
+        DIRECTORY.or_none("with the cache"),
+        None,
+        "The directory where recorded calls are kept.",
+    ),
+    Option("warming.interval", DURATION, 30.0, "How often a process writes down what it recorded."),
+    Option("warming.max_calls", count(1), 10_000, "Recorded calls that are remembered."),
+    Option("warming.max_bytes", SIZE, 16 * 2**20, "Room of the recorded calls."),
+    Option(
+        "warming.max_age",
+        DURATION,
+        7 * 86_400.0,
+        "How long a recorded call is remembered after its last use.",
+    ),
+    Option("warming.half_life", DURATION, 86_400.0, "After which time a recorded use counts half."),
 )
 
 #: The settings of a cache, by dotted key.
@@ -131,8 +160,9 @@ NAMESPACE_OPTIONS: Final = {
     )
 }
 
-#: The tables inside a cache's table that hold fixed settings: l1, l2.
+#: The tables inside a cache's table that hold fixed settings, and those that are of a tier.
 SECTIONS: Final = tuple(dict.fromkeys(o.section for o in _TABLE if o.section))
+TIERS: Final = ("l1", "l2")
 
 #: Names that the design has and this version does not, with what to do instead.
 NOT_YET: Final = {

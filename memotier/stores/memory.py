@@ -205,6 +205,8 @@ class MemoryTier:
             shelf = resident.place.shelf
             shelf.hits_gone += hits
             shelf.saved += hits * resident.cost
+            if shelf.heard is not None:
+                shelf.heard(((id(table), resident.key), resident.born, hits))
 
     def _forget_all(self) -> None:
         for table in list(self._tables.values()):

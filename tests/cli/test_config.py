@@ -47,6 +47,16 @@ Settings file: pyproject.toml
   ttl                   1h                    pyproject.toml (default_ttl)
   eviction              ttl                   default
 
+[tool.memotier.warming]  recorded calls
+  record                no                    default
+  modules               none                  default
+  history               with the cache        default
+  interval              30s                   default
+  max_calls             10000                 default
+  max_bytes             16 MiB                default
+  max_age               1w                    default
+  half_life             1d                    default
+
 [tool.memotier.namespaces.tool]
   ttl                   10m                   pyproject.toml
 
@@ -77,8 +87,8 @@ def test_without_a_file_it_says_so_and_shows_the_defaults(memotier):
     done = memotier("config")
 
     assert done.out.startswith("No [tool.memotier] table in a pyproject.toml here or above.\n")
-    assert "  directory         memory only     default\n" in done.out
-    assert "  default_ttl       not set         default\n" in done.out
+    assert "  directory         memory only      default\n" in done.out
+    assert "  default_ttl       not set          default\n" in done.out
     assert "[tool.memotier.l2]  disk: not used, as no directory is set\n" in done.out
     assert 0 == done.code
 

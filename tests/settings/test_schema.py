@@ -12,6 +12,7 @@ from memotier.settings import (
     Settings,
 )
 from memotier.settings.kinds import At
+from memotier.settings.model import WarmingSettings
 from memotier.settings.schema import SECTIONS
 
 _EVERY = [*OPTIONS.values(), *NAMESPACE_OPTIONS.values()]
@@ -28,9 +29,11 @@ def test_the_table_and_the_classes_have_the_same_settings():
         "namespaces",
         "origins",
     }
-    for section in SECTIONS:
+    classes = {"l1": LevelSettings, "l2": LevelSettings, "warming": WarmingSettings}
+    assert set(classes) == set(SECTIONS)
+    for section, cls in classes.items():
         names = {o.name for o in OPTIONS.values() if o.section == section}
-        assert {f.name for f in fields(LevelSettings)} == names
+        assert {f.name for f in fields(cls)} == names
     assert {f.name for f in fields(NamespaceSettings)} == set(NAMESPACE_OPTIONS)
 
 

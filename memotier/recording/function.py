@@ -1,0 +1,67 @@
+"""
+How the calls of one decorated function are recorded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..engine.places import Shelf
+from ..keyed import Keyed
+from ..keys.bind import VAR_KEYWORD, VAR_POSITIONAL
+from ..memo import Memo
+from .opening import recorder_of
+from .recorder import Recording
+
+
+def record(memo: Memo, keyed: Keyed, shelf: Shelf) -> Recording | None:
+    """
+    The recording of *memo*; None if its calls could not be made again, which is said once.
+    """
+    reason = why_not(memo)
+    if reason:
+        keyed.engine.events.say_once(
+            memo.label, "record", f"{memo.label}: its calls are not recorded, because {reason}"
+        )
+        return None
+    recorder = recorder_of(keyed)
+    shelf.heard = recorder.gone.append
+    return Recording(
+        recorder,
+        label=memo.label,
+        namespace=memo.options.namespace,
+        function=memo.identity.name,
+        redact=memo.options.redact,
+        arguments_of=memo.keys.counted,
+        user_of=_user_of(memo),
+    )
+
+
+def why_not(memo: Memo) -> str:
+    """
+    Why the calls of *memo* cannot be made again by another process; empty if they can.
+    """
+    if not memo.identity.stable and not memo.options.name:
+        return f"{memo.identity.reason}; give it a name="
+    for parameter in memo.parameters.all:
+        if parameter.kind in (VAR_POSITIONAL, VAR_KEYWORD):
+            continue
+        if parameter.name in memo.options.ignore and parameter.default is parameter.empty:
+            return (
+                f"{parameter.name!r} is not part of the key and has no default: "
+                "nobody would know what to call it with"
+            )
+    return ""
+
+
+def _user_of(memo: Memo) -> Any:
+    name = memo.options.record_user
+    if name is None:
+        return lambda values: ""
+    at = memo.parameters.names.index(name)
+
+    def user_of(values: tuple[Any, ...]) -> str:
+        user = values[at]
+        return "" if user is None else str(user)[:256] if type(user) in (str, int) else ""
+
+    return user_of

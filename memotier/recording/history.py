@@ -1,0 +1,199 @@
+"""
+The bounded memory of calls, shared by the processes that record and those that replay.
+
+What is saved is what was counted since the last save; it is added to what is there. When there
+are more calls, bytes or days than allowed, the oldest and the least used go.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+
+from ..clock import SYSTEM, Clock
+from ..errors import MemotierError
+from ..types import Seconds
+from .database import Database
+from .pattern import DAY, HALF_LIFE
+from .records import LARGEST_ROW, Recorded, read_row, write_row
+
+T = TypeVar("T")
+
+#: What stays when room is made, so that it is not made at every save.
+_KEPT: Final = 0.9
+#: Rows read by one statement.
+_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """
+    How much is remembered: calls, bytes of their rows, seconds since the last use; and the
+    seconds after which a use counts half.
+    """
+
+    calls: int = 10_000
+    bytes: int = 16 * 2**20
+    age: Seconds = 7 * DAY
+    half_life: Seconds = HALF_LIFE
+
+
+class Remembered(NamedTuple):
+    """
+    The calls of a history, and how many rows were not believed.
+    """
+
+    calls: list[Recorded]
+    refused: int
+
+
+class History:
+    """
+    The calls recorded in *folder*.
+
+    Args:
+        keys: To authenticate rows; the first signs, all verify.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        keys: tuple[bytes, ...],
+        limits: Limits | None = None,
+        clock: Clock = SYSTEM,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.folder = folder
+        self._database = Database(folder)
+        self._keys = keys
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"<History {str(self.folder)!r}>"
+
+    @property
+    def key(self) -> bytes:
+        """
+        With which fingerprints and rows are made.
+        """
+        return self._keys[0]
+
+    def add(self, calls: Iterable[Recorded]) -> None:
+        """
+        Add what was counted to what is remembered.
+
+        Raises:
+            StoreUnavailable: If it cannot be written; nothing was added then.
+        """
+        calls = list(calls)
+        if calls:
+            self._run(lambda db: self._add(db, calls))
+
+    def read(self) -> Remembered:
+        """
+        All calls that are remembered, those of other keys and damaged ones left out.
+
+        Raises:
+            StoreUnavailable: If the file cannot be read.
+        """
+        if not self._database.exists:
+            return Remembered([], 0)
+        return self._run(self._read)
+
+    def forget(self, wanted: Callable[[Recorded], bool] | None = None) -> int:
+        """
+        Forget the calls for which *wanted* holds (None: all, also what cannot be read); how many.
+        """
+        if not self._database.exists:
+            return 0
+
+        def forget(db: sqlite3.Connection) -> int:
+            if wanted is None:
+                return db.execute("DELETE FROM calls").rowcount
+            gone = [one for one in self._read(db).calls if wanted(one)]
+            _remove(db, gone)
+            return len(gone)
+
+        return self._run(forget)
+
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return self._database.run(work, self._clock.wall())
+
+    def _read(self, db: sqlite3.Connection) -> Remembered:
+        calls, refused = [], 0
+        # Longer rows are not ours: they are not even brought into memory.
+        query = "SELECT id, CASE WHEN length(row) <= ? THEN row END FROM calls LIMIT ?"
+        for identity, row in db.execute(query, (LARGEST_ROW, 2 * self.limits.calls)):
+            try:
+                calls.append(read_row(identity, row, self._keys))
+            except (MemotierError, TypeError):
+                refused += 1
+        return Remembered(calls, refused)
+
+    def _add(self, db: sqlite3.Connection, calls: list[Recorded]) -> None:
+        for batch in _batches(calls):
+            before = dict(self._rows(db, [one.signature.identity for one in batch]))
+            rows = []
+            for signature, pattern in batch:
+                identity = signature.identity
+                if identity in before:
+                    before[identity].pattern.merge(pattern, self.limits.half_life)
+                    pattern = before[identity].pattern
+                rows.append((identity, write_row(Recorded(signature, pattern), self.key)))
+            db.executemany("INSERT OR REPLACE INTO calls VALUES (?, ?)", rows)
+        self._make_room(db)
+
+    def _rows(
+        self, db: sqlite3.Connection, identities: list[bytes]
+    ) -> Iterator[tuple[bytes, Recorded]]:
+        marks = ",".join("?" * len(identities))
+        query = f"SELECT id, row FROM calls WHERE id IN ({marks}) AND length(row) <= {LARGEST_ROW}"  # noqa: S608
+        for identity, row in db.execute(query, identities).fetchall():
+            try:
+                yield identity, read_row(identity, row, self._keys)
+            except (MemotierError, TypeError):
+                continue  # replaced by what is added now
+
+    def _make_room(self, db: sqlite3.Connection) -> None:
+        count, size = db.execute("SELECT count(*), total(length(row)) FROM calls").fetchone()
+        limits, now = self.limits, self._clock.wall()
+        if count <= limits.calls and size <= limits.bytes:
+            return
+        found = self._read(db)
+        best = sorted(
+            (one for one in found.calls if one.pattern.last >= now - limits.age),
+            key=lambda one: one.pattern.weight_at(now, limits.half_life),
+            reverse=True,
+        )
+        kept = _that_fit(best, int(limits.calls * _KEPT), int(limits.bytes * _KEPT))
+        _keep(db, kept)
+
+
+def _that_fit(calls: list[Recorded], most: int, room: int) -> list[Recorded]:
+    kept = []
+    for one in calls[:most]:
+        # What a row has beside its arguments is about this much.
+        room -= len(one.signature.payload) + 512
+        if room < 0:
+            break
+        kept.append(one)
+    return kept
+
+
+def _keep(db: sqlite3.Connection, calls: Iterable[Recorded]) -> None:
+    db.execute("CREATE TEMP TABLE kept (id BLOB PRIMARY KEY)")
+    db.executemany("INSERT INTO kept VALUES (?)", [(one.signature.identity,) for one in calls])
+    db.execute("DELETE FROM calls WHERE id NOT IN (SELECT id FROM temp.kept)")
+    db.execute("DROP TABLE temp.kept")
+
+
+def _remove(db: sqlite3.Connection, calls: Iterable[Recorded]) -> None:
+    db.executemany("DELETE FROM calls WHERE id = ?", [(one.signature.identity,) for one in calls])
+
+
+def _batches(calls: list[Recorded]) -> Iterator[list[Recorded]]:
+    for start in range(0, len(calls), _AT_ONCE):
+        yield calls[start : start + _AT_ONCE]

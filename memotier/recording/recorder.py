@@ -1,0 +1,360 @@
+"""
+Which calls were made, and how often: noted beside the cache, at no cost to a hit.
+
+A call that memory cannot answer is noted when it takes the slow way (``Recording.note``): a
+look-up in a dict, and once per call its arguments. Its hits are not noted one by one: memory
+counts them on the entry anyway, and the recorder reads these counts now and then. So nothing is
+lost however many hits there are, and a hit costs what it costs without recording.
+
+States of a known call: *noted* (arguments kept), *signed* (written down once, or not fit for
+that). A thread of its own saves what was counted every ``interval`` seconds, and once more when
+the cache is closed or the interpreter ends. What cannot be saved is kept for the next time.
+
+What must never happen: a call fails, or waits for a file, because it is recorded.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import weakref
+from collections import Counter, deque
+from collections.abc import Hashable
+from typing import Any, Final
+
+from ..engine.calls import Call
+from ..engine.engine import Engine
+from ..engine.events import kind_and_place, logger
+from ..entry import NEVER
+from ..errors import StoreUnavailable
+from ..types import Seconds
+from .history import History
+from .pattern import Pattern
+from .records import Recorded
+from .signature import Signature, Unrecordable, sign
+
+#: Calls that one process knows at a time; further ones are counted and not recorded.
+MOST_KNOWN: Final = 10_000
+#: Entries that left memory between two readings and are still counted.
+MOST_LEFT: Final = 20_000
+#: Seconds between two savings.
+INTERVAL: Final[Seconds] = 30.0
+
+_recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+class Known:
+    """
+    One call of this process, and what was not saved of it yet.
+    """
+
+    __slots__ = (
+        *("arguments", "born", "cost", "hits", "key", "misses", "recording", "seen"),
+        *("signature", "table", "taken", "ttl", "user"),
+    )
+
+    def __init__(
+        self, recording: Recording, call: Call, arguments: dict[str, Any] | None, user: str
+    ) -> None:
+        self.recording = recording
+        # (Held, so that its id names no other table.)
+        self.table = call.table
+        self.key = call.key
+        self.arguments = arguments
+        self.signature: Signature | None = None
+        self.user = user
+        self.misses = 0
+        self.hits = 0  # of entries that have left
+        self.taken = 0  # misses that were saved
+        self.born: Seconds = -1.0  # of the entry whose hits were read
+        self.seen = 0  # and how many they were
+        self.cost: Seconds = 0.0
+        self.ttl: Seconds | None = None
+
+
+class Recording:
+    """
+    The recording of one function.
+
+    Args:
+        arguments_of: From the values of a call to the arguments that are kept, by name.
+
+        user_of: From the values of a call to whose it is.
+    """
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        *,
+        label: str,
+        namespace: str,
+        function: str,
+        redact: tuple[str, ...],
+        arguments_of: Any,
+        user_of: Any,
+    ) -> None:
+        self.recorder = recorder
+        self.label = label
+        self.namespace = namespace
+        self.function = function
+        self.redact = redact
+        self._arguments_of = arguments_of
+        self._user_of = user_of
+
+    def note(self, call: Call, values: tuple[Any, ...]) -> None:
+        """
+        A call that memory could not answer.
+        """
+        if call.place.owner is not None:
+            return  # of one object of this process: nobody else could make this call
+        recorder = self.recorder
+        known = recorder.known.get(call.flight_key)
+        if known is None:
+            known = self._meet(call, values)
+            if known is None:
+                return
+        resident = call.table.get(call.key)
+        if resident is None or resident.fresh_until <= recorder.monotonic():
+            # (Otherwise it is looked at more closely, and counts as a hit.)
+            known.misses += 1
+        if recorder.thread is None:
+            recorder.wake()
+
+    def _meet(self, call: Call, values: tuple[Any, ...]) -> Known | None:
+        recorder = self.recorder
+        if len(recorder.known) >= MOST_KNOWN:
+            recorder.left_out["too many"] += 1
+            return None
+        try:
+            known = Known(self, call, self._arguments_of(values), self._user_of(values))
+            if call.table is call.place.exact:
+                # Its caller may change them when the call is over.
+                self.sign(known)
+        except Exception as error:
+            self._leave_out(error)
+            return None
+        return recorder.known.setdefault(call.flight_key, known)
+
+    def sign(self, known: Known) -> Signature:
+        """
+        The signature of *known*, made at the first time.
+
+        Raises:
+            Unrecordable: If its arguments cannot be written down.
+        """
+        if known.signature is None:
+            assert known.arguments is not None
+            known.signature = sign(
+                self.label,
+                self.namespace,
+                self.function,
+                known.arguments,
+                user=known.user,
+                redact=self.redact,
+                key=self.recorder.history.key,
+            )
+            known.arguments = None
+        return known.signature
+
+    def _leave_out(self, error: Exception) -> None:
+        reason = error.reason if isinstance(error, Unrecordable) else type(error).__name__
+        self.recorder.left_out[reason] += 1
+        self.recorder.say_once(
+            self.label,
+            "record",
+            f"{self.label}: some calls are not recorded for warming: {reason}",
+        )
+
+
+class Recorder:
+    """
+    What is recorded of one cache.
+
+    Args:
+        history: Where it is kept.
+
+        interval: Seconds between two savings.
+    """
+
+    def __init__(self, engine: Engine, history: History, interval: Seconds = INTERVAL) -> None:
+        self.history = history
+        self.known: dict[Hashable, Known] = {}
+        #: Calls that were not recorded, by reason.
+        self.left_out: Counter[str] = Counter()
+        self.thread: threading.Thread | None = None
+        #: Told by the memory tier when an entry leaves: its key, when it was born, its hits.
+        self.gone: deque[tuple[Hashable, Seconds, int]] = deque(maxlen=MOST_LEFT)
+        self.saves = self.failures = 0
+        self.say_once = engine.events.say_once
+        self.monotonic = engine.clock.monotonic
+        self._clock = engine.clock
+        self._interval = interval
+        self._stop = threading.Event()
+        self._saving = threading.Lock()
+        self._closed = False
+        engine.before_close.append(self.close)
+        _recorders.add(self)
+
+    def __repr__(self) -> str:
+        return f"<Recorder of {len(self.known)} calls in {self.history!r}>"
+
+    def save(self) -> int:
+        """
+        Write down what was counted since the last time; of how many calls.
+
+        Raises:
+            StoreUnavailable: If it cannot be written now; it is kept.
+        """
+        with self._saving:
+            counted = self._count()
+            try:
+                self.history.add([one for one, _, _ in counted])
+            except StoreUnavailable:
+                self.failures += 1
+                raise
+            for (_, pattern), known, seen in counted:
+                known.taken += pattern.misses
+                known.hits = 0
+                known.born, known.seen = seen
+            self.saves += 1
+            self._drop_idle()
+            return len(counted)
+
+    def _count(self) -> list[tuple[Recorded, Known, tuple[Seconds, int]]]:
+        self._take_gone()
+        now = self._clock.wall()
+        hour = time.localtime(now).tm_hour
+        counted = []
+        for at, known in list(self.known.items()):
+            born, seen = self._read_hits(known)
+            hits = known.hits + (seen - known.seen if born == known.born else seen)
+            misses = known.misses - known.taken
+            if hits <= 0 and misses <= 0:
+                continue
+            try:
+                signature = known.recording.sign(known)
+            except Exception as error:
+                known.recording._leave_out(error)
+                self.known.pop(at, None)
+                continue
+            pattern = Pattern(cost=known.cost, ttl=known.ttl)
+            pattern.add(max(0, hits), max(0, misses), now, hour)
+            counted.append((Recorded(signature, pattern), known, (born, seen)))
+        return counted
+
+    def _read_hits(self, known: Known) -> tuple[Seconds, int]:
+        """
+        When the entry of *known* was born, and how often it has answered.
+        """
+        resident = known.table.get(known.key)
+        if resident is None:
+            return -1.0, 0
+        known.cost = resident.cost
+        until = resident.fresh_until
+        known.ttl = None if until == NEVER else max(0.0, until - resident.born)
+        return resident.born, resident.hits
+
+    def _take_gone(self) -> None:
+        while self.gone:
+            at, born, hits = self.gone.popleft()
+            known = self.known.get(at)
+            if known is not None:
+                known.hits += hits - known.seen if born == known.born else hits
+                known.born, known.seen = -1.0, 0
+
+    def _drop_idle(self) -> None:
+        """
+        What has left memory is known to the history alone, until it is called again.
+        """
+        for at, known in list(self.known.items()):
+            if known.key not in known.table and known.misses == known.taken:
+                self.known.pop(at, None)
+
+    # -- when it is saved -----------------------------------------------------------------
+
+    def wake(self) -> None:
+        """
+        There is something to save: have a thread that does it.
+        """
+        with self._saving:
+            if self.thread is not None or self._closed:
+                return
+            thread = threading.Thread(
+                target=_save_at_intervals,
+                args=(weakref.ref(self), self._stop, self._interval),
+                name="memotier-record",
+                daemon=True,
+            )
+            try:
+                thread.start()
+            except RuntimeError:
+                return  # no more threads: the next call tries again, and close() saves
+            self.thread = thread
+
+    def save_quietly(self) -> None:
+        try:
+            self.save()
+        except Exception as error:
+            self.say_once(
+                str(self.history.folder),
+                "history",
+                f"the calls that were recorded could not be saved: {_why(error)}; "
+                "it is tried again",
+            )
+
+    def close(self) -> None:
+        """
+        Save for the last time.
+        """
+        with self._saving:
+            closed, self._closed = self._closed, True
+        self._stop.set()
+        if not closed:
+            self.save_quietly()
+
+    def forget(self) -> None:
+        """
+        A forked child: what was counted so far is the parent's to save.
+        """
+        self.thread = None
+        self._saving = threading.Lock()
+        self._stop = threading.Event()
+        self.gone.clear()
+        for known in list(self.known.values()):
+            known.hits = 0
+            known.taken = known.misses
+            known.born, known.seen = self._read_hits(known)
+
+
+def _save_at_intervals(
+    ref: weakref.ref[Recorder], stop: threading.Event, interval: Seconds
+) -> None:
+    while not stop.wait(interval):
+        recorder = ref()
+        if recorder is None:
+            return
+        recorder.save_quietly()
+        del recorder
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, StoreUnavailable) else kind_and_place(error)
+
+
+def _at_exit() -> None:
+    for recorder in list(_recorders):
+        try:
+            recorder.close()
+        except Exception as error:
+            logger.error("saving the recorded calls failed (%s)", kind_and_place(error))
+
+
+def _after_fork_in_child() -> None:
+    for recorder in list(_recorders):
+        recorder.forget()
+
+
+atexit.register(_at_exit)
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,3 @@
+"""
+Warming: calls that were recorded are made again, before anybody asks.
+"""
