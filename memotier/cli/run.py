@@ -16,10 +16,10 @@ from types import ModuleType
 from typing import Final, NoReturn
 
 from ..errors import MemotierError
-from . import config
+from . import config, warm
 
 #: Each has ``NAME``, ``HELP``, ``arguments(parser)`` and ``run(arguments, out) -> int``.
-COMMANDS: Final[tuple[ModuleType, ...]] = (config,)
+COMMANDS: Final[tuple[ModuleType, ...]] = (warm, config)
 
 _INTERRUPTED: Final = 130
 

@@ -20,7 +20,7 @@ from ..registry import cache_named
 from ..types import Seconds
 from .pace import Pace, rate_per_second, span
 from .replay import in_thread, replay
-from .report import WarmingReport
+from .report import Tally, WarmingReport
 from .resolve import Functions, Job, Unfit
 from .strategies import WarmingStrategy, rank
 
@@ -133,7 +133,9 @@ async def _warm(
     report.planned = len(jobs)
     if dry_run:
         for job in jobs:
-            report.spent += job.recorded.pattern.cost
+            for tally in (report, report.functions.setdefault(job.memo.label, Tally())):
+                tally.left += 1
+                tally.spent += job.recorded.pattern.cost
     else:
         await replay(jobs, report, pace, concurrency=choice.concurrency, on_progress=on_progress)
     report.seconds = engine.clock.monotonic() - pace.began
