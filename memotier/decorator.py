@@ -83,6 +83,7 @@ def tiered_cache(
     record: Any = None,
     redact: Any = (),
     record_user: Any = None,
+    rewarm: Any = False,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -155,6 +156,9 @@ def tiered_cache(
 
         record_user: The parameter that says for whom a call is, for warming by user.
 
+        rewarm: Whether results that were invalidated are computed again in the background, the
+            most used first. Needs ``record=True``.
+
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
     """
@@ -182,6 +186,7 @@ def tiered_cache(
         "record": record,
         "redact": redact,
         "record_user": record_user,
+        "rewarm": rewarm,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))

@@ -75,6 +75,8 @@ class FunctionOptions:
     #: Parameters that are never written down, and the one that says for whom a call is.
     redact: tuple[str, ...]
     record_user: str | None
+    #: Whether its hottest results are computed again when they were invalidated.
+    rewarm: bool
 
 
 def check_options(
@@ -98,6 +100,7 @@ def check_options(
     record: Any,
     redact: Any,
     record_user: Any,
+    rewarm: Any,
     **freshness: Any,
 ) -> FunctionOptions:
     """
@@ -147,6 +150,10 @@ def check_options(
     ignore, redact = parameters("ignore", ignore), parameters("redact", redact)
     if record not in (None, True, False) or isinstance(record, int) is not isinstance(record, bool):
         raise refuse("record", record, "True, False, or None (what the settings say)")
+    if type(rewarm) is not bool:
+        raise refuse("rewarm", rewarm, "True or False")
+    if rewarm and record is not True:
+        raise refuse("rewarm", rewarm, "calls are made again only where record=True says they may")
     if record_user is not None:
         parameters("record_user", (record_user,))
     if key is not None and ignore:
@@ -173,6 +180,7 @@ def check_options(
         record=record,
         redact=redact,
         record_user=record_user,
+        rewarm=rewarm,
         windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),
     )
 

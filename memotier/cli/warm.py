@@ -107,7 +107,7 @@ def _text(report: WarmingReport, *, colour: bool) -> str:
 
 def _table(report: WarmingReport, colour: bool) -> str:
     if report.dry_run:
-        head = ("function", "calls", "takes about")
+        head: tuple[str, ...] = ("function", "calls", "takes about")
         rows = [_planned(name, tally) for name, tally in sorted(report.functions.items())]
         rows.append(_planned("all", report))
         title = f"Would warm {report.planned} calls, {report.strategy.replace('_', '-')} first"

@@ -127,7 +127,8 @@ class Shelf:
         self.place = Place(self)
         #: Places of single instances, by id(instance); an entry is gone when its instance is.
         self.places: dict[int, Place] = {}
-        #: Where to say that an entry left memory: its key, its birth, its hits; None: nowhere.
+        #: Told, under the lock, when an entry left memory (``left``), and that this was because it
+        #: was invalidated (``invalidated``); None: nobody.
         self.heard: Any = None
         self.hits_gone = 0  # hits of residents that have left
         self.saved = 0.0  # seconds saved by them and by the second tier

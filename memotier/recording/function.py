@@ -25,8 +25,8 @@ def record(memo: Memo, keyed: Keyed, shelf: Shelf) -> Recording | None:
         )
         return None
     recorder = recorder_of(keyed)
-    shelf.heard = recorder.gone.append
-    return Recording(
+    shelf.heard = recorder
+    recording = Recording(
         recorder,
         label=memo.label,
         namespace=memo.options.namespace,
@@ -35,6 +35,11 @@ def record(memo: Memo, keyed: Keyed, shelf: Shelf) -> Recording | None:
         arguments_of=memo.keys.counted,
         user_of=_user_of(memo),
     )
+    if memo.options.rewarm:
+        from ..warming.rewarm import rewarm
+
+        rewarm(keyed.engine, recorder, recording, memo)
+    return recording
 
 
 def why_not(memo: Memo) -> str:

@@ -27,7 +27,7 @@ from typing import Any, Final
 from ..engine.calls import Call
 from ..engine.engine import Engine
 from ..engine.events import kind_and_place, logger
-from ..entry import NEVER
+from ..entry import NEVER, Resident
 from ..errors import StoreUnavailable
 from ..types import Seconds
 from .history import History
@@ -52,7 +52,7 @@ class Known:
 
     __slots__ = (
         *("arguments", "born", "cost", "hits", "key", "misses", "recording", "seen"),
-        *("signature", "table", "taken", "ttl", "user"),
+        *("signature", "table", "taken", "ttl", "user", "uses"),
     )
 
     def __init__(
@@ -68,6 +68,7 @@ class Known:
         self.misses = 0
         self.hits = 0  # of entries that have left
         self.taken = 0  # misses that were saved
+        self.uses = 0  # all that were saved
         self.born: Seconds = -1.0  # of the entry whose hits were read
         self.seen = 0  # and how many they were
         self.cost: Seconds = 0.0
@@ -184,8 +185,9 @@ class Recorder:
         #: Calls that were not recorded, by reason.
         self.left_out: Counter[str] = Counter()
         self.thread: threading.Thread | None = None
-        #: Told by the memory tier when an entry leaves: its key, when it was born, its hits.
-        self.gone: deque[tuple[Hashable, Seconds, int]] = deque(maxlen=MOST_LEFT)
+        self._gone: deque[tuple[Hashable, Seconds, int]] = deque(maxlen=MOST_LEFT)
+        #: Calls whose entry was invalidated, where that is of use.
+        self.lost: deque[Hashable] | None = None
         self.saves = self.failures = 0
         self.say_once = engine.events.say_once
         self.monotonic = engine.clock.monotonic
@@ -199,6 +201,19 @@ class Recorder:
 
     def __repr__(self) -> str:
         return f"<Recorder of {len(self.known)} calls in {self.history!r}>"
+
+    def left(self, table: Any, resident: Resident, hits: int) -> None:
+        """
+        The entry left memory, after so many hits. Called under the engine's lock.
+        """
+        self._gone.append(((id(table), resident.key), resident.born, hits))
+
+    def invalidated(self, table: Any, resident: Resident) -> None:
+        """
+        That was because it was invalidated. Called under the engine's lock.
+        """
+        if self.lost is not None:
+            self.lost.append((id(table), resident.key))
 
     def save(self) -> int:
         """
@@ -216,6 +231,7 @@ class Recorder:
                 raise
             for (_, pattern), known, seen in counted:
                 known.taken += pattern.misses
+                known.uses += pattern.hits + pattern.misses
                 known.hits = 0
                 known.born, known.seen = seen
             self.saves += 1
@@ -257,8 +273,8 @@ class Recorder:
         return resident.born, resident.hits
 
     def _take_gone(self) -> None:
-        while self.gone:
-            at, born, hits = self.gone.popleft()
+        while self._gone:
+            at, born, hits = self._gone.popleft()
             known = self.known.get(at)
             if known is not None:
                 known.hits += hits - known.seen if born == known.born else hits
@@ -268,6 +284,8 @@ class Recorder:
         """
         What has left memory is known to the history alone, until it is called again.
         """
+        if self.lost:
+            return  # somebody is about to ask for one of them
         for at, known in list(self.known.items()):
             if known.key not in known.table and known.misses == known.taken:
                 self.known.pop(at, None)
@@ -321,7 +339,7 @@ class Recorder:
         self.thread = None
         self._saving = threading.Lock()
         self._stop = threading.Event()
-        self.gone.clear()
+        self._gone.clear()
         for known in list(self.known.values()):
             known.hits = 0
             known.taken = known.misses

@@ -159,7 +159,14 @@ class MemoryTier:
         """
         Remove those that are still here; returns how many that were.
         """
-        count = sum(map(self._remove, residents))
+        count = 0
+        for resident in residents:
+            table = resident.table
+            if self._remove(resident):
+                count += 1
+                heard = resident.place.shelf.heard
+                if heard is not None:
+                    heard.invalidated(table, resident)
         self.invalidations += count
         return count
 
@@ -206,7 +213,7 @@ class MemoryTier:
             shelf.hits_gone += hits
             shelf.saved += hits * resident.cost
             if shelf.heard is not None:
-                shelf.heard(((id(table), resident.key), resident.born, hits))
+                shelf.heard.left(table, resident, hits)
 
     def _forget_all(self) -> None:
         for table in list(self._tables.values()):

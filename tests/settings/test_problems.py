@@ -9,7 +9,10 @@ _FILE = [
     ('ttl = "5m"', ("ttl = '5m'", "l1.ttl or l2.ttl?")),
     ("l1 = 5", ("l1 = 5", "is not a table", "write l1 = { max_size = 1000 }")),
     ('"l1.max_size" = 5', ('"l1.max_size" is not', "write l1 = { max_size = ... }")),
-    ("zzz = 5", ("zzz = 5", "there are directory, default_ttl", "l1, l2, warming, namespaces, caches")),
+    (
+        "zzz = 5",
+        ("zzz = 5", "there are directory, default_ttl", "l1, l2, warming, namespaces, caches"),
+    ),
     ("l3 = {ttl = 5}", ("l3 (value not shown)", "max_value_bytes, l1, l2, warming, namespaces")),
     ('default_ttl = "10x"', ("default_ttl = '10x'", '"1h30m"')),
     ("default_ttl = true", ("default_ttl = True", '"1h30m"')),
