@@ -36,12 +36,14 @@ if TYPE_CHECKING:
     from .types import MISS, Codec, Store
     from .warming.report import WarmingReport
     from .warming.strategies import WarmingStrategy
-    from .warming.warm import awarm, warm
+    from .warming.warm import awarm, lifespan, warm
+    from .warming.warmer import CacheWarmer, WarmingConfig
 
 #: The public names and where they live; a module is imported when one of its names is used.
 _HOMES = {
     "CacheInfo": "engine.stats",
     "CacheLevelConfig": "config",
+    "CacheWarmer": "warming.warmer",
     "Clock": "clock",
     "Codec": "types",
     "ComputeTimeout": "errors",
@@ -57,6 +59,7 @@ _HOMES = {
     "Store": "types",
     "StoreError": "errors",
     "UnkeyableArgument": "errors",
+    "WarmingConfig": "warming.warmer",
     "WarmingReport": "warming.report",
     "WarmingStrategy": "warming.strategies",
     "WritePolicy": "config",
@@ -66,6 +69,7 @@ _HOMES = {
     "disabled": "engine.modes",
     "get_cache": "registry",
     "invalidate_tags": "registry",
+    "lifespan": "warming.warm",
     "register": "codecs.classes",
     "register_key": "keys.registry",
     "tiered_cache": "decorator",
@@ -76,6 +80,7 @@ __all__ = [
     "MISS",
     "CacheInfo",
     "CacheLevelConfig",
+    "CacheWarmer",
     "Clock",
     "Codec",
     "ComputeTimeout",
@@ -90,6 +95,7 @@ __all__ = [
     "Store",
     "StoreError",
     "UnkeyableArgument",
+    "WarmingConfig",
     "WarmingReport",
     "WarmingStrategy",
     "WritePolicy",
@@ -99,6 +105,7 @@ __all__ = [
     "disabled",
     "get_cache",
     "invalidate_tags",
+    "lifespan",
     "register",
     "register_key",
     "tiered_cache",

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from ..durations import show_seconds
+from ..warming.choice import CONCURRENCY
 from ..warming.report import Tally, WarmingReport
 from ..warming.strategies import WarmingStrategy
-from ..warming.warm import CONCURRENCY, warm
+from ..warming.warm import warm
 from .progress import Bar
 from .table import Row, Section, has_colour, lines
 

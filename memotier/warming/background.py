@@ -15,8 +15,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -36,7 +35,7 @@ PATIENCE: Final[Seconds] = 5.0
 _PLACE: Final[Address] = blake2b(b"warming", digest_size=16, person=b"memotier-claim").digest()
 
 #: Makes one round.
-Round = Callable[[], Any]
+Round = Callable[[], Awaitable[WarmingReport]]
 
 
 class BackgroundWarming:
@@ -165,24 +164,6 @@ class BackgroundWarming:
         finally:
             if claims is not None:
                 claims.release(_PLACE)
-
-
-def lifespan(
-    start: Callable[[], BackgroundWarming],
-) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """
-    For ASGI frameworks: warms while the application runs.
-    """
-
-    @asynccontextmanager
-    async def alive(app: Any) -> AsyncIterator[None]:
-        warming = start().start_task()
-        try:
-            yield
-        finally:
-            await warming.astop()
-
-    return alive
 
 
 def interval(every: Any) -> Seconds | None:

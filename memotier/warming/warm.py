@@ -5,45 +5,50 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, overload
 
 from ..cache import MultiLevelCache
-from ..durations import check_namespace, short
+from ..durations import short
 from ..errors import ConfigError
 from ..recording.opening import history_of, warming_of
 from ..recording.records import Recorded
 from ..registry import cache_named
-from ..types import Seconds
-from .pace import Pace, rate_per_second, span
+from .background import BackgroundWarming, interval
+from .choice import Choice, choose, wanted
+from .pace import Pace
 from .replay import in_thread, replay
 from .report import Tally, WarmingReport
 from .resolve import Functions, Job, Unfit
-from .strategies import WarmingStrategy, rank
-
-#: Calls made at once where nothing is said.
-CONCURRENCY = 8
+from .strategies import rank
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """
-    Which calls to warm, and how; checked.
-    """
+@overload
+def warm(
+    *modules: str | ModuleType,
+    cache: MultiLevelCache | str = ...,
+    on_progress: Callable[[WarmingReport], None] | None = ...,
+    dry_run: bool = ...,
+    on_start: Literal[False] = ...,
+    every: None = ...,
+    **options: Any,
+) -> WarmingReport: ...
 
-    strategy: WarmingStrategy
-    top: int
-    namespace: str | None
-    user: str | None
-    hour: int | None
-    recency_weight: float
-    concurrency: int
-    rate: float | None
-    deadline: Seconds | None
-    budget: Seconds | None
+
+@overload
+def warm(
+    *modules: str | ModuleType,
+    cache: MultiLevelCache | str = ...,
+    on_progress: Callable[[WarmingReport], None] | None = ...,
+    dry_run: bool = ...,
+    on_start: Literal[True],
+    every: float | timedelta | str | None = ...,
+    **options: Any,
+) -> BackgroundWarming: ...
 
 
 def warm(
@@ -51,8 +56,10 @@ def warm(
     cache: MultiLevelCache | str = "default",
     on_progress: Callable[[WarmingReport], None] | None = None,
     dry_run: bool = False,
+    on_start: bool = False,
+    every: float | timedelta | str | None = None,
     **options: Any,
-) -> WarmingReport:
+) -> WarmingReport | BackgroundWarming:
     """
     Make recorded calls again, the best first, so that their results are there when they are
     asked for.
@@ -67,6 +74,11 @@ def warm(
 
         dry_run: Only tell what would be done.
 
+        on_start: Return at once, and warm in a thread of its own; the answer is what stops it
+            and has its report. An error of warming is logged, not raised.
+
+        every: With *on_start*: seconds, ``timedelta`` or text between two rounds. None: one only.
+
         options: ``strategy="hybrid"``, ``top=100`` calls, ``namespace=None`` (and those below it),
             ``user=None``, ``hour=None`` (0 to 23), ``recency_weight=0.5``, ``concurrency=8``,
             ``limit=None`` (calls per second, or ``"50/s"``), ``deadline=None`` and
@@ -74,9 +86,14 @@ def warm(
 
     Raises:
         ConfigError: If an argument cannot be used.
-        RuntimeError: In a running event loop; there ``await memotier.awarm(...)``.
+        RuntimeError: In a running event loop, without *on_start*: it would be blocked. There
+            ``await memotier.awarm(...)``.
     """
     choice = choose(**options)
+    if on_start:
+        return _background(modules, cache, on_progress, dry_run, choice, every).start()
+    if every is not None:
+        raise ConfigError(f"every={short(every)} cannot be used without on_start=True")
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -97,6 +114,46 @@ async def awarm(
     ``warm`` for async code: coroutine functions run in this event loop.
     """
     return await _warm(modules, cache, on_progress, dry_run, choose(**options))
+
+
+def lifespan(
+    *modules: str | ModuleType,
+    cache: MultiLevelCache | str = "default",
+    every: float | timedelta | str | None = None,
+    **options: Any,
+) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """
+    A lifespan for ASGI applications: ``FastAPI(lifespan=memotier.lifespan("app.tools"))`` warms in
+    a task while the application serves, and stops with it. Arguments are those of ``warm``.
+    """
+    choice = choose(**options)
+    interval(every)
+
+    @asynccontextmanager
+    async def alive(app: Any) -> AsyncIterator[None]:
+        warming = _background(modules, cache, None, False, choice, every).start_task()
+        try:
+            yield
+        finally:
+            await warming.astop()
+
+    return alive
+
+
+def _background(
+    modules: Iterable[str | ModuleType],
+    cache: MultiLevelCache | str,
+    on_progress: Callable[[WarmingReport], None] | None,
+    dry_run: bool,
+    choice: Choice,
+    every: Any,
+) -> BackgroundWarming:
+    keyed = (cache_named(cache) if isinstance(cache, str) else cache)._keyed
+
+    def once() -> Coroutine[Any, Any, WarmingReport]:
+        return _warm(modules, cache, on_progress, dry_run, choice)
+
+    return BackgroundWarming(keyed, once, interval(every))
 
 
 async def _warm(
@@ -142,19 +199,6 @@ async def _warm(
     return report
 
 
-def wanted(calls: Iterable[Recorded], choice: Choice) -> list[Recorded]:
-    """
-    The calls of functions that *choice* is about.
-    """
-    return [
-        one
-        for one in calls
-        if one.signature.function
-        and (choice.user is None or one.signature.user == choice.user)
-        and (choice.namespace is None or _is_below(one.signature.namespace, choice.namespace))
-    ]
-
-
 def jobs_for(
     ranked: Iterable[Recorded], functions: Functions, top: int, report: WarmingReport
 ) -> list[Job]:
@@ -173,59 +217,6 @@ def jobs_for(
     return jobs
 
 
-def choose(
-    *,
-    strategy: WarmingStrategy | str = WarmingStrategy.HYBRID,
-    top: int = 100,
-    namespace: str | None = None,
-    user: str | None = None,
-    hour: int | None = None,
-    recency_weight: float = 0.5,
-    concurrency: int = CONCURRENCY,
-    limit: Any = None,
-    deadline: Any = None,
-    budget: Any = None,
-) -> Choice:
-    """
-    Check what was asked for.
-
-    Raises:
-        ConfigError: For the first argument that cannot be used.
-    """
-
-    def refuse(name: str, value: Any, advice: str) -> ConfigError:
-        return ConfigError(f"{name}={short(value)} cannot be used: {advice}")
-
-    try:
-        strategy = WarmingStrategy(strategy)
-    except ValueError:
-        names = ", ".join(one.value for one in WarmingStrategy)
-        raise refuse("strategy", strategy, f"there are: {names}") from None
-    for name, count in (("top", top), ("concurrency", concurrency)):
-        if type(count) is not int or count < 1:
-            raise refuse(name, count, "give a whole number, 1 or more")
-    if type(recency_weight) not in (int, float) or not 0 <= recency_weight <= 1:
-        raise refuse("recency_weight", recency_weight, "give a number from 0 to 1")
-    if hour is not None and (type(hour) is not int or not 0 <= hour <= 23):
-        raise refuse("hour", hour, "give an hour of the day, 0 to 23")
-    if user is not None and type(user) is not str:
-        raise refuse("user", user, "give a text")
-    if strategy is WarmingStrategy.USER_SPECIFIC and user is None:
-        raise refuse("strategy", strategy.value, "say whose calls, with user=")
-    return Choice(
-        strategy=strategy,
-        top=top,
-        namespace=None if namespace is None else check_namespace(namespace),
-        user=user,
-        hour=hour,
-        recency_weight=float(recency_weight),
-        concurrency=concurrency,
-        rate=None if limit is None else rate_per_second(limit),
-        deadline=span("deadline", deadline),
-        budget=span("budget", budget),
-    )
-
-
 def _import(name: str) -> None:
     try:
         import_module(name)
@@ -234,7 +225,3 @@ def _import(name: str) -> None:
             f"module {short(name)} cannot be imported ({error}): warming calls only functions "
             "of modules that are named; is the working directory right?"
         ) from error
-
-
-def _is_below(namespace: str, above: str) -> bool:
-    return namespace == above or namespace.startswith(above + ".")
