@@ -16,10 +16,10 @@ from types import ModuleType
 from typing import Final, NoReturn
 
 from ..errors import MemotierError
-from . import config, warm
+from . import config, history, warm
 
 #: Each has ``NAME``, ``HELP``, ``arguments(parser)`` and ``run(arguments, out) -> int``.
-COMMANDS: Final[tuple[ModuleType, ...]] = (warm, config)
+COMMANDS: Final[tuple[ModuleType, ...]] = (warm, history, config)
 
 _INTERRUPTED: Final = 130
 

@@ -81,6 +81,13 @@ class History:
         """
         return self._keys[0]
 
+    @property
+    def now(self) -> Seconds:
+        """
+        Wall seconds.
+        """
+        return self._clock.wall()
+
     def add(self, calls: Iterable[Recorded]) -> None:
         """
         Add what was counted to what is remembered.

@@ -22,6 +22,7 @@ import time
 import weakref
 from collections import Counter, deque
 from collections.abc import Hashable
+from contextvars import ContextVar
 from typing import Any, Final
 
 from ..engine.calls import Call
@@ -41,6 +42,9 @@ MOST_KNOWN: Final = 10_000
 MOST_LEFT: Final = 20_000
 #: Seconds between two savings.
 INTERVAL: Final[Seconds] = 30.0
+
+#: Whether the present call is made by warming.
+replaying: ContextVar[bool] = ContextVar("memotier_replaying", default=False)
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
 
@@ -117,7 +121,9 @@ class Recording:
             if known is None:
                 return
         resident = call.table.get(call.key)
-        if resident is None or resident.fresh_until <= recorder.monotonic():
+        if replaying.get():
+            pass  # known from now on, but nobody asked for it
+        elif resident is None or resident.fresh_until <= recorder.monotonic():
             # (Otherwise it is looked at more closely, and counts as a hit.)
             known.misses += 1
         if recorder.thread is None:

@@ -23,6 +23,7 @@ from typing import Any, Final, TypeVar
 from .. import asked
 from ..engine.drive import adrive, drive
 from ..engine.flights import Failed
+from ..recording.recorder import replaying
 from ..types import Seconds
 from .pace import Pace
 from .report import Tally, WarmingReport
@@ -62,7 +63,7 @@ async def replay(
     try:
         async with asyncio.timeout(None if pace.left == float("inf") else pace.left):
             workers = [_work(waiting, report, pace, soon, on_progress) for _ in range(concurrency)]
-            running = {asyncio.create_task(one, context=Context()) for one in workers}
+            running = {asyncio.create_task(one, context=_nobodys()) for one in workers}
             await asyncio.gather(*running)
     except TimeoutError:
         pace.over = "deadline"
@@ -74,6 +75,15 @@ async def replay(
         for job in waiting:
             _tally(report, job).left += 1
             report.left += 1
+
+
+def _nobodys() -> Context:
+    """
+    A context without anything of the present one.
+    """
+    context = Context()
+    context.run(replaying.set, True)
+    return context
 
 
 async def _work(
@@ -139,6 +149,8 @@ def _plan(job: Job, soon: float) -> Any:
             about_to_expire = entry.ttl_left < soon * life
             kind = "refreshed" if about_to_expire else "fresh"
         began = monotonic()
+        if kind == "fresh" and entry.tier == "l1":
+            return Outcome(kind)
         if kind == "refreshed":
             answer = yield from asked.refresh(memo, values)
         else:
@@ -184,7 +196,7 @@ async def in_thread(work: Callable[[], T]) -> T:
         value: Any = None
         failed: BaseException | None = None
         try:
-            value = Context().run(work)
+            value = _nobodys().run(work)
         except BaseException as error:
             failed = error
         try:
