@@ -58,6 +58,7 @@ def apart(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     work = tmp_path / "work"
     (work / ".git").mkdir(parents=True)
     monkeypatch.chdir(work)

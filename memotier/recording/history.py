@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 #: What stays when room is made, so that it is not made at every save.
 _KEPT: Final = 0.9
+#: Seconds after which what is too old is looked for and removed.
+_CLEAN_EVERY: Final[Seconds] = 3600.0
 #: Rows read by one statement.
 _AT_ONCE: Final = 500
 
@@ -70,6 +72,7 @@ class History:
         self._database = Database(folder)
         self._keys = keys
         self._clock = clock
+        self._cleaned: Seconds = 0.0
 
     def __repr__(self) -> str:
         return f"<History {str(self.folder)!r}>"
@@ -129,15 +132,22 @@ class History:
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return self._database.run(work, self._clock.wall())
 
-    def _read(self, db: sqlite3.Connection) -> Remembered:
+    def _read(self, db: sqlite3.Connection, *, old: bool = False) -> Remembered:
+        """
+        What is remembered; or, if *old*, what is there and should be no longer.
+        """
         calls, refused = [], 0
+        since = self.now - self.limits.age
         # Longer rows are not ours: they are not even brought into memory.
         query = "SELECT id, CASE WHEN length(row) <= ? THEN row END FROM calls LIMIT ?"
         for identity, row in db.execute(query, (LARGEST_ROW, 2 * self.limits.calls)):
             try:
-                calls.append(read_row(identity, row, self._keys))
+                recorded = read_row(identity, row, self._keys)
             except (MemotierError, TypeError):
                 refused += 1
+            else:
+                if (recorded.pattern.last < since) is old:
+                    calls.append(recorded)
         return Remembered(calls, refused)
 
     def _add(self, db: sqlite3.Connection, calls: list[Recorded]) -> None:
@@ -166,17 +176,18 @@ class History:
 
     def _make_room(self, db: sqlite3.Connection) -> None:
         count, size = db.execute("SELECT count(*), total(length(row)) FROM calls").fetchone()
-        limits, now = self.limits, self._clock.wall()
-        if count <= limits.calls and size <= limits.bytes:
+        limits, now = self.limits, self.now
+        fits = count <= limits.calls and size <= limits.bytes
+        if fits and abs(now - self._cleaned) < _CLEAN_EVERY:
             return
-        found = self._read(db)
-        best = sorted(
-            (one for one in found.calls if one.pattern.last >= now - limits.age),
-            key=lambda one: one.pattern.weight_at(now, limits.half_life),
-            reverse=True,
-        )
-        kept = _that_fit(best, int(limits.calls * _KEPT), int(limits.bytes * _KEPT))
-        _keep(db, kept)
+        self._cleaned = now
+        found = self._read(db, old=fits)
+        if fits:
+            # What cannot be read stays: it may be of a process with another key.
+            _remove(db, found.calls)
+            return
+        best = sorted(found.calls, key=lambda one: -one.pattern.weight_at(now, limits.half_life))
+        _keep(db, _that_fit(best, int(limits.calls * _KEPT), int(limits.bytes * _KEPT)))
 
 
 def _that_fit(calls: list[Recorded], most: int, room: int) -> list[Recorded]:

@@ -126,7 +126,10 @@ def is_secret(name: str, value: Any, depth: int = 0) -> bool:
     Whether the name or the type of an argument says that it is a secret, or that of something
     in it.
     """
-    if _SECRET.search(_CAMEL.sub("_", name)) or type(value).__name__ in _SECRET_TYPES:
+    if type(value).__name__ in _SECRET_TYPES:
+        return True
+    # A number says how many tokens, not which; None is that there is none.
+    if type(value) not in (int, float, bool, type(None)) and _SECRET.search(_CAMEL.sub("_", name)):
         return True
     if depth >= DEEPEST:
         return False

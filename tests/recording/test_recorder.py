@@ -1,0 +1,369 @@
+"""
+What is noted of calls: exact counts, bounded, and nothing on a hit.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+
+import pytest
+
+from memotier import MultiLevelCache, get_cache, tiered_cache
+from memotier.recording import recorder as recorder_module
+from memotier.recording.opening import history_of
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+
+
+def remembered(cache):
+    """
+    By arguments, the hits and misses that the history of *cache* has.
+    """
+    found = {}
+    for signature, pattern in history_of(cache._keyed).read().calls:
+        found[repr(signature.arguments())] = (pattern.hits, pattern.misses)
+    return found
+
+
+def recorder(cache):
+    return cache._keyed.recorder
+
+
+def test_every_hit_is_counted_once(tiers, call):
+    """
+    Over savings, evictions and invalidations, for keys of atoms and of canonical bytes.
+    """
+
+    @call.cached(cache=tiers, record=True, name="f", namespace="tool.x", tags=["t"])
+    def f(x):
+        return x
+
+    for x in (1, "a", [1, 2]):
+        for _ in range(5):
+            call(f(x))
+    recorder(tiers).save()
+    for x in (1, "a", [1, 2]):
+        call(f(x))
+    call(f.invalidate(1))
+    call(f(1))
+    recorder(tiers).save()
+    recorder(tiers).save()
+
+    assert {
+        "{'x': 1}": (5, 2),
+        "{'x': 'a'}": (5, 1),
+        "{'x': [1, 2]}": (5, 1),
+    } == remembered(tiers)
+
+
+def test_closing_saves(make_cache, call):
+    """
+    A service that restarts is warm because its last minutes were not lost.
+    """
+    cache = make_cache("disk")
+
+    @call.cached(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    call(f(1))
+    call(f(1))
+    if call.is_async:
+        call(cache.close())
+    else:
+        cache.sync.close()
+
+    assert {"{'x': 1}": (1, 1)} == remembered(cache)
+
+
+def test_arguments_are_those_of_the_moment_of_the_call(make_cache, call):
+    """
+    What its caller does to a list afterwards is another call.
+    """
+    cache = make_cache("disk")
+
+    @call.cached(cache=cache, record=True, name="f")
+    def f(x):
+        return len(x)
+
+    numbers = [1]
+    call(f(numbers))
+    numbers.append(2)
+    recorder(cache).save()
+
+    assert {"{'x': [1]}": (0, 1)} == remembered(cache)
+
+
+def test_defaults_keywords_and_collected_arguments_are_part_of_it(make_cache, call):
+    """
+    A call is recorded as it is bound, not as it is written.
+    """
+    cache = make_cache("disk")
+
+    @call.cached(cache=cache, record=True, name="f", ignore=("log",))
+    def f(a, *more, b=2, log=None, **rest):
+        return a
+
+    call(f(1))
+    call(f(1, b=2, log=print))
+    call(f(1, 5, b=3, c=4))
+    recorder(cache).save()
+
+    assert {
+        "{'a': 1, 'more': (), 'b': 2, 'rest': {}}": (1, 1),
+        "{'a': 1, 'more': (5,), 'b': 3, 'rest': {'c': 4}}": (0, 1),
+    } == remembered(cache)
+
+
+def test_nothing_is_recorded_unless_asked_for(make_cache, tmp_path):
+    """
+    It keeps arguments on disk, so it is off.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, name="f")
+    def f(x):
+        return x
+
+    f(1)
+    cache.sync.close()
+
+    assert cache._keyed.recorder is None
+    assert not (tmp_path / "cache" / "history-v1").exists()
+
+
+def test_the_settings_can_ask_for_it_and_a_function_can_say_no():
+    """
+    ``[tool.memotier.warming] record = true``, with ``record=False`` for one that may not be
+    called again.
+    """
+    with open("pyproject.toml", "w") as file:
+        file.write('[tool.memotier]\ndirectory = "c"\n[tool.memotier.warming]\nrecord = true\n')
+
+    @tiered_cache(name="f")
+    def f(x):
+        return x
+
+    @tiered_cache(name="g", record=False)
+    def g(y):
+        return y
+
+    f(1)
+    g(1)
+    cache = get_cache()
+    recorder(cache).save()
+
+    assert {"{'x': 1}": (0, 1)} == remembered(cache)
+
+
+def test_methods_are_recorded_if_their_instance_is_a_value(make_cache):
+    """
+    An instance that only this process knows cannot be called by another.
+    """
+    cache = make_cache("disk")
+
+    class Plain:
+        @tiered_cache(cache=cache, record=True, name="plain")
+        def f(self, x):
+            return x
+
+        @tiered_cache(cache=cache, record=True, name="shared", ignore=("self",))
+        def g(self, x):
+            return x
+
+    one = Plain()
+    one.f(1)
+    one.g(2)
+    cache.sync.close()
+
+    assert {} == remembered(cache)
+
+
+def test_why_a_function_is_not_recorded_is_said_once(make_cache, caplog):
+    """
+    An argument that is no part of the key, and without which nobody can call.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, record=True, name="f", ignore=("session",))
+    def f(x, session):
+        return x
+
+    f(1, object())
+    f(2, object())
+
+    assert 1 == caplog.text.count("'session' is not part of the key and has no default")
+
+
+def test_a_call_that_cannot_be_written_down_is_counted_and_works(make_cache, call, caplog):
+    """
+    A result is cached all the same.
+    """
+    cache = make_cache("disk")
+
+    class Odd:
+        def __cache_key__(self):
+            return "odd"
+
+    @call.cached(cache=cache, record=True, name="f")
+    def f(x):
+        return 1
+
+    assert [1, 1] == [call(f(Odd())), call(f(Odd()))]
+    recorder(cache).save()
+
+    assert {} == remembered(cache)
+    assert 1 <= sum(recorder(cache).left_out.values())
+    assert "some calls are not recorded" in caplog.text and "odd" not in caplog.text.lower()[60:]
+
+
+def test_there_is_a_bound_to_the_calls_that_are_known(make_cache, monkeypatch):
+    """
+    A million keys of an attacker's choice do not fill memory.
+    """
+    monkeypatch.setattr(recorder_module, "MOST_KNOWN", 10)
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    for x in range(50):
+        f(x)
+
+    assert 10 == len(recorder(cache).known)
+    assert 40 == recorder(cache).left_out["too many"]
+
+
+def test_what_left_memory_is_forgotten_here_when_it_is_saved(make_cache):
+    """
+    The history knows it; this process need not.
+    """
+    cache = make_cache("disk", l1_maxsize=3)
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    for x in range(50):
+        f(x)
+    recorder(cache).save()
+
+    assert 3 == len(recorder(cache).known)
+    assert 50 == len(remembered(cache))
+
+
+def test_a_history_that_cannot_be_written_fails_no_call(make_cache, tmp_path, caplog):
+    """
+    It is said, kept, and saved when it can be.
+    """
+    cache = make_cache("disk")
+    place = tmp_path / "cache" / "history-v1"
+    place.parent.mkdir(mode=0o700)
+    place.write_text("in the way")
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    assert 1 == f(1)
+    recorder(cache).save_quietly()
+    recorder(cache).save_quietly()
+    place.unlink()
+    f(1)
+    recorder(cache).save_quietly()
+
+    assert {"{'x': 1}": (1, 1)} == remembered(cache)
+    assert 1 == caplog.text.count("could not be saved")
+
+
+def test_a_forked_child_does_not_save_what_its_parent_counted(make_cache):
+    """
+    Each counts its own.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    f(1)
+    f(1)
+
+    def child():
+        f(1)
+        f(2)
+        cache.sync.close()
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(30)
+    assert 0 == process.exitcode
+    recorder(cache).save()
+
+    assert {"{'x': 1}": (2, 1), "{'x': 2}": (0, 1)} == remembered(cache)
+
+
+def test_the_interpreters_end_saves(tmp_path):
+    """
+    A script needs no close().
+    """
+    code = """
+from memotier import MultiLevelCache, tiered_cache
+cache = MultiLevelCache(directory="c")
+@tiered_cache(cache=cache, record=True, name="f")
+def f(x): return x
+f(1); f(1)
+"""
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=60, env=os.environ | {"PYTHONPATH": ROOT}
+    )
+
+    with MultiLevelCache(directory="c") as cache:
+        assert {"{'x': 1}": (1, 1)} == remembered(cache)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"record": "yes"}, "record='yes'"),
+        ({"record": 1}, "record=1"),
+        ({"redact": "x"}, r"write redact=\('x',\)"),
+        ({"redact": ("z",)}, "it is not a parameter; there are: x"),
+        ({"record_user": "z"}, "it is not a parameter; there are: x"),
+        ({"rewarm": True}, "record=True"),
+        ({"rewarm": 1}, "rewarm=1"),
+    ],
+)
+def test_options_that_cannot_be_used(options, told):
+    """
+    Said when the function is decorated.
+    """
+    from memotier import ConfigError
+
+    with pytest.raises(ConfigError, match=told):
+        tiered_cache(**options)(lambda x: x)
+
+
+def test_users_and_secrets(make_cache):
+    """
+    For whom a call was is kept; what ``redact`` names, and what looks like a secret, is not.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(
+        cache=cache, record=True, name="f", record_user="user", redact=("note",), namespace="t"
+    )
+    def f(x, user, note, password=None):
+        return x
+
+    f(1, "ann", "CANARY-1", password="CANARY-2")
+    cache.sync.close()
+    ((signature, _),) = history_of(cache._keyed).read().calls
+
+    assert ("ann", ("note", "password")) == (signature.user, signature.redacted)
+    folder = history_of(cache._keyed).folder
+    assert b"CANARY" not in b"".join(file.read_bytes() for file in folder.iterdir())
