@@ -126,11 +126,11 @@ class Rewarmer:
         """
         Look at its entry as a call would: if it is invalid, it is removed, and we hear of it.
         """
-        with engine.lock:
-            _, unknown = engine.examine(known.table, known.key, stale=True)
-        if unknown and drive(learn(engine, unknown)):
+        while True:
             with engine.lock:
-                engine.examine(known.table, known.key, stale=True)
+                _, unknown = engine.examine(known.table, known.key, stale=True)
+            if not unknown or not drive(learn(engine, unknown)):
+                break
         engine.sweep()
 
     def _jobs(self) -> list[Job]:

@@ -119,6 +119,7 @@ async def awarm(
 def lifespan(
     *modules: str | ModuleType,
     cache: MultiLevelCache | str = "default",
+    on_progress: Callable[[WarmingReport], None] | None = None,
     every: float | timedelta | str | None = None,
     **options: Any,
 ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
@@ -131,7 +132,7 @@ def lifespan(
 
     @asynccontextmanager
     async def alive(app: Any) -> AsyncIterator[None]:
-        warming = _background(modules, cache, None, False, choice, every).start_task()
+        warming = _background(modules, cache, on_progress, False, choice, every).start_task()
         try:
             yield
         finally:
