@@ -28,6 +28,7 @@ class Shell:
 
     def __init__(self, cwd: Path) -> None:
         self.cwd = cwd
+        self.root = _ROOT
         self.environ: dict[str, str] = {}
 
     def write(self, text: str) -> Path:
