@@ -101,7 +101,7 @@ def _score(
         )
     if strategy is WarmingStrategy.TIME_BASED:
         at = time.localtime(now).tm_hour if hour is None else hour
-        return lambda pattern: in_hour(pattern, at)
+        return lambda pattern: in_hour(pattern, at) * faded(now - pattern.at, half_life)
     if strategy is WarmingStrategy.SAVINGS:
         return lambda pattern: savings(pattern, now, half_life, per_second=has_budget)
     return frequency
@@ -109,7 +109,7 @@ def _score(
 
 def in_hour(pattern: Pattern, hour: int) -> float:
     """
-    Uses in *hour* of the day, and a little of those in the hours beside it.
+    Uses in *hour* of the day, and a little of those in the hours beside it; as of *at*.
     """
     hours = pattern.hours
     beside = hours[(hour - 1) % HOURS] + hours[(hour + 1) % HOURS]

@@ -65,6 +65,15 @@ def test_an_hour_of_the_day_has_its_own_favourites():
     assert "" == names([nine, ten, noon], WarmingStrategy.TIME_BASED, hour=0)
 
 
+def test_the_favourites_of_an_hour_fade():
+    """
+    Four uses at nine five days ago are less than three at nine yesterday.
+    """
+    before, lately = used("b", *[5 * DAY] * 4, hour=9), used("l", *[DAY] * 3, hour=9)
+
+    assert "lb" == names([before, lately], WarmingStrategy.TIME_BASED, hour=9)
+
+
 def test_savings_weigh_what_a_computation_takes():
     """
     Ten seconds saved twice are more than a millisecond saved a hundred times; what is not needed
