@@ -54,6 +54,16 @@ def test_what_comes_first(strategy, more, expected):
     assert expected == names(ALL, strategy, **more)
 
 
+def test_one_favourite_does_not_hide_that_others_are_used_often():
+    """
+    HYBRID weighs how often both ways: many uses until two hours ago are more than one just now.
+    """
+    favourite, often, once = used("f", *[1] * 1000), used("o", *[7200] * 50), used("s", 1800)
+    others = [used("x", *[DAY + n] * 3) for n in range(20)]
+
+    assert "fo" == names([favourite, often, once, *others], WarmingStrategy.HYBRID)[:2]
+
+
 def test_an_hour_of_the_day_has_its_own_favourites():
     """
     What is asked for at nine is warm at nine, and a little at ten.
