@@ -23,10 +23,12 @@ import hit
 import imports
 import memory
 import policies
+import recording
 import tiers
+import warming
 
 HERE = Path(__file__).parent
-PARTS = (hit, memory, tiers, imports, policies)
+PARTS = (hit, memory, tiers, imports, policies, recording, warming)
 PACKAGES = ("memotier", "wrapt", "diskcache", "cachetools", "cachebox", "joblib")
 
 

@@ -32,6 +32,13 @@ def cache_named(name: str) -> MultiLevelCache:
         return cache
 
 
+def opened(name: str) -> MultiLevelCache | None:
+    """
+    The cache called *name* if it is in use.
+    """
+    return _caches.get(name)
+
+
 def get_cache(name: str = "default") -> MultiLevelCache:
     """
     The cache called *name*, made from the settings at its first use.

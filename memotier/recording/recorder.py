@@ -274,8 +274,7 @@ class Recorder:
         if resident is None:
             return -1.0, 0
         known.cost = resident.cost
-        until = resident.fresh_until
-        known.ttl = None if until == NEVER else max(0.0, until - resident.born)
+        known.ttl = _ttl_of(resident)
         return resident.born, resident.hits
 
     def _take_gone(self) -> None:
@@ -350,6 +349,19 @@ class Recorder:
             known.hits = 0
             known.taken = known.misses
             known.born, known.seen = self._read_hits(known)
+
+
+def _ttl_of(resident: Resident) -> Seconds | None:
+    """
+    Seconds of freshness of a result; None if it does not end.
+    """
+    stamp = resident.stamp
+    if stamp is not None and stamp.address is not None:
+        # What was promoted has been fresh before it was born in memory, which may keep it for
+        # less than the second tier does.
+        return stamp.fresh  # type: ignore[no-any-return]
+    until = resident.fresh_until
+    return None if until == NEVER else max(0.0, until - resident.born)
 
 
 def _save_at_intervals(

@@ -16,6 +16,7 @@ from ..engine.engine import Engine
 from ..keys.bind import VAR_KEYWORD, VAR_POSITIONAL
 from ..memo import Memo, memos
 from ..recording.records import Recorded
+from ..registry import opened
 
 
 class Unfit(Enum):
@@ -47,7 +48,7 @@ class Functions:
     def __init__(self, engine: Engine) -> None:
         self._by_name: dict[tuple[str, str], Memo] = {}
         for memo in memos():
-            if memo.options.record is False or memo.ready() is not engine:
+            if memo.options.record is False or not _is_of(memo, engine):
                 continue
             self._by_name[memo.options.namespace, memo.identity.name] = memo
             for parameter in memo.parameters.all:
@@ -72,6 +73,16 @@ class Functions:
             return Unfit.UNREADABLE
         values = bind(memo, arguments)
         return Unfit.CHANGED if values is None else Job(memo, values, recorded)
+
+
+def _is_of(memo: Memo, engine: Engine) -> bool:
+    """
+    Whether *memo* belongs to the cache of *engine*; then it is attached to it.
+    """
+    said = memo.options.cache
+    # (One that is not in use is not opened to find out: it is another one.)
+    cache = opened(said) if isinstance(said, str) else said
+    return cache is not None and cache._keyed.engine is engine and memo.ready() is engine
 
 
 def bind(memo: Memo, arguments: dict[str, Any]) -> tuple[Any, ...] | None:

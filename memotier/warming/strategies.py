@@ -5,7 +5,8 @@ Every strategy is a score of one recorded call; those with the highest scores ar
 
     FREQUENCY      how often, with old uses fading
     RECENCY        how lately
-    HYBRID         both: recency_weight * recency + (1 - recency_weight) * frequency
+    HYBRID         both: recency_weight * recency + (1 - recency_weight) * frequency, as the share
+                   of the calls that are not used more often
     TIME_BASED     how often in this hour of the day
     USER_SPECIFIC  how often, and only one user's calls
     SAVINGS        how many seconds it is expected to save: what the computation takes, times the
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Final
@@ -95,13 +97,20 @@ def _score(
     if strategy is WarmingStrategy.RECENCY:
         return lambda pattern: pattern.last
     if strategy is WarmingStrategy.HYBRID:
-        most = max((frequency(one.pattern) for one in calls), default=0.0) or 1.0
+        ordered = sorted(frequency(one.pattern) for one in calls)
+
+        def standing(pattern: Pattern) -> float:
+            # Not in proportion to the most used: that one may be used a hundred times as often
+            # as the next, which would then count no more than what was used once.
+            mine = frequency(pattern)
+            return (bisect_left(ordered, mine) + 1) / len(ordered) if mine else 0.0
+
         return lambda pattern: (
-            recency_weight * recency(pattern) + (1 - recency_weight) * frequency(pattern) / most
+            recency_weight * recency(pattern) + (1 - recency_weight) * standing(pattern)
         )
     if strategy is WarmingStrategy.TIME_BASED:
         at = time.localtime(now).tm_hour if hour is None else hour
-        return lambda pattern: in_hour(pattern, at)
+        return lambda pattern: in_hour(pattern, at) * faded(now - pattern.at, half_life)
     if strategy is WarmingStrategy.SAVINGS:
         return lambda pattern: savings(pattern, now, half_life, per_second=has_budget)
     return frequency
@@ -109,7 +118,7 @@ def _score(
 
 def in_hour(pattern: Pattern, hour: int) -> float:
     """
-    Uses in *hour* of the day, and a little of those in the hours beside it.
+    Uses in *hour* of the day, and a little of those in the hours beside it; as of *at*.
     """
     hours = pattern.hours
     beside = hours[(hour - 1) % HOURS] + hours[(hour + 1) % HOURS]

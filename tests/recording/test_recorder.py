@@ -4,6 +4,7 @@ What is noted of calls: exact counts, bounded, and nothing on a hit.
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import subprocess
@@ -367,3 +368,24 @@ def test_users_and_secrets(make_cache):
     assert ("ann", ("note", "password")) == (signature.user, signature.redacted)
     folder = history_of(cache._keyed).folder
     assert b"CANARY" not in b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+def test_the_ttl_of_what_was_promoted_is_that_of_its_function(make_cache, call, clock):
+    """
+    What the second tier has brought back has part of its life behind it, and memory keeps it for
+    less: it would look like a result that is not worth warming.
+    """
+    make = functools.partial(make_cache, "disk", l1_maxsize=10)
+
+    def ttls(cache):
+        @call.cached(cache=cache, record=True, name="f", ttl="1d")
+        def f(x):
+            return x
+
+        call(f(1))
+        recorder(cache).save()
+        return [pattern.ttl for _, pattern in history_of(cache._keyed).read().calls]
+
+    assert [86_400] == ttls(make())
+    clock.advance(80_000)
+    assert [86_400] == ttls(make())

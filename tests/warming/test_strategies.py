@@ -54,6 +54,16 @@ def test_what_comes_first(strategy, more, expected):
     assert expected == names(ALL, strategy, **more)
 
 
+def test_one_favourite_does_not_hide_that_others_are_used_often():
+    """
+    HYBRID weighs how often both ways: many uses until two hours ago are more than one just now.
+    """
+    favourite, often, once = used("f", *[1] * 1000), used("o", *[7200] * 50), used("s", 1800)
+    others = [used("x", *[DAY + n] * 3) for n in range(20)]
+
+    assert "fo" == names([favourite, often, once, *others], WarmingStrategy.HYBRID)[:2]
+
+
 def test_an_hour_of_the_day_has_its_own_favourites():
     """
     What is asked for at nine is warm at nine, and a little at ten.
@@ -63,6 +73,15 @@ def test_an_hour_of_the_day_has_its_own_favourites():
     assert "nt" == names([nine, ten, noon], WarmingStrategy.TIME_BASED, hour=9)
     assert "tx" == names([nine, ten, noon], WarmingStrategy.TIME_BASED, hour=11)
     assert "" == names([nine, ten, noon], WarmingStrategy.TIME_BASED, hour=0)
+
+
+def test_the_favourites_of_an_hour_fade():
+    """
+    Four uses at nine five days ago are less than three at nine yesterday.
+    """
+    before, lately = used("b", *[5 * DAY] * 4, hour=9), used("l", *[DAY] * 3, hour=9)
+
+    assert "lb" == names([before, lately], WarmingStrategy.TIME_BASED, hour=9)
 
 
 def test_savings_weigh_what_a_computation_takes():

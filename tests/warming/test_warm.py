@@ -13,7 +13,7 @@ import threading
 import pytest
 
 import memotier
-from memotier import ConfigError, tiered_cache
+from memotier import ConfigError, registry, tiered_cache
 from memotier.recording.opening import history_of
 
 
@@ -170,6 +170,21 @@ def test_a_new_parameter_with_a_default_is_the_same_call(call, lives):
 
     assert 1 == warm(call, cache).replayed
     assert [(None, 1, 1)] == called
+
+
+def test_other_caches_are_left_alone(call, lives):
+    """
+    A function of another cache does not have that one opened, nor fail the warming of this.
+    """
+    cache = lives()
+    used(call, App(call, cache), {1: 2})
+    cache = lives(emptied=True)
+    app = App(call, cache)
+    others = [call.cached(cache=name)(lambda x: x) for name in ("default", "no_such_cache")]
+    report = warm(call, cache)
+
+    assert (1, [1]) == (report.replayed, app.called)
+    assert {} == registry._caches and others
 
 
 def test_secrets_are_not_replayed_and_counted(call, lives):
