@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 from pathlib import Path
 
 import report
@@ -26,7 +27,8 @@ def main() -> None:
     )
     given = parser.parse_args()
 
-    # In the debug mode of asyncio, the times would be those of the debug mode.
+    # Pauses of the garbage collector and the debug mode of asyncio are not what is measured.
+    gc.disable()
     seen = asyncio.run(timeline.run(pace=3 if given.quick else 1), debug=False)
     for part in (report.script, report.table, report.legend, report.sentences):
         print(part(seen), end="\n\n")
@@ -39,7 +41,9 @@ def picture_of(seen: timeline.Timeline, file: Path) -> str:
     """
     try:
         from picture import draw
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "matplotlib":
+            raise
         return 'For the timeline as a picture: pip install "memotier[examples]", and run it again.'
     draw(seen, file)
     return f"The timeline as a picture: {file}"

@@ -41,7 +41,7 @@ def draw(timeline: Timeline, file: Path) -> None:
     rows[-1].tick_params(axis="x", length=3, labelbottom=True)
     rows[-1].set_xlabel("seconds", color=GREY, fontsize=8.5)
     figure.suptitle(
-        "One server, nine ways to ask it",
+        f"One server, {len(timeline.seen)} ways to ask it",
         x=0.075,
         y=0.988,
         ha="left",
@@ -118,5 +118,13 @@ def marks() -> list[Line2D]:
     return [
         Line2D([], [], color=BLUE, label="a call that was answered", **dot),
         Line2D([], [], color=RED, label="a call that raised", **dot),
-        Line2D([], [], color=INK, linestyle="", marker="|", markersize=8, label="a request"),
+        Line2D(
+            [],
+            [],
+            color=INK,
+            linestyle="",
+            marker="|",
+            markersize=8,
+            label="a request to the server",
+        ),
     ]

@@ -7,6 +7,8 @@ errors: calls that raised. p50, p99: half of the calls, and 99 of 100, were answ
 
 from __future__ import annotations
 
+from textwrap import fill
+
 from timeline import Seen, Timeline
 
 HEAD = (
@@ -67,15 +69,16 @@ def sentences(timeline: Timeline) -> str:
     fastest = min(cached, key=lambda seen: seen.took(0.99))
     calm = [seen.way.name for seen in cached if not seen.errors]
     return "\n".join(
-        (
+        fill(sentence, len(HEAD), subsequent_indent="  ")
+        for sentence in (
             f"{len(bare.calls)} calls were {len(bare.asked)} requests without a cache, "
             f"{len(plain.asked)} with a ttl alone, and {len(fewest.asked)} with {fewest.way.name}.",
             f"With a ttl alone {plain.errors} callers saw an error; "
             f"nobody did with: {', '.join(calm) or 'nothing'}.",
             f"99 of 100 calls were answered within {shown(plain)} with a ttl alone, "
             f"within {shown(fastest)} with {fastest.way.name}.",
-            f"The healthy server had up to {plain.burst(timeline.healthy)} requests in 100 ms with a "
-            f"ttl alone, up to {spread.burst(timeline.healthy)} with jitter.",
+            f"The healthy server got up to {plain.burst(timeline.healthy)} requests in 100 ms with "
+            f"a ttl alone, up to {spread.burst(timeline.healthy)} with jitter.",
         )
     )
 
