@@ -80,7 +80,7 @@ def draw_row(axes: Axes, seen: Seen, timeline: Timeline) -> None:
         )
     axes.vlines(seen.asked, BOTTOM, TICKS * 2, color=INK, linewidth=0.5, zorder=2)
     axes.set_yscale("log")
-    axes.set_ylim(BOTTOM, TOP)
+    axes.set_ylim(BOTTOM, max(TOP, 1.5 * max(one.took(1) for one in timeline.seen)))
     axes.set_xlim(0, timeline.phases[-1][1])
     axes.set_yticks(list(SCALE), list(SCALE.values()), color=GREY, fontsize=7.5)
     axes.tick_params(axis="both", which="both", length=0, colors=GREY, labelsize=7.5)

@@ -25,6 +25,9 @@ PRODUCTS = 6
 #: Calls in a second, of the threads and of the tasks, in each way.
 RATE = 60
 
+#: What is called: by threads, and by tasks.
+Pair = tuple[Callable[[int], float], Callable[[int], Awaitable[float]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -88,22 +91,20 @@ async def run(pace: float = 1) -> Timeline:
     """
     Play the script of the server *pace* times as fast as it is written, and call all the time.
     """
-    seen = [Seen(way) for way in WAYS]
-    async with Server(pace) as server, AsyncExitStack() as stack:
-        pairs = []
-        for way in WAYS:
-            cache = await stack.enter_async_context(MultiLevelCache())
-            pairs.append(clients(way, server.port, cache))
-        with ThreadPoolExecutor(max_workers=256) as pool:
+    seen, pool = [Seen(way) for way in WAYS], ThreadPoolExecutor(max_workers=256)
+    # The pool is left last: its threads may be waiting for the server, also after Ctrl-C.
+    with pool:
+        async with Server(pace) as server, AsyncExitStack() as stack:
+            pairs = []
+            for way in WAYS:
+                cache = await stack.enter_async_context(MultiLevelCache())
+                pairs.append(clients(way, server.port, cache))
             await fill(pairs, pool)
             server.begin()
             await call_all(server, seen, pairs, pool)
-        for one in seen:
-            one.asked = server.asked[who(one.way)]
-        return Timeline(server.phases(), seen)
-
-
-Pair = tuple[Callable[[int], float], Callable[[int], Awaitable[float]]]
+            for one in seen:
+                one.asked = server.asked[who(one.way)]
+            return Timeline(server.phases(), seen)
 
 
 async def fill(pairs: list[Pair], pool: ThreadPoolExecutor) -> None:
