@@ -6,12 +6,28 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from ..entry import Resident
 from ..types import Address, Name, Seconds
 from . import names as naming
 from .places import Place, Table
+
+
+class Watch(Protocol):
+    """
+    Looks at the world that a result depends on. Does I/O.
+    """
+
+    def __call__(self, prior: bytes | None, *, reads: bool, exact: bool = False) -> bytes | None:
+        """
+        What the world is now: *prior* itself, if it is still what that says.
+
+        Args:
+            reads: Whether files may be read. If not, and one has to be, the answer is None.
+
+            exact: Whether a file that was written anew counts as changed whatever it holds.
+        """
 
 
 class Call:
@@ -29,11 +45,15 @@ class Call:
         "is_as_asked",
         "key",
         "kwargs",
+        "own_needs",
         "place",
+        "prior",
         "shelf",
         "table",
         "tags_of",
         "ttl",
+        "watch",
+        "world",
     )
 
     def __init__(
@@ -63,6 +83,21 @@ class Call:
         self.tags_of: Callable[[], tuple[str, ...]] | None = None
         #: Seconds of freshness that this call asks for; None: what the shelf says.
         self.ttl: Seconds | None = None
+        #: Names of epochs that depend on the arguments.
+        self.own_needs: tuple[Name, ...] = ()
+        #: Looks at the files and variables that the result depends on; None: on none. What it saw,
+        #: and in view of what it looked: see worlds.py.
+        self.watch: Watch | None = None
+        self.world: bytes | None = None
+        self.prior: bytes | None = None
+
+    @property
+    def names(self) -> tuple[Name, ...]:
+        """
+        What an entry of this call depends on, besides its tags.
+        """
+        names = self.shelf.names
+        return (*names, *self.own_needs) if self.own_needs else names
 
     @property
     def flight_key(self) -> tuple[int, Any]:
