@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +21,13 @@ from . import depends
 from .depends import Env, Epoch, File
 from .durations import short
 from .engine import names as naming
-from .engine.calls import Call, Watch
+from .engine.calls import Call, Sight, Watch
 from .engine.engine import Engine
 from .errors import ConfigError
 from .keys.bind import Parameters, Spread
 from .templates import check_template, fill
 from .types import Name
-from .world import UNTOLD, Part, Path, Text, Variable, World
+from .world import UNTOLD, Part, Path, Text, Variable, World, key_of
 
 if TYPE_CHECKING:
     from .memo import Memo
@@ -91,11 +91,15 @@ def check_depends(
     What the option says; None if the function depends on nothing. ``ConfigError`` for what cannot
     be used.
     """
-    if isinstance(depends_on, (str, File, Env, Epoch)) or not isinstance(depends_on, Iterable):
+    try:
+        given: tuple[Any, ...] = () if isinstance(depends_on, str) else tuple(depends_on)
+        is_list = not isinstance(depends_on, str)
+    except TypeError:
+        is_list = False
+    if not is_list:
         raise ConfigError(
             f"{label}: depends_on={short(depends_on)} cannot be used: give a list of {_KINDS}"
         )
-    given = tuple(depends_on)
     if not given:
         return None
     functions: dict[int, Memo] = {}
@@ -192,7 +196,7 @@ class Dependent:
     The dependencies of one function in one cache.
     """
 
-    __slots__ = ("_engine", "_label", "_names", "_needs", "_secret", "_spread", "_watch")
+    __slots__ = ("_engine", "_key", "_label", "_names", "_needs", "_spread", "_watch")
 
     def __init__(
         self, label: str, needs: Needs, engine: Engine, parameters: Parameters, spread: Spread
@@ -202,7 +206,7 @@ class Dependent:
         self._engine = engine
         self._names = parameters.names
         self._spread = spread
-        self._secret = _secret(label, engine) if needs.are_watched else b""
+        self._key = key_of(_secret(label, engine)) if needs.are_watched else b""
         parts = self._fixed()
         self._watch: Watch | None = World(parts) if parts else None
 
@@ -213,32 +217,33 @@ class Dependent:
         Raises:
             UnkeyableArgument: If an argument has no text that could stand in a template.
         """
-        call.watch = self._watch
         needs = self._needs
         if not needs.depend_on_call:
+            if self._watch is not None:
+                call.sight = Sight((), self._watch)
             return
         named = dict(zip(self._names, values, strict=True))
         texts = {one: self._fill("epoch", one, named) for one in needs.own_epochs}
-        call.own_needs = tuple(naming.epoch(text) for text in texts.values())
+        call.sight = sight = Sight(tuple(map(naming.epoch, texts.values())), self._watch)
         if not needs.own_watched:
             return
         parts = self._fixed()
         for one in needs.own_watched:
             if isinstance(one, Epoch):
-                parts.append(Text(self._secret, texts[one.name]))
+                parts.append(Text(self._key, texts[one.name]))
                 continue
             path = self._path(one, values, named)
             if path is None:
-                call.watch = UNTOLD
+                sight.watch = UNTOLD
                 return
-            parts.append(Path(self._secret, path, by_content=one.content))
-        call.watch = World(parts)
+            parts.append(Path(self._key, path, by_content=one.content))
+        sight.watch = World(parts)
 
     def _fixed(self) -> list[Part]:
         return [
-            Variable(self._secret, one.name)
+            Variable(self._key, one.name)
             if isinstance(one, Env)
-            else Path(self._secret, str(one.path), by_content=one.content)
+            else Path(self._key, str(one.path), by_content=one.content)
             for one in self._needs.watched
         ]
 

@@ -44,12 +44,18 @@ _MISSING: Final = (0, errno.ENOENT, errno.ENOTDIR)
 _wall = SYSTEM.wall
 
 
-def digester(secret: bytes, kind: bytes, text: str) -> blake2b:
+def key_of(secret: bytes) -> bytes:
+    """
+    The key of all digests of the world, where *secret* is used for other things as well.
+    """
+    return blake2b(secret, person=b"memotier-world", digest_size=32).digest()
+
+
+def digester(key: bytes, kind: bytes, text: str) -> blake2b:
     """
     To be copied, once for each state of the thing that *text* names.
     """
-    root = blake2b(secret, person=b"memotier-world", digest_size=32).digest()
-    started = blake2b(kind, key=root, digest_size=DIGEST)
+    started = blake2b(kind, key=key, digest_size=DIGEST)
     started.update(text.encode("utf-8", "surrogatepass") + b"\0")
     return started
 
@@ -110,8 +116,8 @@ class Text:
     __slots__ = ("_digest",)
     size = DIGEST
 
-    def __init__(self, secret: bytes, text: str) -> None:
-        self._digest = digester(secret, b"text", text).digest()
+    def __init__(self, key: bytes, text: str) -> None:
+        self._digest = digester(key, b"text", text).digest()
 
     def look(self, prior: bytes | None, *, reads: bool, exact: bool) -> bytes | None:
         return self._digest
@@ -125,9 +131,9 @@ class Variable:
     __slots__ = ("_name", "_started")
     size = DIGEST
 
-    def __init__(self, secret: bytes, name: str) -> None:
+    def __init__(self, key: bytes, name: str) -> None:
         self._name = name
-        self._started = digester(secret, b"env", name)
+        self._started = digester(key, b"env", name)
 
     def look(self, prior: bytes | None, *, reads: bool, exact: bool) -> bytes | None:
         value = os.environ.get(self._name)
@@ -160,11 +166,15 @@ class Times(NamedTuple):
             found.st_mode,
         )
 
-    def is_young(self) -> bool:
+    def are_young(self, now: Seconds) -> bool:
         """
         Whether it may change once more without showing it. What dates from the future may.
+
+        Args:
+            now: When it was not yet asked for these times. (What happened between that and now
+                is younger still.)
         """
-        return max(self.mtime, self.ctime) > (_wall() - YOUNG) * 1e9
+        return max(self.mtime, self.ctime) > (now - YOUNG) * 1e9
 
 
 class Path:
@@ -175,13 +185,14 @@ class Path:
     __slots__ = ("_by_content", "_content", "_path", "_seal")
     size = 2 * DIGEST
 
-    def __init__(self, secret: bytes, path: str, *, by_content: bool) -> None:
+    def __init__(self, key: bytes, path: str, *, by_content: bool) -> None:
         self._path = path
         self._by_content = by_content
-        self._seal = digester(secret, b"file", path)
-        self._content = digester(secret, b"content", path)
+        self._seal = digester(key, b"file", path)
+        self._content = digester(key, b"content", path)
 
     def look(self, prior: bytes | None, *, reads: bool, exact: bool) -> bytes | None:
+        now = _wall()
         try:
             times = Times.of(os.stat(self._path))
         except (OSError, ValueError) as error:
@@ -194,11 +205,12 @@ class Path:
             known = prior[DIGEST:] if prior is not None and is_as_before else _UNREAD
             if is_as_before and known == _UNREAD:
                 return prior
-            if not is_as_before and not times.is_young():
+            is_young = times.are_young(now)
+            if not is_as_before and not is_young:
                 return seal + _UNREAD
             if times.size > MOST_READ:
-                return seal + (secrets.token_bytes(DIGEST) if times.is_young() else _UNREAD)
-        found = _contents.of(self._path, times, self._content, reads=reads)
+                return seal + (secrets.token_bytes(DIGEST) if is_young else _UNREAD)
+        found = _contents.of(self._path, times, self._content, now, reads=reads)
         if found is None:
             return None
         times, content = found
@@ -222,7 +234,7 @@ class Path:
 
 class _Contents:
     """
-    Digests of files by their times, so that a file is read only when those have changed.
+    Digests of contents by the times of the file, so that it is read only when those have changed.
     """
 
     def __init__(self) -> None:
@@ -230,7 +242,7 @@ class _Contents:
         self._known: dict[tuple[str, bytes], tuple[Times, bytes]] = {}
 
     def of(
-        self, path: str, times: Times, started: blake2b, *, reads: bool
+        self, path: str, times: Times, started: blake2b, now: Seconds, *, reads: bool
     ) -> tuple[Times, bytes] | None:
         """
         What the file contains, and its times when it was read; None if it has to be read.
@@ -239,11 +251,11 @@ class _Contents:
         known = self._known.get(key)
         if known is not None and known[0] == times:
             return known
-        if kinds.S_ISREG(times.mode) and not reads:
+        if not reads:
             return None
-        was_young = times.is_young()
-        found = read(path, times, started)
-        if not was_young:
+        were_young = times.are_young(now)
+        found = read(path, times, started, were_young=were_young)
+        if not were_young:
             with self._lock:
                 if len(self._known) >= MOST_KNOWN:
                     del self._known[next(iter(self._known))]
@@ -257,23 +269,24 @@ class _Contents:
         self._lock = threading.Lock()
 
 
-def read(path: str, times: Times, started: blake2b) -> tuple[Times, bytes]:
+def read(path: str, times: Times, started: blake2b, *, were_young: bool) -> tuple[Times, bytes]:
     """
-    Digest the content of a file, or instead of it what tells its states apart.
+    Digest the content of a file, the names in a directory, the times of anything else.
 
     Returns:
         Its times, unchanged from before it was read until after it, and the digest. A file that
         changes all the time has a digest that it never has again.
     """
     state = started.copy()
-    if not kinds.S_ISREG(times.mode):
-        # A directory changes its times with its entries; a device or a pipe is not ours to read.
+    is_directory = kinds.S_ISDIR(times.mode)
+    if not (is_directory or kinds.S_ISREG(times.mode)):
+        # A device or a pipe is not ours to read.
         state.update(b"times %d %d %d %d" % times[:4])
-        return times, state.digest()
+        return times, secrets.token_bytes(DIGEST) if were_young else state.digest()
     try:
         for _ in range(TRIES):
             state = started.copy()
-            before, after = _digest(path, state)
+            before, after = (_list if is_directory else _digest)(path, state)
             if before == after:
                 return before, state.digest()
     except OSError as error:
@@ -293,6 +306,14 @@ def _digest(path: str, state: blake2b) -> tuple[Times, Times]:
             while chunk := file.read(_CHUNK):
                 state.update(chunk)
         return before, Times.of(os.fstat(file.fileno()))
+
+
+def _list(path: str, state: blake2b) -> tuple[Times, Times]:
+    before = Times.of(os.stat(path))
+    names = sorted(os.fsencode(name) for name in os.listdir(path))
+    # No name has a NUL in it.
+    state.update(b"names " + b"\0".join(names))
+    return before, Times.of(os.stat(path))
 
 
 _contents = _Contents()

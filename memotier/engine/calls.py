@@ -30,6 +30,24 @@ class Watch(Protocol):
         """
 
 
+class Sight:
+    """
+    What one call depends on, and what it has seen of it; see worlds.py.
+    """
+
+    __slots__ = ("doubt", "looked_again", "names", "prior", "watch", "world")
+
+    def __init__(self, names: tuple[Name, ...], watch: Watch | None) -> None:
+        self.names = names
+        self.watch = watch
+        #: What it saw, and in view of what it looked.
+        self.world: bytes | None = None
+        self.prior: bytes | None = None
+        #: In view of what it is to look again.
+        self.doubt: bytes | None = None
+        self.looked_again = False
+
+
 class Call:
     """
     A key of one place. Made on the slow path only.
@@ -45,15 +63,12 @@ class Call:
         "is_as_asked",
         "key",
         "kwargs",
-        "own_needs",
         "place",
-        "prior",
         "shelf",
+        "sight",
         "table",
         "tags_of",
         "ttl",
-        "watch",
-        "world",
     )
 
     def __init__(
@@ -83,21 +98,37 @@ class Call:
         self.tags_of: Callable[[], tuple[str, ...]] | None = None
         #: Seconds of freshness that this call asks for; None: what the shelf says.
         self.ttl: Seconds | None = None
-        #: Names of epochs that depend on the arguments.
-        self.own_needs: tuple[Name, ...] = ()
-        #: Looks at the files and variables that the result depends on; None: on none. What it saw,
-        #: and in view of what it looked: see worlds.py.
-        self.watch: Watch | None = None
-        self.world: bytes | None = None
-        self.prior: bytes | None = None
+        #: What it depends on beside what all calls of its function do; see worlds.py.
+        self.sight: Sight | None = None
+
+    @property
+    def watch(self) -> Watch | None:
+        """
+        Looks at the files and variables that the result depends on; None: on none.
+        """
+        return None if self.sight is None else self.sight.watch
+
+    @property
+    def world(self) -> bytes | None:
+        """
+        What it saw of them.
+        """
+        return None if self.sight is None else self.sight.world
+
+    @property
+    def own_needs(self) -> tuple[Name, ...]:
+        """
+        Names of epochs that depend on the arguments.
+        """
+        return () if self.sight is None else self.sight.names
 
     @property
     def names(self) -> tuple[Name, ...]:
         """
         What an entry of this call depends on, besides its tags.
         """
-        names = self.shelf.names
-        return (*names, *self.own_needs) if self.own_needs else names
+        names, own = self.shelf.names, self.own_needs
+        return (*names, *own) if own else names
 
     @property
     def flight_key(self) -> tuple[int, Any]:

@@ -46,22 +46,32 @@ def observe(engine: Engine, call: Call) -> Plan:
     """
     Tell *call* what the world is, in view of the entry or else the flight that is there.
     """
-    resident = call.resident()
-    prior = None if resident is None else world_of(resident)
+    sight = call.sight
+    assert sight is not None
+    prior = sight.doubt
+    if prior is None:
+        resident = call.resident()
+        prior = None if resident is None else world_of(resident)
     if prior is None:
         flight = engine.flights.table.get(call.flight_key)
         prior = None if flight is None else flight.world
-    call.prior = prior
-    call.world = yield from look(engine, call, prior)
+    sight.prior, sight.doubt = prior, None
+    sight.world = yield from look(engine, call, prior)
 
 
 def is_ours(call: Call, world: bytes | None) -> bool | None:
     """
-    Whether *world* is the one that *call* sees; None if it was not looked at in view of that.
+    Whether *world* is the one that *call* sees; None if that is to be looked at again, in view
+    of *world*. Only once: two things that are there may tell one world in different bytes, and
+    then one of them is not used.
     """
-    if world == call.world:
+    sight = call.sight
+    if sight is None or world == sight.world:
         return True
-    return False if world is None or world == call.prior else None
+    if world is None or world == sight.prior or sight.looked_again:
+        return False
+    sight.doubt, sight.looked_again = world, True
+    return None
 
 
 def note(engine: Engine, call: Call, flight: Flight) -> Plan:
