@@ -18,6 +18,7 @@ import pytest
 import memotier
 from memotier import MISS, ConfigError, UnkeyableArgument, env, epoch, file, tiered_cache, world
 from memotier.engine import worlds
+from memotier.engine.calls import Sight
 
 from ..engine.worlds import Gate, in_threads
 from .conftest import engine_of
@@ -209,6 +210,20 @@ def test_two_writes_within_one_tick_are_seen(reader, text, call, coarse, monkeyp
     just_after_the_tick(monkeypatch, 100)
     text.write_text("six")
     assert "six" == call(read())  # noted when young, compared by content also when it is not
+
+
+def test_a_young_ctime_is_young(reader, text, call, monkeypatch):
+    """
+    A file that was just given an old mtime can still be written within the tick.
+    """
+    of = world.Times.of
+    monkeypatch.setattr(world.Times, "of", lambda f: of(f)._replace(mtime=0, ctime=3600 * 10**9))
+    monkeypatch.setattr(world, "_wall", lambda: 3601.0)
+    read = reader(file(text))
+    call(read())
+    text.write_text("two")
+
+    assert "two" == call(read())
 
 
 def test_the_coarse_clock_of_the_test_deceives(reader, text, call, coarse, monkeypatch):
@@ -794,6 +809,20 @@ def test_two_worlds_at_hand_are_no_endless_look(tiers, clock, monkeypatch):
     gate.open()
     leader.join(10)
     assert 3 == read()
+
+
+def test_a_world_is_looked_at_again_once(cache):
+    """
+    Two things at hand that tell one world in different bytes do not send a caller back and forth.
+    """
+    call = cache._keyed.call("key", "default")
+    call.sight = Sight((), None)
+    call.sight.world = call.sight.prior = b"mine"
+
+    assert worlds.is_ours(call, b"mine")
+    assert worlds.is_ours(call, b"other") is None
+    assert b"other" == call.sight.doubt
+    assert worlds.is_ours(call, b"third") is False
 
 
 # -- stale results ---------------------------------------------------------------------
