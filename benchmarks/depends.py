@@ -8,37 +8,18 @@ The file was written long ago, as most files that are read are.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from hit import KEYS, one, row_of
-from measure import Row, Table, compare, main
+from hit import hits_of_a_coroutine, hits_of_one
+from measure import Table, compare, main
 
 from memotier import MultiLevelCache, env, epoch, file, tiered_cache, world
 
 COMMAND = "python benchmarks/depends.py"
 PLAIN = "no depends_on"
-
-
-async def later(x: int) -> int:
-    return x
-
-
-def row_of_tasks(function: Any) -> Row:
-    loop = asyncio.new_event_loop()
-
-    async def run() -> float:
-        begin = time.thread_time_ns()
-        for key in KEYS:
-            await function(key)
-        return (time.thread_time_ns() - begin) / len(KEYS)
-
-    loop.run_until_complete(run())
-    return lambda: loop.run_until_complete(run())
 
 
 def ways(path: Path) -> dict[str, list[Any]]:
@@ -67,12 +48,12 @@ def tables(quick: bool) -> list[Table]:
         path.write_text("text " * 1000)
         for name in "abc":
             path.with_name(name).write_text(name)
-        for title, function, row in (
-            ("A hit that depends on something, f(int)", one, row_of),
-            ("The same, async f(int)", later, row_of_tasks),
+        for title, hits in (
+            ("A hit that depends on something, f(int)", hits_of_one),
+            ("The same, async f(int)", hits_of_a_coroutine),
         ):
             rows = {
-                name: row(tiered_cache(name=name, cache=cache, depends_on=needs)(function))
+                name: hits(tiered_cache(name=name, cache=cache, depends_on=needs))
                 for name, needs in ways(path).items()
             }
             found.append(compare(title, COMMAND, rows, PLAIN, rounds=rounds))
