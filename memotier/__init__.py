@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .config import CacheLevelConfig, EvictionPolicy, WritePolicy
     from .current import current
     from .decorator import tiered_cache
+    from .depends import env, epoch, file
     from .engine.modes import disabled
     from .engine.stats import CacheInfo
     from .entry import Entry
@@ -58,6 +59,9 @@ _HOMES = {
     "configure": "registry",
     "current": "current",
     "disabled": "engine.modes",
+    "env": "depends",
+    "epoch": "depends",
+    "file": "depends",
     "get_cache": "registry",
     "invalidate_tags": "registry",
     "register": "codecs.classes",
@@ -87,6 +91,9 @@ __all__ = [
     "configure",
     "current",
     "disabled",
+    "env",
+    "epoch",
+    "file",
     "get_cache",
     "invalidate_tags",
     "register",

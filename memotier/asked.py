@@ -6,13 +6,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from .engine import direct, plan, removal
+from .engine import direct, plan, removal, worlds
+from .engine.calls import Call
 from .engine.drive import Plan
 from .engine.places import Held
 from .entries import show
 from .errors import ConfigError
 from .memo import Memo
 from .types import MISS
+from .world import UNTOLD
+
+
+def look_up(memo: Memo, values: tuple[Any, ...]) -> Call:
+    """
+    Where the result of this call lies, and what it depends on.
+    """
+    call = memo.locate(values)
+    if memo.dependent is not None:
+        memo.dependent.attach(call, values)
+    return call
 
 
 def forget(memo: Memo, values: tuple[Any, ...]) -> Plan:
@@ -32,7 +44,7 @@ def refresh(memo: Memo, values: tuple[Any, ...]) -> Plan:
     engine = memo.usable()
     if engine is None:
         return (yield from memo.invoke(*memo.spread(values)))
-    call = memo.equip(memo.locate(values), values)
+    call = memo.equip(look_up(memo, values), values)
     return (yield from plan.refresh(engine, call))
 
 
@@ -43,12 +55,17 @@ def peek(memo: Memo, values: tuple[Any, ...]) -> Any:
     engine = memo.usable()
     if engine is None:
         return MISS
-    call = memo.locate(values)
+    call = look_up(memo, values)
+    seen = None
+    if call.watch is not None and (seen := worlds.unchanged(call, reads=True)) is None:
+        return MISS
     found = engine.peek(call.table, call.key, counts=False)
     if found is not MISS or engine.is_inside():
-        return found
+        return found if seen is None or call.resident() is seen else MISS
     with engine.lock:
         resident, _ = engine.examine(call.table, call.key)
+        if seen is not None and resident is not seen:
+            resident = None
         held = None if resident is None else Held(resident.value, resident.thaw)
     try:
         return MISS if held is None else held.hand_out()
@@ -63,7 +80,7 @@ def lookup(memo: Memo, values: tuple[Any, ...]) -> Plan:
     engine = memo.usable()
     if engine is None:
         return None
-    call = memo.locate(values)
+    call = look_up(memo, values)
     found = yield from direct.look(engine, call)
     return None if found is None else show(engine, call, found, memo.key_text(values))
 
@@ -75,7 +92,7 @@ def seed(memo: Memo, values: tuple[Any, ...], value: Any) -> Plan:
     engine = memo.usable()
     if engine is None:
         return None
-    call = memo.equip(memo.locate(values), values)
+    call = memo.equip(look_up(memo, values), values)
     ttl = call.shelf.ttl
     option = "tags"
     try:
@@ -88,5 +105,11 @@ def seed(memo: Memo, values: tuple[Any, ...], value: Any) -> Plan:
         raise ConfigError(
             f"{memo.label} cannot be seeded: its {option}= raised {type(error).__qualname__}"
         ) from error
+    if call.watch is UNTOLD:
+        raise ConfigError(
+            f"{memo.label} cannot be seeded: a callable of its depends_on= does not tell a path"
+        )
+    if call.watch is not None:
+        yield from worlds.observe(engine, call)
     yield from direct.set_many(engine, [(call, value)], ttl=fresh, tags=tags)
     return None

@@ -7,10 +7,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from .cache import MultiLevelCache
 from .callnames import home_module
+from .depends import Env, Epoch, File
 from .durations import short
 from .errors import ConfigError
 from .keys.bind import call_signature
@@ -18,12 +19,14 @@ from .memo import Memo
 from .options import check_options
 from .tiered import BoundMethod, Tiered
 from .types import Codec
-from .typing import CachedAsyncFunction, CachedFunction, Decorator, Ttl
+from .typing import BoundAsync, BoundSync, CachedAsyncFunction, CachedFunction, Decorator, Ttl
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _UNSET: Any = object()
+
+Dependency: TypeAlias = File | Env | Epoch | BoundSync[..., Any] | BoundAsync[..., Any]
 
 
 @overload
@@ -55,6 +58,7 @@ def tiered_cache(
     refresh_ahead: float | Literal["xfetch"] | None = ...,
     soft_timeout: Ttl = ...,
     hard_timeout: Ttl = ...,
+    depends_on: Iterable[Dependency] = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -80,6 +84,7 @@ def tiered_cache(
     refresh_ahead: Any = None,
     soft_timeout: Any = None,
     hard_timeout: Any = None,
+    depends_on: Any = (),
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -145,6 +150,9 @@ def tiered_cache(
         hard_timeout: How long a caller waits at all; then ``ComputeTimeout`` is raised, and
             the function goes on in the background.
 
+        depends_on: What results depend on besides the arguments: ``file(...)``, ``env(...)``,
+            ``epoch(...)`` and other cached functions. A result is not used when one has changed.
+
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
     """
@@ -169,6 +177,7 @@ def tiered_cache(
         "refresh_ahead": refresh_ahead,
         "soft_timeout": soft_timeout,
         "hard_timeout": hard_timeout,
+        "depends_on": depends_on,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))

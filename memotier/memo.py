@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .callnames import identity_of, is_what_its_name_says
-from .engine import plan, removal
+from .engine import plan, removal, worlds
 from .engine.calls import Call
 from .engine.drive import Plan, adrive, drive
 from .engine.effects import Invoke
@@ -36,8 +36,10 @@ from .keys.bind import POSITIONAL, Parameters, call_signature
 from .keys.digest import Digester
 from .keys.identity import source_stamp, source_version
 from .locate import Locator
-from .options import FunctionOptions, fill
+from .needs import Dependent, check_caches
+from .options import FunctionOptions
 from .registry import cache_named
+from .templates import fill
 from .types import MISS
 
 _memos: weakref.WeakSet[Memo] = weakref.WeakSet()
@@ -69,6 +71,7 @@ class Memo:
         self.identity = identity_of(function, options.name)
         self.engine: Engine | None = None
         self.shelf: Shelf | None = None
+        self.dependent: Dependent | None = None
         #: Told of the hit path, once there is one.
         self.on_attach: list[Callable[[Callable[..., Any]], None]] = []
         self._lock = threading.RLock()
@@ -128,7 +131,7 @@ class Memo:
             cache = self.options.cache
             if isinstance(cache, str):
                 cache = cache_named(cache)
-            keyed = cache._keyed
+            keyed, needs = cache._keyed, self.options.needs
             engine, wiring = keyed.engine, keyed.wiring
             settings = wiring.namespace(self.options.namespace)
             ttl = self.options.ttl if self.options.ttl is not None else settings.ttl
@@ -141,7 +144,11 @@ class Memo:
                 tags=tuple(dict.fromkeys((*settings.tags, *self.options.static_tags))),
                 cache_if=self.options.cache_if,
                 windows=self.options.windows,
+                needs=() if needs is None else needs.names(wiring),
             )
+            if needs is not None:
+                check_caches(self.label, needs, cache, cache_named)
+                self.dependent = Dependent(self.label, needs, engine, self.parameters, self.spread)
             if engine.store is not None:
                 self._share(engine, shelf, wiring)
             with engine.lock:
@@ -201,7 +208,8 @@ class Memo:
         return self._version
 
     def _hit_path(self, engine: Engine, shelf: Shelf) -> Callable[..., Any]:
-        if not self.keys.native:
+        needs = self.options.needs
+        if not self.keys.native or (needs is not None and needs.are_watched):
             return self.entrance()
         return generate(
             self.parameters,
@@ -228,7 +236,12 @@ class Memo:
             return None, self.invoke(*self.spread(values))
         try:
             call = self.keys.locate(engine, shelf, values)
-            found = engine.peek(call.table, call.key)
+            if self.dependent is not None:
+                self.dependent.attach(call, values)
+            if call.watch is None:
+                found = engine.peek(call.table, call.key)
+            else:
+                found = worlds.peek(engine, call, reads=not self.is_async)
             if found is not MISS:
                 return found, None
             self.equip(call, values)
@@ -325,6 +338,7 @@ class Memo:
             "maxsize": engine.options.l1_max_size,
             "typed": True,
             "ttl": options.ttl,
+            "depends_on": () if options.needs is None else options.needs.shown,
             "tags": options.tags_function or (*options.static_tags, *options.templates),
             "version": options.version,
             "cache": engine.options.name,

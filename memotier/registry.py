@@ -42,6 +42,15 @@ def get_cache(name: str = "default") -> MultiLevelCache:
     return cache_named(name)
 
 
+def caches_in_use() -> list[MultiLevelCache]:
+    """
+    Every named cache that is open, and the default one.
+    """
+    cache_named("default")
+    with _lock:
+        return [cache for cache in _caches.values() if not cache.closed]
+
+
 def configure(**values: Any) -> None:
     """
     Set what environment variables and ``pyproject.toml`` may set, with more weight than they.
@@ -76,9 +85,7 @@ def invalidate_tags(*tags: str) -> None:
     Raises:
         InvalidationNotDurable: If a second tier could not be told; all others were.
     """
-    cache_named("default")
-    with _lock:
-        caches = [cache for cache in _caches.values() if not cache.closed]
+    caches = caches_in_use()
     failed: list[InvalidationNotDurable] = []
     for cache in caches:
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import StoreError
 from ..types import MISS, Address, Token
-from . import stale, writes
+from . import stale, worlds, writes
 from .calls import Call, Labels
 from .clocks import Renewal
 from .drive import Plan
@@ -27,7 +27,7 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
         return (yield from note(engine, call, labels))
 
     if engine.debts.unwritten:
-        found = yield from still_owed(engine, address)
+        found = yield from still_owed(engine, call)
         if found is not None and found.is_stale:
             if (yield from serves_stale(engine, call, flight, labels, found)):
                 return found
@@ -57,6 +57,7 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
         return found
     with engine.lock:
         call.shelf.l2_misses += 1
+        engine.l2_invalidations += found.has_moved
     return (yield from note(engine, call, labels, found.mark))
 
 
@@ -114,10 +115,12 @@ def note_slot(engine: Engine, call: Call, labels: Labels) -> Plan:
     return (yield from note(engine, call, labels, marks[0]))
 
 
-def still_owed(engine: Engine, address: Address) -> Plan:
+def still_owed(engine: Engine, call: Call) -> Plan:
     """
     ``Found`` for what has left memory but is not written yet (write-back), else None.
     """
+    address = call.address
+    assert address is not None
     with engine.lock:
         resident = engine.debts.unwritten.get(address)
         if (
@@ -131,6 +134,8 @@ def still_owed(engine: Engine, address: Address) -> Plan:
         yield from writes.drop_below(engine, [address])  # what lies there is older
         with engine.lock:
             engine.debts.forgive(resident)
+        return None
+    if not (yield from worlds.still_holds(engine, call, resident.stamp.world)):
         return None
     try:
         found = Found.unwritten(resident, held)

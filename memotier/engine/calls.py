@@ -6,12 +6,46 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from ..entry import Resident
 from ..types import Address, Name, Seconds
 from . import names as naming
 from .places import Place, Table
+
+
+class Watch(Protocol):
+    """
+    Looks at the world that a result depends on. Does I/O.
+    """
+
+    def __call__(self, prior: bytes | None, *, reads: bool, exact: bool = False) -> bytes | None:
+        """
+        What the world is now: *prior* itself, if it is still what that says.
+
+        Args:
+            reads: Whether files may be read. If not, and one has to be, the answer is None.
+
+            exact: Whether a file that was written anew counts as changed whatever it holds.
+        """
+
+
+class Sight:
+    """
+    What one call depends on, and what it has seen of it; see worlds.py.
+    """
+
+    __slots__ = ("doubt", "looked_again", "names", "prior", "watch", "world")
+
+    def __init__(self, names: tuple[Name, ...], watch: Watch | None) -> None:
+        self.names = names
+        self.watch = watch
+        #: What it saw, and in view of what it looked.
+        self.world: bytes | None = None
+        self.prior: bytes | None = None
+        #: In view of what it is to look again.
+        self.doubt: bytes | None = None
+        self.looked_again = False
 
 
 class Call:
@@ -31,6 +65,7 @@ class Call:
         "kwargs",
         "place",
         "shelf",
+        "sight",
         "table",
         "tags_of",
         "ttl",
@@ -63,6 +98,37 @@ class Call:
         self.tags_of: Callable[[], tuple[str, ...]] | None = None
         #: Seconds of freshness that this call asks for; None: what the shelf says.
         self.ttl: Seconds | None = None
+        #: What it depends on beside what all calls of its function do; see worlds.py.
+        self.sight: Sight | None = None
+
+    @property
+    def watch(self) -> Watch | None:
+        """
+        Looks at the files and variables that the result depends on; None: on none.
+        """
+        return None if self.sight is None else self.sight.watch
+
+    @property
+    def world(self) -> bytes | None:
+        """
+        What it saw of them.
+        """
+        return None if self.sight is None else self.sight.world
+
+    @property
+    def own_needs(self) -> tuple[Name, ...]:
+        """
+        Names of epochs that depend on the arguments.
+        """
+        return () if self.sight is None else self.sight.names
+
+    @property
+    def names(self) -> tuple[Name, ...]:
+        """
+        What an entry of this call depends on, besides its tags.
+        """
+        names, own = self.shelf.names, self.own_needs
+        return (*names, *own) if own else names
 
     @property
     def flight_key(self) -> tuple[int, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from ..codecs.copies import Kept
 from ..entry import NEVER
 from ..types import Seconds
-from . import stale
+from . import stale, worlds
 from .calls import Call, Labels
 from .clocks import Renewal
 from .drive import Plan
@@ -47,6 +47,8 @@ def compute(
     """
     shelf, clock = call.shelf, engine.clock
     assert call.function is not None
+    if call.watch is not None:
+        yield from worlds.note(engine, call, flight)
     began = clock.monotonic()
     try:
         value = yield Invoke(flight, call.function, call.args, call.kwargs)
@@ -76,10 +78,12 @@ def compute(
         return value
 
     wanted, labels, noted = describe(engine, call, flight, labels, noted, value)
+    if wanted and call.watch is not None:
+        wanted = not (yield from worlds.has_moved(engine, call, flight))
     kept = keep(engine, call, value) if wanted and engine.has_memory else None
     stamp, written = None, UNGUARDED if wanted else UNWANTED
     if wanted and engine.store is None:
-        stamp = plain_stamp(engine, shelf, labels)
+        stamp = plain_stamp(engine, call, labels, flight.world)
     elif wanted:
         has_room = kept is not None and engine.memory.fits(kept.size, call.key)
         stamp, written = yield from store_below(
@@ -137,6 +141,7 @@ def store_below(
     if noted.tokens == ():
         noted = yield from note_added(engine, labels, noted)
     stamp, debt = stamp_of(engine, call, labels, noted, flight.epoch)
+    stamp.world = flight.world
     if debt is None or stamp.address is None or not flight.wanted:
         stamp.address = None
         return stamp, UNGUARDED
@@ -245,11 +250,11 @@ def describe(
     added, draw = flight.added_tags, 0.0 if shelf.windows is None else shelf.windows.draw()
     if not added:
         if ttl is not None or draw:
-            labels = Labels(shelf.names, labels.tags, ttl, draw)
+            labels = Labels(call.names, labels.tags, ttl, draw)
         return wanted, labels, noted
 
     if noted is not None and noted.tokens is not None:
         # These tags were not noted before the computation; see ``note_added``.
         noted = noted._replace(tokens=())
     tags = tuple(dict.fromkeys((*labels.tags, *added)))
-    return wanted, Labels(shelf.names, tags, ttl, draw), noted
+    return wanted, Labels(call.names, tags, ttl, draw), noted

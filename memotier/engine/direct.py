@@ -13,6 +13,7 @@ from typing import Any
 from ..codecs.copies import Kept
 from ..errors import StoreError
 from ..types import MISS, Address, Seconds
+from . import worlds
 from .below import is_valid, promote, still_owed
 from .calls import Call, Labels
 from .drive import Plan
@@ -68,7 +69,7 @@ def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
         yield from settle(engine)
         wanted = []
         for index, call, flight in below:
-            found = yield from still_owed(engine, address_of(call))
+            found = yield from still_owed(engine, call)
             if found is None or found.is_stale:
                 wanted.append((index, call, flight))
             else:
@@ -130,15 +131,19 @@ def look(engine: Engine, call: Call) -> Plan:
     ``Found`` in the second tier, or None.
     """
     while True:
+        if call.watch is not None:
+            yield from worlds.observe(engine, call)
         with engine.lock:
             resident, unknown = engine.examine(call.table, call.key)
+            if resident is not None and worlds.is_ours(call, worlds.world_of(resident)) is not True:
+                break
             if resident is not None:
                 return resident, Held(resident.value, resident.thaw)
         if not unknown or not (yield from learn(engine, unknown)):
             break
     if engine.store is None or call.address is None:
         return None
-    found = yield from still_owed(engine, call.address)
+    found = yield from still_owed(engine, call)
     if found is not None and not found.is_stale:
         return found
     answer = yield from read(engine, [call])
@@ -164,9 +169,9 @@ def set_many(
     labels = Labels((), ())
     for call, value in pairs:
         shelf = call.shelf
-        if labels.names[: len(shelf.names)] != shelf.names:  # one for all of a shelf
+        if labels.names[: len(call.names)] != call.names:  # one for all of a shelf
             draw = 0.0 if shelf.windows is None else shelf.windows.draw()
-            labels = Labels(shelf.names, tuple(dict.fromkeys((*shelf.tags, *tags))), ttl, draw)
+            labels = Labels(call.names, tuple(dict.fromkeys((*shelf.tags, *tags))), ttl, draw)
         settings.append(_Setting(call, value, labels, Flight(call.flight_key, 0)))
     flights = [setting.flight for setting in settings]
     try:
@@ -248,10 +253,11 @@ def _prepare(
     call, labels = setting.call, setting.labels
     setting.kept = keep(engine, call, setting.value) if engine.has_memory else None
     if engine.store is None:
-        setting.stamp = plain_stamp(engine, call.shelf, labels)
+        setting.stamp = plain_stamp(engine, call, labels, call.world)
         return None
     assert noted is not None
     stamp, debt = stamp_of(engine, call, labels, noted, setting.flight.epoch)
+    stamp.world = call.world
     setting.stamp = stamp
     if debt is None or stamp.address is None:
         return None

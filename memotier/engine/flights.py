@@ -114,6 +114,7 @@ class Flight:
         "ttl",
         "waits",
         "wanted",
+        "world",
     )
 
     def __init__(self, key: Hashable, epoch: int) -> None:
@@ -134,6 +135,8 @@ class Flight:
         self.added_tags: list[str] | None = None
         self.ttl: Seconds | None = None
         self.skipped = False
+        #: The world in which it is computed; see worlds.py.
+        self.world: bytes | None = None
 
     def abandoned(self) -> bool:
         """

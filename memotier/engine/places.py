@@ -73,6 +73,7 @@ class Shelf:
         "misses",
         "names",
         "namespace",
+        "needs",
         "place",
         "places",
         "saved",
@@ -99,6 +100,7 @@ class Shelf:
         tags: tuple[str, ...] = (),
         cache_if: Callable[[Any], Any] | None = None,
         windows: Windows | None = None,
+        needs: tuple[Name, ...] = (),
     ) -> None:
         self.namespace = namespace
         self.identity = identity
@@ -116,9 +118,12 @@ class Shelf:
         self.cache_if = cache_if
         #: What its results are good for when they are no longer fresh; None: nothing.
         self.windows = windows
+        #: Names of other functions and of epochs that every entry depends on.
+        self.needs = needs
         self.names: tuple[Name, ...] = (
             naming.EVERYTHING,
             *naming.levels(namespace),
+            *needs,
             naming.function(namespace, identity),
         )
         #: The labels of entries without tags of their own, made once; see engine/plan.py.
@@ -195,6 +200,7 @@ class Stamp:
         "seen",
         "tags",
         "tokens",
+        "world",
         "writer",
     )
 
@@ -220,6 +226,8 @@ class Stamp:
         self.seen: Any = None
         #: Who computed it; None: this process.
         self.writer = writer
+        #: What the files and variables it depends on were, if there are any; see worlds.py.
+        self.world: bytes | None = None
         #: Seconds of freshness in the second tier, from *created*; None: for ever.
         self.fresh: Seconds | None = None
         #: Of functions that have windows: the moments of the entry in memory.

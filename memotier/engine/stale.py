@@ -20,6 +20,7 @@ from .engine import Engine
 from .flights import AGAIN, Failed, Flight, Landing
 from .places import Held
 from .tier2 import Found, learn
+from .worlds import still_holds
 
 
 class State(Enum):
@@ -83,6 +84,7 @@ def begin_behind(engine: Engine, call: Call, labels: Labels, old: Old) -> Renewa
     if not engine.background.has_room():
         return None
     mine = Renewal(key, engine.versions.epoch, behind=True)
+    mine.world = call.world
     mine.old = old
     flights.table[key] = mine
     return mine
@@ -195,9 +197,11 @@ def rest(engine: Engine, call: Call, old: Old, now: Seconds) -> None:
 
 def is_valid_old(engine: Engine, call: Call, flight: Flight, old: Old) -> Plan:
     """
-    Whether nothing that *old* depends on was invalidated while the function ran.
+    Whether nothing that *old* depends on was invalidated, or changed, while the function ran.
     """
     stamp, versions = old.stamp, engine.versions
+    if not (yield from still_holds(engine, call, stamp.world)):
+        return False
     while True:
         with engine.lock:
             if not flight.wanted or engine.is_outdated(call, flight, stamp.names):

@@ -38,11 +38,23 @@ class Found:
     there is no memory tier.
     """
 
-    __slots__ = ("cost", "is_hit", "is_stale", "kept", "mark", "refresh", "stamp", "value")
+    __slots__ = (
+        "cost",
+        "has_moved",
+        "is_hit",
+        "is_stale",
+        "kept",
+        "mark",
+        "refresh",
+        "stamp",
+        "value",
+    )
 
     def __init__(self, mark: Token) -> None:
         self.mark = mark
         self.is_hit = self.is_stale = False
+        #: Whether there was one of another world; see worlds.py.
+        self.has_moved = False
         self.value: Any = None
         self.kept: Kept | None = None
         self.cost: Seconds = 0.0
@@ -65,6 +77,7 @@ class Found:
             writer=record.writer,
         )
         self.stamp.fresh = record.fresh
+        self.stamp.world = record.world
         self.kept = keep(engine, call, value, record.payload) if engine.has_memory else None
 
     @classmethod
@@ -179,7 +192,13 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
         fresh = math.inf if record.fresh is None else record.fresh
         if age < -SKEW or age >= fresh + beyond:
             return
-        if record.codec != shelf.codec.name:
+        if record.codec != shelf.codec.name or not depends_on_all(call, record):
+            return
+        if call.watch is None:
+            if record.world is not None:
+                return  # it was computed when the function had other options
+        elif record.world is None or call.watch(record.world, reads=True) != record.world:
+            found.has_moved = True
             return
         value = shelf.codec.decode(record.payload)
     except UnknownClass as error:
@@ -203,6 +222,14 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
         _discard(engine, address)
     else:
         found.accept(engine, call, record, value, is_fresh=age < fresh)
+
+
+def depends_on_all(call: Call, record: Record) -> bool:
+    """
+    Whether an entry can be invalidated by all that the function's options name today.
+    """
+    needs = (*call.shelf.needs, *call.own_needs)
+    return not needs or set(needs).issubset(record.names)
 
 
 def _discard(engine: Engine, address: Address) -> None:

@@ -62,13 +62,15 @@ def lasting(shelf: Shelf, labels: Labels, of_tier: Seconds) -> Seconds:
     return ttl if shelf.windows is None else shelf.windows.lengthened(ttl, labels.draw)
 
 
-def plain_stamp(engine: Engine, shelf: Shelf, labels: Labels) -> Stamp | None:
+def plain_stamp(engine: Engine, call: Call, labels: Labels, world: bytes | None) -> Stamp | None:
     """
     The stamp where there is no second tier; None if the shelf and the age say it all.
     """
-    if not labels.tags and shelf.windows is None:
+    if not (labels.tags or call.own_needs or call.shelf.windows or world):
         return None
-    return Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
+    stamp = Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
+    stamp.world = world
+    return stamp
 
 
 def stamp_of(
@@ -175,6 +177,7 @@ def pack(engine: Engine, out: Outgoing) -> Item:
         tags=stamp.tags,
         writer=engine.writer,
         payload=payload,
+        world=stamp.world,
     )
     group = out.shelf.namespace
     data = seal(record, address=out.address, group=group, keys=engine.options.keys)

@@ -229,6 +229,8 @@ def overhead(key: Any, stamp: Any) -> int:
         size += STAMP if stamp.tokens is None else STAMP + PLACED
         if stamp.clocks is not None:
             size += CLOCKS
+        if stamp.world is not None:
+            size += getsizeof(stamp.world)
     if type(key) is tuple:
         for part in key:
             size += getsizeof(part)

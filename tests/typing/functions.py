@@ -10,7 +10,16 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar, assert_type
 
-from memotier import MISS, CacheInfo, Entry, MultiLevelCache, tiered_cache
+from memotier import (
+    MISS,
+    CacheInfo,
+    Entry,
+    MultiLevelCache,
+    env,
+    epoch,
+    file,
+    tiered_cache,
+)
 from memotier.types import Miss
 
 T = TypeVar("T")
@@ -40,6 +49,10 @@ def ahead(a: int) -> str:
 
 tiered_cache(refresh_ahead="xfetch")
 tiered_cache(refresh_ahead="often")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+
+
+tiered_cache(depends_on=[file("a", content=True), env("B"), epoch("c"), ahead, windowed])
+tiered_cache(depends_on=["a"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 
 
 tiered_cache(stale_if_error=[1])  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
