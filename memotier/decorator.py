@@ -18,7 +18,7 @@ from .memo import Memo
 from .options import check_options
 from .tiered import BoundMethod, Tiered
 from .types import Codec
-from .typing import CachedAsyncFunction, CachedFunction, Decorator, Ttl
+from .typing import CachedAsyncFunction, CachedFunction, Decorator, Remembered, Ttl
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,6 +55,9 @@ def tiered_cache(
     refresh_ahead: float | Literal["xfetch"] | None = ...,
     soft_timeout: Ttl = ...,
     hard_timeout: Ttl = ...,
+    cache_exceptions: Remembered = ...,
+    error_ttl: Ttl = ...,
+    error_ttl_max: Ttl = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -80,6 +83,9 @@ def tiered_cache(
     refresh_ahead: Any = None,
     soft_timeout: Any = None,
     hard_timeout: Any = None,
+    cache_exceptions: Any = (),
+    error_ttl: Any = None,
+    error_ttl_max: Any = None,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -145,6 +151,15 @@ def tiered_cache(
         hard_timeout: How long a caller waits at all; then ``ComputeTimeout`` is raised, and
             the function goes on in the background.
 
+        cache_exceptions: Types of exceptions that are remembered: while one is, calls with the
+            same key raise a copy of it, and the function is not called. One type, several, or
+            a dict with a duration for each. Kept in the memory of this process only.
+
+        error_ttl: How long the first failure of a key is remembered; each one after it, without
+            a result in between, twice as long. None: 5 s.
+
+        error_ttl_max: The most that a failure is remembered. None: 1 min.
+
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
     """
@@ -169,6 +184,9 @@ def tiered_cache(
         "refresh_ahead": refresh_ahead,
         "soft_timeout": soft_timeout,
         "hard_timeout": hard_timeout,
+        "cache_exceptions": cache_exceptions,
+        "error_ttl": error_ttl,
+        "error_ttl_max": error_ttl_max,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))

@@ -38,6 +38,7 @@ from .keys.identity import source_stamp, source_version
 from .locate import Locator
 from .options import FunctionOptions, fill
 from .registry import cache_named
+from .remembered import shown_remembers
 from .types import MISS
 
 _memos: weakref.WeakSet[Memo] = weakref.WeakSet()
@@ -141,6 +142,7 @@ class Memo:
                 tags=tuple(dict.fromkeys((*settings.tags, *self.options.static_tags))),
                 cache_if=self.options.cache_if,
                 windows=self.options.windows,
+                remembers=self.options.remembers,
             )
             if engine.store is not None:
                 self._share(engine, shelf, wiring)
@@ -330,6 +332,7 @@ class Memo:
             "cache": engine.options.name,
             **shown,
             **shown_windows(options.windows),
+            **shown_remembers(options.remembers),
         }
 
     def invoke(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Plan:

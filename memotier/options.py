@@ -20,10 +20,11 @@ from uuid import UUID
 
 from .cache import MultiLevelCache
 from .durations import check_namespace, seconds, short
-from .engine.clocks import Windows
+from .engine.clocks import Remembers, Windows
 from .errors import ConfigError, UnkeyableArgument
 from .freshness import check_windows
 from .keyed import check_tags
+from .remembered import check_remembers
 from .types import Codec, Seconds
 
 #: What may stand in a tag: types whose text is the same wherever it is made.
@@ -70,6 +71,8 @@ class FunctionOptions:
     single_flight: str | None
     #: What a result is good for when it is no longer fresh; None: nothing.
     windows: Windows | None
+    #: Which errors are remembered; None: none.
+    remembers: Remembers | None
 
 
 def check_options(
@@ -90,6 +93,9 @@ def check_options(
     cache_if: Any,
     copy: Any,
     single_flight: Any,
+    cache_exceptions: Any,
+    error_ttl: Any,
+    error_ttl_max: Any,
     **freshness: Any,
 ) -> FunctionOptions:
     """
@@ -155,6 +161,12 @@ def check_options(
         copy=copy,
         single_flight=single_flight,
         windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),
+        remembers=check_remembers(
+            label,
+            cache_exceptions=cache_exceptions,
+            error_ttl=error_ttl,
+            error_ttl_max=error_ttl_max,
+        ),
     )
 
 
