@@ -368,7 +368,6 @@ class Engine:
                 self.versions.bump((naming.EVERYTHING,))
                 self.versions.forget()
                 self.remove(self.local_residents(None))
-                self.failures.forget_all()
             self.sweep()
         self.events.emit(event, detail)
 

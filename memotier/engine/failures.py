@@ -99,8 +99,6 @@ class Failures:
                 failure.count = last.count + 1
         # Beyond some power of two it is the most anyway.
         failure.until = now + min(most, ttl * 2 ** min(failure.count - 1, 64))
-        if last is not None:
-            failure.until = max(failure.until, last.until)
         failure.run_until = failure.until + most
         self._make_room(now)
         self.known[key] = failure

@@ -13,8 +13,9 @@ import weakref
 import pytest
 
 from memotier import MISS, ComputeTimeout, current, tiered_cache
+from memotier.engine.drive import drive
 
-from ..engine.worlds import Background, Gate, in_threads
+from ..engine.worlds import Background, Faulty, Gate, in_threads
 from .conftest import engine_of
 
 TTL, FIRST, MOST = 100, 5, 20
@@ -155,10 +156,11 @@ def test_a_thousand_failures_in_a_row_are_no_overflow(read, fails, source, clock
     assert 1101 == source.asked
 
 
-def test_a_result_ends_the_run(read, fails, source, clock, call):
+def test_a_result_ends_the_run(tiers, fails, source, clock, call):
     """
     After a success the next failure is a first one.
     """
+    read = call.cached(cache=tiers, **{**OPTIONS, "ttl": 1})(source.read)
     source.error = NotFound()
     fails(read)
     clock.advance(5)
@@ -166,7 +168,30 @@ def test_a_result_ends_the_run(read, fails, source, clock, call):
     clock.advance(10)
     source.error = None
     call(read(1))
-    clock.advance(TTL)
+    clock.advance(1)
+    source.error, source.asked = NotFound(), 0
+    fails(read)
+    clock.advance(5)
+    fails(read)
+
+    assert 2 == source.asked
+
+
+@pytest.mark.parametrize("room", [0, 100])
+def test_a_result_of_another_process_ends_the_run(make_cache, call, fails, source, clock, room):
+    """
+    The source answers again, whoever has asked it; also if nothing is kept in memory.
+    """
+    options = {**OPTIONS, "namespace": "n", "ttl": 1}
+    read = call.cached(cache=make_cache("disk", l1_maxsize=room), **options)(source.read)
+    source.error = NotFound()
+    fails(read)
+    clock.advance(5)
+    fails(read)
+    source.error = None
+    call(call.cached(cache=make_cache("disk"), **options)(source.read)(1))
+    assert "value 3" == call(read(1))
+    clock.advance(10)
     source.error, source.asked = NotFound(), 0
     fails(read)
     clock.advance(5)
@@ -404,6 +429,7 @@ def test_an_invalidation_forgets_it(tiers, call, fails, source, clock, how):
     clock.advance(FIRST)
     fails(read)
     ENDS[how](read, tiers, call)
+    assert how == "tag" or not failures_of(tiers), "nothing holds on to it"
     fails(read)
     assert 3 == source.asked
     clock.advance(FIRST)
@@ -518,6 +544,45 @@ def test_refresh_computes(read, call, fails, source):
     assert "value 2" == call(read(1))
 
 
+@pytest.mark.parametrize("how", ["tag", "call"])
+def test_a_refresh_after_an_invalidation_begins_a_new_run(
+    read, tiers, call, fails, source, clock, how
+):
+    """
+    It does not look for what is remembered, and still finds that that is of before.
+    """
+    source.error = NotFound()
+    fails(read)
+    clock.advance(FIRST)
+    fails(read)
+    ENDS[how](read, tiers, call)
+    fails(read.refresh)
+    clock.advance(FIRST)
+    source.asked = 0
+    fails(read)
+
+    assert 1 == source.asked
+
+
+def test_the_last_failure_counts(tiers, call, fails, source, clock):
+    """
+    If a refresh fails in another way, that is what is raised, for as long as it says.
+    """
+    read = call.cached(cache=tiers, name="read", cache_exceptions={NotFound: 50, Other: 2})(
+        source.read
+    )
+    source.error = NotFound()
+    fails(read)
+    source.error = Other()
+    fails(read.refresh, Other)
+    fails(read, Other)
+    assert 2 == source.asked
+    clock.advance(2)
+    source.error = None
+
+    assert "value 3" == call(read(1))
+
+
 def test_a_refresh_that_fails_does_not_lengthen_what_is_remembered_already(
     read, fails, source, clock
 ):
@@ -593,7 +658,22 @@ def test_close_forgets_it(make_cache, call, fails, source):
     assert not failures_of(cache)
 
 
-def test_an_unreachable_second_tier_vouches_for_nothing(make_cache, monkeypatch, source):
+def test_a_call_that_was_about_to_begin_at_close_leaves_nothing_behind(make_cache, source):
+    """
+    It computes, and a closed cache stays empty.
+    """
+    cache = make_cache()
+    read = tiered_cache(cache=cache, **OPTIONS)(source.read)
+    source.error = NotFound()
+    _, plan = read._self_memo.begin(((1,),))
+    cache.sync.close()
+    with pytest.raises(NotFound):
+        drive(plan)
+
+    assert not failures_of(cache)
+
+
+def test_an_unreachable_second_tier_vouches_for_nothing(make_cache, source):
     """
     If the tokens that something may have changed cannot be read, the function is called.
     """
@@ -606,14 +686,8 @@ def test_an_unreachable_second_tier_vouches_for_nothing(make_cache, monkeypatch,
     with engine.lock:
         engine.versions.forget()
 
-    def broken(*_):
-        from memotier.errors import StoreError
-
-        raise StoreError("no")
-
-    for name in ("tokens", "get"):
-        if hasattr(engine.store, name):
-            monkeypatch.setattr(engine.store, name, broken, raising=False)
+    faulty = engine.store = Faulty(engine.store)
+    faulty.failing |= {"get", "versions"}
     with pytest.raises(NotFound):
         read(1)
 
@@ -651,8 +725,10 @@ def test_the_failures_of_an_instance_are_its_own_and_go_with_it(cache, call):
         with pytest.raises(NotFound, match=str(number)):
             call(Shelf(str(number)).read(1))
     gc.collect()
-    cache.get_stats()
-    assert not failures_of(cache)
+    alive = Shelf("alive")
+    with pytest.raises(NotFound, match="alive"):
+        call(alive.read(1))
+    assert 1 == len(failures_of(cache))
 
 
 # -- the exceptions --------------------------------------------------------------------
@@ -878,17 +954,46 @@ def test_a_failure_after_the_timeout_is_remembered(cache):
     """
     gate, asked = Gate(), []
 
-    @tiered_cache(cache=cache, hard_timeout="10s", cache_exceptions=NotFound)
+    @tiered_cache(cache=cache, hard_timeout="10ms", cache_exceptions=NotFound)
     def read():
         asked.append(1)
+        gate.wait()
         raise NotFound
 
-    for _ in range(3):
+    with pytest.raises(ComputeTimeout):
+        read()
+    gate.open()
+    for thread in list(engine_of(cache).timed._threads):
+        thread.join(10)
+    for _ in range(2):
         with pytest.raises(NotFound):
             read()
-    gate.open()
 
     assert 1 == len(asked)
+
+
+def test_a_failure_of_changed_arguments_is_not_remembered(cache):
+    """
+    The caller has gone on and has changed what he asked for: it may be another call's error.
+    """
+    gate, asked = Gate(), []
+
+    @tiered_cache(cache=cache, hard_timeout="10ms", cache_exceptions=NotFound)
+    def read(keys):
+        asked.append(list(keys))
+        gate.wait()
+        raise NotFound
+
+    keys = [1]
+    with pytest.raises(ComputeTimeout):
+        read(keys)
+    assert gate.entered.wait(10)
+    keys.append(2)
+    gate.open()
+    for thread in list(engine_of(cache).timed._threads):
+        thread.join(10)
+
+    assert not failures_of(cache)
 
 
 # -- what is counted -----------------------------------------------------------------------
