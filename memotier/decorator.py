@@ -19,7 +19,15 @@ from .memo import Memo
 from .options import check_options
 from .tiered import BoundMethod, Tiered
 from .types import Codec
-from .typing import BoundAsync, BoundSync, CachedAsyncFunction, CachedFunction, Decorator, Ttl
+from .typing import (
+    BoundAsync,
+    BoundSync,
+    CachedAsyncFunction,
+    CachedFunction,
+    Decorator,
+    Remembered,
+    Ttl,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,6 +67,9 @@ def tiered_cache(
     soft_timeout: Ttl = ...,
     hard_timeout: Ttl = ...,
     depends_on: Iterable[Dependency] = ...,
+    cache_exceptions: Remembered = ...,
+    error_ttl: Ttl = ...,
+    error_ttl_max: Ttl = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -85,6 +96,9 @@ def tiered_cache(
     soft_timeout: Any = None,
     hard_timeout: Any = None,
     depends_on: Any = (),
+    cache_exceptions: Any = (),
+    error_ttl: Any = None,
+    error_ttl_max: Any = None,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -152,6 +166,14 @@ def tiered_cache(
 
         depends_on: What results depend on besides the arguments: ``file(...)``, ``env(...)``,
             ``epoch(...)`` and other cached functions. A result is not used when one has changed.
+        cache_exceptions: Types of exceptions that are remembered: while one is, calls with the
+            same key raise a copy of it, and the function is not called. One type, several, or
+            a dict with a duration for each. Kept in the memory of this process only.
+
+        error_ttl: How long the first failure of a key is remembered; each one after it, without
+            a result in between, twice as long. None: 5 s.
+
+        error_ttl_max: The most that a failure is remembered. None: 1 min.
 
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
@@ -178,6 +200,9 @@ def tiered_cache(
         "soft_timeout": soft_timeout,
         "hard_timeout": hard_timeout,
         "depends_on": depends_on,
+        "cache_exceptions": cache_exceptions,
+        "error_ttl": error_ttl,
+        "error_ttl_max": error_ttl_max,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))

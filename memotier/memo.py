@@ -39,6 +39,7 @@ from .locate import Locator
 from .needs import Dependent, check_caches
 from .options import FunctionOptions
 from .registry import cache_named
+from .remembered import shown_remembers
 from .templates import fill
 from .types import MISS
 
@@ -145,6 +146,7 @@ class Memo:
                 cache_if=self.options.cache_if,
                 windows=self.options.windows,
                 needs=() if needs is None else needs.names(wiring),
+                remembers=self.options.remembers,
             )
             if needs is not None:
                 check_caches(self.label, needs, cache, cache_named)
@@ -344,6 +346,7 @@ class Memo:
             "cache": engine.options.name,
             **shown,
             **shown_windows(options.windows),
+            **shown_remembers(options.remembers),
         }
 
     def invoke(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Plan:

@@ -14,11 +14,12 @@ from typing import Any
 
 from .cache import MultiLevelCache
 from .durations import check_namespace, seconds, short
-from .engine.clocks import Windows
+from .engine.clocks import Remembers, Windows
 from .errors import ConfigError
 from .freshness import check_windows
 from .keyed import check_tags
 from .needs import Needs, check_depends
+from .remembered import check_remembers
 from .templates import check_template
 from .types import Codec, Seconds
 
@@ -50,6 +51,8 @@ class FunctionOptions:
     windows: Windows | None
     #: What its results depend on besides the arguments; None: on nothing.
     needs: Needs | None
+    #: Which errors are remembered; None: none.
+    remembers: Remembers | None
 
 
 def check_options(
@@ -71,6 +74,9 @@ def check_options(
     copy: Any,
     single_flight: Any,
     depends_on: Any,
+    cache_exceptions: Any,
+    error_ttl: Any,
+    error_ttl_max: Any,
     **freshness: Any,
 ) -> FunctionOptions:
     """
@@ -137,6 +143,12 @@ def check_options(
         single_flight=single_flight,
         windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),
         needs=check_depends(label, signature, depends_on, cache=cache, key=key, ignore=ignore),
+        remembers=check_remembers(
+            label,
+            cache_exceptions=cache_exceptions,
+            error_ttl=error_ttl,
+            error_ttl_max=error_ttl_max,
+        ),
     )
 
 

@@ -11,7 +11,7 @@ function is known is worth more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
@@ -21,6 +21,10 @@ from .types import Miss
 
 #: A duration: seconds, ``timedelta``, ``"10m"``, ``math.inf``; None: what the tiers say.
 Ttl: TypeAlias = float | timedelta | str | None
+#: Types of exceptions; the duration for which each is remembered.
+Remembered: TypeAlias = (
+    type[Exception] | Iterable[type[Exception]] | Mapping[type[Exception], Ttl] | None
+)
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")

@@ -170,6 +170,8 @@ def promote(engine: Engine, call: Call, flight: Flight, found: Found) -> None:
     Keep in memory what the second tier had, and land. Called under the lock.
     """
     current = keep_found(engine, call, flight, found)
+    if current:
+        engine.failures.forget(call.flight_key)
     if found.kept is None:
         # Without a memory tier nothing was kept: who waits reads the second tier as well.
         engine.flights.land(flight, ALONE if engine.has_memory else AGAIN)

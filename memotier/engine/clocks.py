@@ -17,6 +17,7 @@ options that is the end of freshness, and there are no clocks.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import random
 from typing import Any, NamedTuple
@@ -115,6 +116,27 @@ class Windows:
             return fresh_until - ttl * (1 - self.ahead)
         # 1 - random() is never 0, whose logarithm there is not.
         return fresh_until - min(ttl, -cost * math.log(1 - random()))  # noqa: S311
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembers:
+    """
+    Which errors of a function are remembered, and for how long; in seconds.
+    """
+
+    #: By type, for the first failure of a run. A subclass may have one of its own.
+    ttls: Mapping[type[Exception], Seconds]
+    #: What holds for types of which nothing else is said.
+    usual: Seconds
+    #: The most, however many failures there were.
+    most: Seconds
+
+    def ttl(self, error: BaseException) -> Seconds | None:
+        """
+        What is said of the type that is nearest to *error*; None if it is not remembered.
+        """
+        found = (self.ttls.get(kind) for kind in type(error).__mro__)
+        return next((ttl for ttl in found if ttl is not None), None)
 
 
 class Old(NamedTuple):

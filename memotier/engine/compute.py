@@ -24,6 +24,7 @@ from .effects import Invoke
 from .engine import Engine
 from .flights import AGAIN, ALONE, Failed, Flight, Landing
 from .places import Held, Stamp
+from .recall import fail
 from .tier2 import keep
 from .writes import (
     MOST_LEFT,
@@ -62,16 +63,9 @@ def compute(
             (value,) = flight.unmodified
         flight.result = (value,)
     if value.__class__ is Failed:
-        if shelf.windows is not None:
-            held = yield from stale.fall_back(engine, call, flight, value)  # type: ignore[arg-type]
-            if held is not None:
-                with engine.lock:
-                    shelf.computed += 1
-                return stale.hand_out(held, value)
         with engine.lock:
             shelf.computed += 1
-            engine.flights.land(flight, Landing(value, None, True))
-        return value
+        return (yield from fail(engine, call, flight, value, labels, noted))
 
     if shelf.windows is not None and stale.has_changed(call, flight):
         stale.drop_changed(engine, call, flight)

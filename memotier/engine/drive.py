@@ -15,6 +15,9 @@ from .flights import Failed
 
 Plan: TypeAlias = Generator[Effect, Any, Any]
 
+# Through the type: an exception that is a frozen dataclass lets nobody assign to it.
+_CONTEXT: Any = vars(BaseException)["__context__"]
+
 
 def drive(plan: Plan) -> Any:
     """
@@ -71,6 +74,6 @@ def _raise(failed: Failed) -> Any:
         raise error
     finally:
         # Raising inside a caller's "except" would have changed it, for everyone who waits.
-        error.__context__ = context
+        _CONTEXT.__set__(error, context)
         # The error's traceback refers to this frame: do not make a circle of it.
         del error, context, failed

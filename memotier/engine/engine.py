@@ -34,6 +34,7 @@ from .clocks import Clocks
 from .debts import Debts
 from .effects import doing
 from .events import Events
+from .failures import Failures
 from .flights import Flight, Flights
 from .options import Options
 from .places import Debt, Held, Place, Shelf, Stamp
@@ -60,6 +61,7 @@ class Engine:
         )
         self.versions = Versions(shared=store is not None)
         self.flights = Flights()
+        self.failures = Failures(self.memory)
         self.events = Events()
         self.offload = Offload()
         self.background = Background(self.lock, self.flights)
@@ -257,6 +259,7 @@ class Engine:
             left, ttl = (fresh, fresh) if ttl_left is None else (ttl_left, stamp.fresh)
             stamp.clocks = Clocks(now + left, call.shelf.windows, ttl, cost)
             self.background.set_attention(resident, call.flight_key, now)
+        self.failures.forget(call.flight_key)
         old = call.table.get(call.key)
         evicted = self.memory.insert(resident)
         if old is not None:
@@ -275,6 +278,7 @@ class Engine:
         Take away what is there under *call*, in memory or owed; whether there was anything not
         known to be invalid. Called under the lock.
         """
+        self.failures.forget(call.flight_key)
         valid, unknown = self.examine(call.table, call.key, stale=True)
         found = valid is not None or bool(unknown)
         resident = call.resident()
@@ -315,6 +319,7 @@ class Engine:
         while self._orphans:
             place = self._orphans.popleft()
             self.memory.drop(place.residents())
+            self.failures.bury(place)
 
     # -- trouble -------------------------------------------------------------------
 

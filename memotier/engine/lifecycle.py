@@ -111,6 +111,7 @@ def close(engine: Engine) -> Plan:
         engine.versions.close()
         engine.flights.unwanted_all()
         engine.memory.drop(engine.local_residents(None))
+        engine.failures.forget_all()
         engine.debts.forget()
     engine.sweep()
     if lost:

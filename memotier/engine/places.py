@@ -19,7 +19,7 @@ from ..entry import Resident
 from ..keys.digest import Digester
 from ..types import Codec, Guard, Name, Seconds
 from . import names as naming
-from .clocks import Clocks, Windows
+from .clocks import Clocks, Remembers, Windows
 
 Table = dict[Any, Resident]
 
@@ -62,6 +62,7 @@ class Shelf:
         "copy",
         "digester",
         "errors",
+        "errors_served",
         "former",
         "hits_gone",
         "identity",
@@ -76,6 +77,7 @@ class Shelf:
         "needs",
         "place",
         "places",
+        "remembers",
         "saved",
         "stale_on_error",
         "stale_on_timeout",
@@ -101,6 +103,7 @@ class Shelf:
         cache_if: Callable[[Any], Any] | None = None,
         windows: Windows | None = None,
         needs: tuple[Name, ...] = (),
+        remembers: Remembers | None = None,
     ) -> None:
         self.namespace = namespace
         self.identity = identity
@@ -120,6 +123,8 @@ class Shelf:
         self.windows = windows
         #: Names of other functions and of epochs that every entry depends on.
         self.needs = needs
+        #: Which errors are raised again in place of a call; None: none.
+        self.remembers = remembers
         self.names: tuple[Name, ...] = (
             naming.EVERYTHING,
             *naming.levels(namespace),
@@ -146,6 +151,7 @@ class Shelf:
         self.stale_on_error = 0  # and those answered so because the function raised
         self.stale_on_timeout = 0  # or took too long
         self.timeouts = 0  # calls that were told so
+        self.errors_served = 0  # calls that were given a remembered error
 
     @property
     def function_name(self) -> Name:

@@ -29,6 +29,7 @@ from .effects import Invoke
 from .engine import Engine
 from .flights import AGAIN, ALONE, Failed, Flight
 from .places import Held
+from .recall import raise_again, recall
 from .tier2 import Found, learn
 from .timed import INLINE, apart, wait
 from .writes import Noted
@@ -267,6 +268,10 @@ def lead(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
             noted = yield from look_below(engine, call, flight, labels)
         if noted.__class__ is Found:
             return (yield from take_found(engine, call, flight, labels, noted))
+    if call.shelf.remembers is not None and not asked:
+        failed = yield from recall(engine, call)
+        if failed is not None:
+            return (yield from raise_again(engine, call, flight, failed))
     if isinstance(flight, Renewal) and flight.old is not None:
         # If what comes now cannot be kept, what is older must go, below as well.
         flight.renews = True

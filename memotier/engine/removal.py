@@ -89,6 +89,7 @@ def clear_function(engine: Engine, shelf: Any) -> Plan:
     finally:
         with engine.lock:
             engine.remove(shelf.residents())
+            engine.failures.forget_all(lambda one: one is shelf)
         engine.sweep()
 
 
@@ -121,6 +122,7 @@ def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
     yield from bump(engine, [name])
     with engine.lock:
         engine.remove(engine.local_residents(namespace))
+        engine.failures.forget_all(lambda one: namespace is None or one.is_below(namespace))
     engine.sweep()
     if engine.store is not None:
         # The entries are invalid already; this only makes room.

@@ -21,7 +21,8 @@ class CacheInfo(NamedTuple):
     *misses* ran it. *maxsize* bounds the memory tier, which functions of one cache share;
     *currsize* counts the entries of this function there. *errors* are results that could not
     be stored, *bypassed* calls that had no key, *seconds_saved* the computing time that hits
-    did not take.
+    did not take. *errors_served* are calls that were given a remembered error: neither hits nor
+    misses.
     """
 
     hits: int
@@ -34,6 +35,7 @@ class CacheInfo(NamedTuple):
     errors: int
     bypassed: int
     seconds_saved: float
+    errors_served: int
 
 
 def hits_of(shelf: Shelf) -> tuple[int, float, int]:
@@ -60,6 +62,7 @@ def info(engine: Engine, shelf: Shelf) -> CacheInfo:
             errors=shelf.errors,
             bypassed=shelf.bypassed,
             seconds_saved=saved,
+            errors_served=shelf.errors_served,
         )
 
 
@@ -124,6 +127,7 @@ def collect(engine: Engine, l2_max_size: int | None) -> dict[str, Any]:
                 "on_timeout": sum(shelf.stale_on_timeout for shelf in shelves),
             },
             "timeouts": sum(shelf.timeouts for shelf in shelves),
+            "errors_served": sum(shelf.errors_served for shelf in shelves),
             "background": {
                 name: getattr(engine.background, name) + getattr(engine.timed, name)
                 for name in ("running", "done", "failed", "dropped")

@@ -55,6 +55,16 @@ tiered_cache(depends_on=[file("a", content=True), env("B"), epoch("c"), ahead, w
 tiered_cache(depends_on=["a"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
 
 
+@tiered_cache(cache_exceptions=(KeyError, OSError), error_ttl="5s", error_ttl_max=60)
+async def remembering(a: int) -> str:
+    return str(a)
+
+
+tiered_cache(cache_exceptions=KeyError)
+tiered_cache(cache_exceptions={KeyError: "1m", OSError: None})
+tiered_cache(cache_exceptions=KeyboardInterrupt)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 tiered_cache(stale_if_error=[1])  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 
 
