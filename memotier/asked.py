@@ -31,7 +31,7 @@ def refresh(memo: Memo, values: tuple[Any, ...]) -> Plan:
     """
     engine = memo.usable()
     if engine is None:
-        return (yield from memo.invoke(*memo.spread(values)))
+        return (yield from memo.invoke_one(values))
     call = memo.equip(memo.locate(values), values)
     return (yield from plan.refresh(engine, call))
 

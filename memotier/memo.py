@@ -54,6 +54,9 @@ class Memo:
         is_method: Whether the first parameter is the instance (or the class) it is bound to.
     """
 
+    #: Whether ``map`` makes sense.
+    maps = True
+
     def __init__(
         self, function: Callable[..., Any], options: FunctionOptions, label: str, *, is_method: bool
     ) -> None:
@@ -233,15 +236,26 @@ class Memo:
                 return found, None
             self.equip(call, values)
         except UnkeyableArgument as error:
-            if self.options.on_unkeyable == "raise":
-                raise
-            with engine.lock:
-                shelf.bypassed += 1
-            engine.events.say_once(self.label, "unkeyable", f"{error} (called, not cached)")
+            self.pass_by(engine, shelf, error)
             return None, self.invoke(*self.spread(values))
-        if self.options.single_flight is None:
-            return None, plan.fetch(engine, call, in_task=self.is_async, joins=False)
-        return None, plan.fetch(engine, call, in_task=self.is_async)
+        return None, self.fetch(engine, call)
+
+    def fetch(self, engine: Engine, call: Call) -> Plan:
+        """
+        The plan that brings the result of *call*, which memory could not answer.
+        """
+        joins = self.options.single_flight is not None
+        return plan.fetch(engine, call, in_task=self.is_async, joins=joins)
+
+    def pass_by(self, engine: Engine, shelf: Shelf, error: UnkeyableArgument) -> None:
+        """
+        A call has no key: an error, or a call past the cache.
+        """
+        if self.options.on_unkeyable == "raise":
+            raise error
+        with engine.lock:
+            shelf.bypassed += 1
+        engine.events.say_once(self.label, "unkeyable", f"{error} (called, not cached)")
 
     def equip(self, call: Call, values: tuple[Any, ...]) -> Call:
         """
@@ -337,6 +351,12 @@ class Memo:
         Call the function past the cache.
         """
         return (yield Invoke(Flight(None, 0), self.function, args, kwargs))
+
+    def invoke_one(self, values: tuple[Any, ...]) -> Plan:
+        """
+        Compute past the cache what one entry would hold.
+        """
+        return self.invoke(*self.spread(values))
 
     def clear(self) -> Plan:
         engine = self.ready()
