@@ -16,13 +16,13 @@ from .engine.drive import Plan
 from .engine.engine import Engine
 from .engine.flights import Failed
 from .engine.looking import NOTHING, Looked, let_go, look_many
-from .engine.names import tag
 from .engine.places import Held
+from .engine.plan import labels_before
 from .engine.tier2 import keep
 from .engine.together import NOT_BEGUN, Together
 from .errors import ConfigError, UnkeyableArgument
 from .memo import Memo
-from .types import MISS
+from .types import MISS, Name
 
 #: Coroutines that are computed at once. A source that is far away answers 32 in little more than
 #: the time of one; thousands at once would only wait there for each other, or be refused.
@@ -139,9 +139,7 @@ class _Map:
             return (yield from self._compute([], most))
         memo = self.memo
         try:
-            shelf = memo.shelf
-            assert shelf is not None
-            names = (*shelf.names, *map(tag, shelf.tags))
+            names = dict.fromkeys(name for look in looks for name in _names_of(engine, look.call))
             yield from look_many(engine, looks, names, takes=memo.options.windows is None)
             calls = []
             for look, (call, places) in zip(looks, self.missing.values(), strict=True):
@@ -186,6 +184,18 @@ class _Map:
         assert engine is not None
         for at, one in zip(places, copies(engine, call, value, len(places)), strict=True):
             self.results[at] = one
+
+
+def _names_of(engine: Engine, call: Call) -> tuple[Name, ...]:
+    """
+    What an entry of *call* will depend on; its tags are asked for here, and not again.
+    """
+    labels = labels_before(engine, call)
+    if labels is None:
+        return ()
+    if call.tags_of is not None:
+        call.tags_of = lambda: labels.tags
+    return labels.names
 
 
 def copies(engine: Engine, call: Call, value: Any, count: int) -> list[Any]:

@@ -181,6 +181,8 @@ def learn_all(engine: Engine, names: Iterable[Name]) -> Plan:
     """
     Ask at once for the tokens that single steps would ask for one by one.
     """
+    if engine.store is None:
+        return
     with engine.lock:
         unknown = engine.versions.unknown(dict.fromkeys(names))
     if unknown:

@@ -2,8 +2,6 @@
 Types of batches, checked by mypy and pyright; never run.
 """
 
-
-
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
