@@ -106,7 +106,7 @@ def test_get_many_asks_for_tokens_once(disk, trips):
         disk.sync.set(number, "v", tags=[f"t{number}"])
     disk.sync.invalidate_tags("t0")
     trips.calls.clear()
-    assert {number: "v" for number in range(1, 9)} == disk.sync.get_many(range(9))
+    assert dict.fromkeys(range(1, 9), "v") == disk.sync.get_many(range(9))
     # For the residents, and for the record of the one that went.
     assert ["versions", "get", "versions"] == trips.calls
 

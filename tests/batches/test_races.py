@@ -84,7 +84,7 @@ def test_who_waits_for_a_batch_that_fails_has_its_error(tiers):
     """
     Everyone who waits for one of these ids gets the error of the function.
     """
-    gate, error = Gate(), ValueError("no")
+    gate, error = Gate(), ConnectionError("no")
 
     @tiered_cache.many(cache=tiers, name="f", namespace="n")
     def f(ids: list[int]) -> dict[int, int]:
@@ -99,7 +99,7 @@ def test_who_waits_for_a_batch_that_fails_has_its_error(tiers):
     until(lambda: 3 == f.peek(3) and followed(tiers))
     gate.open()
     for one in (first, second):
-        with pytest.raises(ValueError) as caught:
+        with pytest.raises(ConnectionError) as caught:
             one.result()
         assert error is caught.value
     assert 3 == f.peek(3)
@@ -228,6 +228,31 @@ def test_tags_added_inside_are_noted(make_cache):
     assert {1: "old"} == f([1])
     assert MISS is f.peek(1)
     assert f.lookup(1) is None
+
+
+def test_who_comes_after_such_a_tag_was_invalidated_starts_over(tiers):
+    """
+    Nobody knows the added tags of a batch before it returns; who joined too late asks again.
+    """
+    gate, asked = Gate(), []
+
+    @tiered_cache.many(cache=tiers, name="f", namespace="n")
+    def f(ids: list[int]) -> dict[int, str]:
+        asked.append(ids)
+        memotier.current().add_tags("late")
+        if len(asked) > 1:
+            return dict.fromkeys(ids, "new")
+        gate.wait()
+        return dict.fromkeys(ids, "old")
+
+    caller = Background(lambda: f([1]))
+    gate.entered.wait()
+    tiers.sync.invalidate_tags("late")
+    late = Background(lambda: f([1]))
+    until(lambda: followed(tiers))
+    gate.open()
+    assert {1: "old"} == caller.result()
+    assert {1: "new"} == late.result()
 
 
 def test_a_batch_inside_itself_does_not_wait_for_itself(tiers):
