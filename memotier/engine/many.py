@@ -17,8 +17,9 @@ What must never happen, besides what engine/plan.py says:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ..types import MISS, Name, Seconds
 from .below import note
@@ -29,13 +30,17 @@ from .effects import Invoke, Now, Pause, Wait
 from .engine import Engine
 from .flights import AGAIN, ALONE, Failed, Flight, Landing, leading
 from .gather import keep_many
-from .looking import NOTHING, Looked, learn_all, let_go, look_many, read_below
+from .looking import GOOD_FOR, NOTHING, Looked, learn_all, let_go, look_many, read_below
 from .plan import labels_before, new_flight, say_unusable
 from .tier2 import Found, learn
 from .wants import LEFT_OUT, Want
 from .writes import Noted
 
 __all__ = ["LEFT_OUT", "Source", "Want", "fetch_many"]
+
+
+#: Stands for what was noted as long as nobody has looked.
+NOT_LOOKED: Final = Noted(None, (), MISS)
 
 
 class Source(Protocol):
@@ -58,13 +63,16 @@ class _Batch:
     What does not change while one batch is brought.
     """
 
-    __slots__ = ("engine", "in_task", "joins", "source", "waited")
+    __slots__ = ("engine", "good_for", "in_task", "joins", "source", "waited")
 
     def __init__(self, engine: Engine, source: Source, *, in_task: bool, joins: bool) -> None:
         self.engine = engine
         self.source = source
         self.in_task = in_task
         self.joins = joins
+        #: How long the first look is good: it is followed at once by the first call, but that may
+        #: be of so many ids that to begin it takes a while. No call is followed by another at once.
+        self.good_for: Seconds = math.inf
         #: Seconds spent waiting for other processes.
         self.waited: Seconds = 0.0
 
@@ -113,6 +121,7 @@ def _bring_all(batch: _Batch, wants: Sequence[Want]) -> Plan:
     while todo := [want for want in todo if want.value is NOTHING]:
         for chunk in batch.source.split(todo):
             failed = yield from _bring(batch, chunk)
+            batch.good_for = GOOD_FOR
             if failed is not None:
                 return failed
         # Everything of ours has landed. Only now others are waited for.
@@ -135,12 +144,11 @@ def _bring(batch: _Batch, chunk: Sequence[Want]) -> Plan:
     engine, mine, claimed = batch.engine, list[Want](), list[Call]()
     try:
         yield from _join(batch, chunk, mine)
-        # After a wait the claim comes before the look: what its last holder stored is there now.
-        yield from _claim(batch, [want for want in mine if want.is_elsewhere], claimed)
-        missing = yield from _look(engine, mine)
-        yield from _claim(
-            batch, [want for want in missing if not (want.is_elsewhere or want.asked)], claimed
-        )
+        # Where we look anew the claim comes before: what its last holder stored is there then.
+        anew = [want for want in mine if want.is_elsewhere or batch.good_for == GOOD_FOR]
+        yield from _claim(batch, anew, claimed)
+        missing = yield from _look(batch, mine)
+        yield from _claim(batch, [want for want in missing if not want.asked], claimed)
         if engine.claims is not None:
             others = [want for want in missing if want.is_elsewhere and batch.waits_for_claims]
             _give_back(engine, others)
@@ -237,9 +245,7 @@ def _claim(batch: _Batch, wants: Sequence[Want], claimed: list[Call]) -> Plan:
     """
     engine = batch.engine
     wanted = [
-        want
-        for want in wants
-        if want.noted is not None and can_claim(engine, want.needs_call, want.noted)
+        want for want in wants if can_claim(engine, want.needs_call, want.noted or NOT_LOOKED)
     ]
     if not wanted:
         return
@@ -296,18 +302,19 @@ def _follow(batch: _Batch, want: Want) -> Plan:
 # -- bringing it -------------------------------------------------------------------------
 
 
-def _look(engine: Engine, mine: Sequence[Want]) -> Plan:
+def _look(batch: _Batch, mine: Sequence[Want]) -> Plan:
     """
     Look below for those of ours that need it, in one round trip; which are missing, with what was
     noted for a later write.
     """
+    engine = batch.engine
     if engine.store is None:
         return list(mine)
     reads, missing = [], []
     for want in mine:
         call, labels = want.needs_call, want.labels
         assert labels is not None
-        seen = None if call.looked is None else call.looked.take(engine, labels)
+        seen = None if call.looked is None else call.looked.take(engine, labels, batch.good_for)
         if call.address is not None and seen is None:
             reads.append(want)
             continue

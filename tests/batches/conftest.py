@@ -4,6 +4,8 @@ A cache on SQLite whose round trips are counted, and functions that tell what th
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from ..engine.worlds import Faulty
@@ -23,6 +25,15 @@ def watched(cache):
 def flights_of(cache):
     """The flights that have not landed."""
     return [*engine_of(cache).flights.table, *engine_of(cache).flights.beside]
+
+
+def until(condition):
+    """Wait for another thread to come so far."""
+    for _ in range(100_000):
+        if condition():
+            return
+        threading.Event().wait(0.0005)
+    raise AssertionError("it never came so far")
 
 
 @pytest.fixture

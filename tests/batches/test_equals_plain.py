@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import tempfile
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memotier import MultiLevelCache, tiered_cache
 
 from ..conftest import Colour
+from ..effort import examples
 
 ATOMS = st.one_of(
     st.integers(-3, 3),
@@ -35,6 +36,7 @@ def told(one, k):
     return [type(one).__name__, repr(one), k]
 
 
+@settings(max_examples=examples(60), deadline=None)
 @given(steps=STEPS, is_async=st.booleans(), below=st.booleans(), limit=st.sampled_from([None, 3]))
 def test_batches_answer_what_plain_calls_answer(steps, is_async, below, limit):
     """

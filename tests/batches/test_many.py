@@ -98,6 +98,21 @@ def test_one_reading_and_one_writing(of, call, disk, again, trips, asked):
     assert 1 == len(asked)
 
 
+def test_a_cold_batch_reads_once_however_long_it_takes_to_begin(of, call, disk, trips, clock):
+    """
+    To begin the call of very many ids takes a while; they are not looked for again.
+    """
+
+    def tags(ids):
+        clock.advance(60)
+        return [f"id:{ids}"]
+
+    f = of.many(cache=disk, name="f", tags=tags)(lambda ids: dict.fromkeys(ids, 1))
+    trips.after["versions"] = lambda: clock.advance(60)
+    call(f(range(10)))
+    assert 1 == trips.calls.count("get")
+
+
 @pytest.mark.parametrize("arguments", [{"l1_maxsize": 0}, {"write_policy": "write_around"}])
 def test_the_same_without_memory(of, call, make_cache, asked, arguments):
     """
@@ -485,7 +500,7 @@ def test_misuse_is_refused():
         with pytest.raises(ConfigError, match=said):
             tiered_cache.many(**options)(f)
     with pytest.raises(ConfigError, match="no parameter"):
-        tiered_cache.many(dict)
+        tiered_cache.many(lambda: dict[int, int]())
     with pytest.raises(TypeError, match="max_bach"):
         tiered_cache.many(max_bach=1)
     with pytest.raises(ConfigError, match="takes many"):

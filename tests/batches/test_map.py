@@ -13,7 +13,7 @@ import pytest
 from memotier import MISS, ConfigError, UnkeyableArgument, disabled, tiered_cache
 
 from ..engine.worlds import Background, Gate
-from .conftest import flights_of, watched
+from .conftest import flights_of, until, watched
 
 
 def test_results_come_in_the_order_of_the_calls(call, tiers):
@@ -358,8 +358,7 @@ def test_it_joins_what_somebody_else_computes(disk):
     single = Background(lambda: f(1))
     gate.entered.wait()
     listed = Background(lambda: f.map([0, 1, 2]))
-    while 0 not in seen:
-        pass
+    until(lambda: 0 in seen)
     gate.open()
     assert 1 == single.result()
     assert [0, 1, 2] == listed.result()

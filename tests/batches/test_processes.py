@@ -20,7 +20,7 @@ SCRIPT = textwrap.dedent(
     cache = MultiLevelCache(directory=directory, default_ttl="1h")
 
     def work(ids):
-        time.sleep(0.05)
+        time.sleep(0.1)
         with open(log, "a") as file:
             file.write("".join(f"{one}\\n" for one in ids))
         if kind == "dies":

@@ -15,16 +15,7 @@ import memotier
 from memotier import MISS, tiered_cache
 
 from ..engine.worlds import Background, Gate, in_threads
-from .conftest import engine_of, flights_of, watched
-
-
-def until(condition):
-    """Wait for another thread to come so far."""
-    for _ in range(100_000):
-        if condition():
-            return
-        threading.Event().wait(0.0005)
-    raise AssertionError("it never came so far")
+from .conftest import engine_of, flights_of, until, watched
 
 
 def followed(cache):
