@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from .codecs.classes import register
     from .config import CacheLevelConfig, EvictionPolicy, WritePolicy
     from .current import current
-    from .decorator import tiered_cache
     from .depends import env, epoch, file
     from .engine.modes import disabled
     from .engine.stats import CacheInfo
     from .entry import Entry
     from .errors import (
+        BatchMismatch,
         ComputeTimeout,
         ConfigError,
         InvalidationNotDurable,
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
         UnkeyableArgument,
     )
     from .keys.registry import register_key
+    from .many import tiered_cache
     from .registry import configure, get_cache, invalidate_tags
     from .types import MISS, Codec, Store
 
 #: The public names and where they live; a module is imported when one of its names is used.
 _HOMES = {
+    "BatchMismatch": "errors",
     "CacheInfo": "engine.stats",
     "CacheLevelConfig": "config",
     "Clock": "clock",
@@ -66,11 +68,12 @@ _HOMES = {
     "invalidate_tags": "registry",
     "register": "codecs.classes",
     "register_key": "keys.registry",
-    "tiered_cache": "decorator",
+    "tiered_cache": "many",
 }
 
 __all__ = [
     "MISS",
+    "BatchMismatch",
     "CacheInfo",
     "CacheLevelConfig",
     "Clock",

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Any
 
 from .engine import direct, plan, removal, worlds
-from .engine.calls import Call
 from .engine.drive import Plan
 from .engine.places import Held
 from .entries import show
@@ -15,16 +14,6 @@ from .errors import ConfigError
 from .memo import Memo
 from .types import MISS
 from .world import UNTOLD
-
-
-def look_up(memo: Memo, values: tuple[Any, ...]) -> Call:
-    """
-    Where the result of this call lies, and what it depends on.
-    """
-    call = memo.locate(values)
-    if memo.dependent is not None:
-        memo.dependent.attach(call, values)
-    return call
 
 
 def forget(memo: Memo, values: tuple[Any, ...]) -> Plan:
@@ -43,8 +32,8 @@ def refresh(memo: Memo, values: tuple[Any, ...]) -> Plan:
     """
     engine = memo.usable()
     if engine is None:
-        return (yield from memo.invoke(*memo.spread(values)))
-    call = memo.equip(look_up(memo, values), values)
+        return (yield from memo.invoke_one(values))
+    call = memo.equip(memo.look_up(values), values)
     return (yield from plan.refresh(engine, call))
 
 
@@ -55,7 +44,7 @@ def peek(memo: Memo, values: tuple[Any, ...]) -> Any:
     engine = memo.usable()
     if engine is None:
         return MISS
-    call = look_up(memo, values)
+    call = memo.look_up(values)
     seen = None
     if call.watch is not None and (seen := worlds.unchanged(call, reads=True)) is None:
         return MISS
@@ -80,7 +69,7 @@ def lookup(memo: Memo, values: tuple[Any, ...]) -> Plan:
     engine = memo.usable()
     if engine is None:
         return None
-    call = look_up(memo, values)
+    call = memo.look_up(values)
     found = yield from direct.look(engine, call)
     return None if found is None else show(engine, call, found, memo.key_text(values))
 
@@ -92,7 +81,7 @@ def seed(memo: Memo, values: tuple[Any, ...], value: Any) -> Plan:
     engine = memo.usable()
     if engine is None:
         return None
-    call = memo.equip(look_up(memo, values), values)
+    call = memo.equip(memo.look_up(values), values)
     ttl = call.shelf.ttl
     option = "tags"
     try:

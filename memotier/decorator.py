@@ -209,7 +209,7 @@ def tiered_cache(
     return _decorate(function, options=options)
 
 
-def _decorate(wrapped: Any, *, options: dict[str, Any]) -> Any:
+def _decorate(wrapped: Any, *, options: dict[str, Any], memo_of: Callable[..., Memo] = Memo) -> Any:
     function = wrapped
     if isinstance(wrapped, (classmethod, staticmethod)) and not isinstance(wrapped, Tiered):
         function = wrapped.__func__
@@ -227,7 +227,7 @@ def _decorate(wrapped: Any, *, options: dict[str, Any]) -> Any:
     is_method = isinstance(wrapped, classmethod) or (
         not isinstance(wrapped, staticmethod) and _is_method(function, signature)
     )
-    memo = Memo(function, checked, label, is_method=is_method)
+    memo = memo_of(function, checked, label, is_method=is_method)
     return Tiered.of(wrapped, memo)
 
 

@@ -27,6 +27,13 @@ class ComputeTimeout(MemotierError, TimeoutError):
     """
 
 
+class BatchMismatch(MemotierError, ValueError):
+    """
+    A function with ``@tiered_cache.many`` did not return one result for each id, or returned
+    something else than it said.
+    """
+
+
 class UnkeyableArgument(MemotierError, TypeError):
     """
     An argument has no stable key; see docs/guide/keys.md.

@@ -14,12 +14,11 @@ from __future__ import annotations
 import inspect
 import os
 import threading
-import typing
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-from .callnames import identity_of, is_what_its_name_says
+from .callnames import identity_of
 from .engine import plan, removal, worlds
 from .engine.calls import Call
 from .engine.drive import Plan, adrive, drive
@@ -40,6 +39,7 @@ from .needs import Dependent, check_caches
 from .options import FunctionOptions
 from .registry import cache_named
 from .remembered import shown_remembers
+from .sharing import share
 from .templates import fill
 from .types import MISS
 
@@ -56,6 +56,9 @@ class Memo:
 
         is_method: Whether the first parameter is the instance (or the class) it is bound to.
     """
+
+    #: Whether ``map`` makes sense.
+    maps = True
 
     def __init__(
         self, function: Callable[..., Any], options: FunctionOptions, label: str, *, is_method: bool
@@ -152,7 +155,7 @@ class Memo:
                 check_caches(self.label, needs, cache, cache_named)
                 self.dependent = Dependent(self.label, needs, engine, self.parameters, self.spread)
             if engine.store is not None:
-                self._share(engine, shelf, wiring)
+                share(self, engine, shelf, wiring)
             with engine.lock:
                 engine.shelves.add(shelf)
             self.off = wiring.off
@@ -163,44 +166,6 @@ class Memo:
             # Last: who finds it set takes everything else for done.
             self.engine = engine
             return engine
-
-    def _share(self, engine: Engine, shelf: Shelf, wiring: Any) -> None:
-        """
-        Give the shelf what it needs to use the second tier, if its name is good for that.
-        """
-        reason = "" if self.identity.stable else self.identity.reason
-        if not (reason or self.options.name or is_what_its_name_says(self.function, self._is_me)):
-            reason = "it wraps the function of that name"
-        if reason:
-            engine.events.say_once(
-                self.label,
-                "identity",
-                f"{self.label}: its results are kept in memory only, because {reason}; "
-                "give it a name= to keep them in the second tier",
-            )
-            return
-        shelf.codec = self._codec()
-        shelf.digester, *shelf.former = wiring.digesters(
-            self.options.namespace, self.identity.name, self.version
-        )
-
-    def _is_me(self, found: Any) -> bool:
-        return found is self.function or getattr(found, "_self_memo", None) is self
-
-    def _codec(self) -> Any:
-        codec = self.options.codec
-        if codec == "safe":
-            from .codecs.classes import register_from_annotation
-            from .codecs.values import SafeCodec
-
-            register_from_annotation(result_annotation(self.function))
-            return SafeCodec()
-        if codec == "pickle":
-            from .codecs.pickled import PickleCodec
-            from .codecs.secrets import load_keys, user_key
-
-            return PickleCodec(load_keys(os.environ) or (user_key(),))
-        return codec
 
     @property
     def version(self) -> str:
@@ -237,26 +202,32 @@ class Memo:
         if engine is None or shelf is None or is_disabled():
             return None, self.invoke(*self.spread(values))
         try:
-            call = self.keys.locate(engine, shelf, values)
-            if self.dependent is not None:
-                self.dependent.attach(call, values)
-            if call.watch is None:
-                found = engine.peek(call.table, call.key)
-            else:
-                found = worlds.peek(engine, call, reads=not self.is_async)
+            call = self.look_up(values)
+            found = self.peek(engine, call)
             if found is not MISS:
                 return found, None
             self.equip(call, values)
         except UnkeyableArgument as error:
-            if self.options.on_unkeyable == "raise":
-                raise
-            with engine.lock:
-                shelf.bypassed += 1
-            engine.events.say_once(self.label, "unkeyable", f"{error} (called, not cached)")
+            self.pass_by(engine, shelf, error)
             return None, self.invoke(*self.spread(values))
-        if self.options.single_flight is None:
-            return None, plan.fetch(engine, call, in_task=self.is_async, joins=False)
-        return None, plan.fetch(engine, call, in_task=self.is_async)
+        return None, self.fetch(engine, call)
+
+    def fetch(self, engine: Engine, call: Call) -> Plan:
+        """
+        The plan that brings the result of *call*, which memory could not answer.
+        """
+        joins = self.options.single_flight is not None
+        return plan.fetch(engine, call, in_task=self.is_async, joins=joins)
+
+    def pass_by(self, engine: Engine, shelf: Shelf, error: UnkeyableArgument) -> None:
+        """
+        A call has no key: an error, or a call past the cache.
+        """
+        if self.options.on_unkeyable == "raise":
+            raise error
+        with engine.lock:
+            shelf.bypassed += 1
+        engine.events.say_once(self.label, "unkeyable", f"{error} (called, not cached)")
 
     def equip(self, call: Call, values: tuple[Any, ...]) -> Call:
         """
@@ -295,6 +266,23 @@ class Memo:
         """
         assert self.engine is not None and self.shelf is not None
         return self.keys.locate(self.engine, self.shelf, values)
+
+    def look_up(self, values: tuple[Any, ...]) -> Call:
+        """
+        ``locate``, and what the result depends on.
+        """
+        call = self.locate(values)
+        if self.dependent is not None:
+            self.dependent.attach(call, values)
+        return call
+
+    def peek(self, engine: Engine, call: Call) -> Any:
+        """
+        The result if memory has it and nothing needs to be asked, else MISS; counts as a hit.
+        """
+        if call.watch is None:
+            return engine.peek(call.table, call.key)
+        return worlds.peek(engine, call, reads=not self.is_async)
 
     # -- what the attributes do -----------------------------------------------------------
 
@@ -355,20 +343,16 @@ class Memo:
         """
         return (yield Invoke(Flight(None, 0), self.function, args, kwargs))
 
+    def invoke_one(self, values: tuple[Any, ...]) -> Plan:
+        """
+        Compute past the cache what one entry would hold.
+        """
+        return self.invoke(*self.spread(values))
+
     def clear(self) -> Plan:
         engine = self.ready()
         if engine is not None and self.shelf is not None:
             yield from removal.clear_function(engine, self.shelf)
-
-
-def result_annotation(function: Any) -> Any:
-    """
-    What *function* says that it returns; None if it does not say, or not understandably.
-    """
-    try:
-        return typing.get_type_hints(function, include_extras=True).get("return")
-    except Exception:
-        return getattr(function, "__annotations__", {}).get("return")
 
 
 def is_coroutine_function(function: Any) -> bool:

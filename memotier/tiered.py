@@ -16,12 +16,12 @@ import copy
 import functools
 import pickle
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import wrapt
 
-from . import asked
+from . import asked, batch
 from .engine.drive import Plan
 from .engine.stats import CacheInfo, info
 from .memo import Memo
@@ -30,7 +30,7 @@ from .memo import Memo
 #: in front of the arguments.
 OF_A_CALL = ("invalidate", "refresh", "peek", "lookup", "cache_key", "bypass")
 #: What concerns all its calls.
-OF_ALL = ("cache_info", "cache_parameters", "cache_clear")
+OF_ALL = ("cache_info", "cache_parameters", "cache_clear", "map")
 
 
 class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
@@ -141,6 +141,18 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         """
         memo, values = self._self_memo, self._self_bind(args, kwargs)
         return memo.run(memo.invoke(*memo.spread(values)))
+
+    # -- many calls ----------------------------------------------------------------------
+
+    def map(self, calls: Iterable[Any], /, **options: Any) -> Any:
+        """
+        The results of many calls, in their order; ``batch.map_calls`` says what it takes.
+        """
+        return self._self_map((), calls, **options)
+
+    def _self_map(self, first: tuple[Any, ...], calls: Iterable[Any], **options: Any) -> Any:
+        memo = self._self_memo
+        return memo.run(batch.map_calls(memo, first, calls, **options))
 
     # -- about all calls ------------------------------------------------------------------
 
@@ -318,6 +330,12 @@ class BoundMethod(functools.partial):  # type: ignore[type-arg]
         Store *value* as the result of this call.
         """
         return self._tiered.seed(value, self.args[0], *args, **kwargs)
+
+    def map(self, calls: Iterable[Any], /, **options: Any) -> Any:
+        """
+        The results of many calls on this instance, in their order.
+        """
+        return self._tiered._self_map((self.args[0],), calls, **options)
 
 
 def _forward(name: str) -> Any:

@@ -63,6 +63,7 @@ class Call:
         "is_as_asked",
         "key",
         "kwargs",
+        "looked",
         "place",
         "shelf",
         "sight",
@@ -92,6 +93,8 @@ class Call:
         self.kwargs: Mapping[str, Any] = {}
         #: Whether only one process of the machine is to compute it.
         self.claims = False
+        #: What a batch has seen of it in the second tier; see engine/looking.py.
+        self.looked: Any = None
         #: Whether the arguments still have this key; None: they are atoms, or it does not matter.
         self.is_as_asked: Callable[[], bool] | None = None
         #: Tags that depend on the arguments.

@@ -131,6 +131,27 @@ def store_below(
     Args:
         owes: Whether memory has room for it, without which nothing can be owed.
     """
+    stamp, way = yield from way_below(engine, call, flight, labels, noted, value, cost, owes=owes)
+    if way.__class__ is Outgoing:
+        (answer,) = yield from send(engine, [way])
+        way = arrived(call, stamp, answer)
+    return stamp, way
+
+
+def way_below(
+    engine: Engine,
+    call: Call,
+    flight: Flight,
+    labels: Labels,
+    noted: Noted | None,
+    value: Any,
+    cost: Seconds,
+    *,
+    owes: bool,
+) -> Plan:
+    """
+    The same up to the writing: the stamp, and what is to be sent, or ``Written`` if nothing is.
+    """
     assert noted is not None
     if noted.tokens == ():
         noted = yield from note_added(engine, labels, noted)
@@ -142,14 +163,18 @@ def store_below(
     if owes and engine.options.write_policy == "write_back":
         stamp.debt = debt
         return stamp, OWED
+    return stamp, Outgoing(call.shelf, stamp.address, Held(value, None), stamp, cost, debt)
 
-    out = Outgoing(call.shelf, stamp.address, Held(value, None), stamp, cost, debt)
-    stored = (yield from send(engine, [out]))[0]
-    if stored is True:
+
+def arrived(call: Call, stamp: Stamp, answer: bool | Exception) -> Written:
+    """
+    What became of something sent, by the answer.
+    """
+    if answer is True:
         call.shelf.unshared = False
-        return stamp, STORED
+        return STORED
     stamp.address = None
-    return stamp, REFUSED if stored is False else UNGUARDED
+    return REFUSED if answer is False else UNGUARDED
 
 
 def finish(

@@ -14,13 +14,13 @@ from ..codecs.copies import Kept
 from ..errors import StoreError
 from ..types import MISS, Address, Seconds
 from . import worlds
-from .below import is_valid, promote, still_owed
+from .below import is_valid, still_owed
 from .calls import Call, Labels
 from .drive import Plan
 from .engine import Engine
 from .flights import AGAIN, Flight
+from .looking import NOTHING, Looked, let_go, look_many
 from .places import Held, Stamp
-from .plan import say_unusable
 from .tier2 import Found, keep, learn, read, slots
 from .writes import (
     MOST_LEFT,
@@ -40,63 +40,21 @@ def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
     """
     For each call its value, or *default*: memory first, the rest in one round trip.
     """
-    values: list[Any] = [default] * len(calls)
     if engine.is_inside():
-        return values
-    below: list[tuple[int, Call, Flight]] = []
-    for index, call in enumerate(calls):
-        held = yield from look_here(engine, call)
-        if held is not None:
-            try:
-                values[index] = held.hand_out()
-            except Exception as error:
-                say_unusable(engine, call, error)
-            continue
-        with engine.lock:
-            call.shelf.misses += 1
-            if engine.store is not None and call.address is not None:
-                below.append((index, call, Flight(call.flight_key, engine.versions.epoch)))
-    if not below:
-        engine.sweep()
-        return values
-
-    flights = [flight for _, _, flight in below]
+        return [default] * len(calls)
+    looks = [Looked(call) for call in calls]
     try:
+        yield from look_many(engine, looks)
         with engine.lock:
-            # What is removed or set while we read must not be promoted.
-            for flight in flights:
-                engine.flights.start_beside(flight)
-        yield from settle(engine)
-        wanted = []
-        for index, call, flight in below:
-            found = yield from still_owed(engine, call)
-            if found is None or found.is_stale:
-                wanted.append((index, call, flight))
-            else:
-                values[index] = _take(engine, call, flight, found)
-        answer = (yield from read(engine, [call for _, call, _ in wanted])) if wanted else []
-        if isinstance(answer, StoreError):
-            wanted, answer = [], []
-        for (index, call, flight), found in zip(wanted, answer, strict=True):
-            if found.is_hit and (yield from is_valid(engine, address_of(call), found.stamp)):
-                with engine.lock:
-                    engine.l2_hit(call.shelf, found.cost)
-                values[index] = _take(engine, call, flight, found)
-            else:
-                with engine.lock:
-                    call.shelf.l2_misses += 1
-        _land(engine, flights)
-        engine.sweep()
-        return values
+            for one in looks:
+                if one.value is NOTHING:
+                    one.call.shelf.misses += 1
+                    one.call.shelf.l2_misses += isinstance(one.answer, Found)
+        let_go(engine, looks)
     except BaseException:
-        _land(engine, flights)
+        let_go(engine, looks)
         raise
-
-
-def _take(engine: Engine, call: Call, flight: Flight, found: Found) -> Any:
-    with engine.lock:
-        promote(engine, call, flight, found)
-    return found.value
+    return [default if one.value is NOTHING else one.value for one in looks]
 
 
 def _land(engine: Engine, flights: Sequence[Flight]) -> None:
@@ -104,25 +62,6 @@ def _land(engine: Engine, flights: Sequence[Flight]) -> None:
     with engine.lock:
         for flight in flights:
             engine.flights.land(flight, AGAIN)
-
-
-def address_of(call: Call) -> Address:
-    address = call.address
-    assert address is not None
-    return address
-
-
-def look_here(engine: Engine, call: Call) -> Plan:
-    """
-    What memory has that is valid, or None. Counts as a hit.
-    """
-    while True:
-        with engine.lock:
-            resident, unknown = engine.examine(call.table, call.key)
-            if resident is not None:
-                return engine.take(resident)
-        if not unknown or not (yield from learn(engine, unknown)):
-            return None
 
 
 def look(engine: Engine, call: Call) -> Plan:

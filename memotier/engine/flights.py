@@ -200,14 +200,21 @@ class Flights:
         The same for one's own flight, that somebody else is about to bring.
         """
         led = leading.get()
-        if flight.future is None:
-            flight.future = Future()
-            flight.future.set_running_or_notify_cancel()
+        self.expect(flight)
         while led is not None:
             if led.flight.waits is None:
                 led.flight.waits = []
             led.flight.waits.append(flight)
             led = led.outer
+
+    def expect(self, flight: Flight) -> Flight:
+        """
+        Have *flight* tell how it landed, also somebody who comes to ``follow`` it later.
+        """
+        if flight.future is None:
+            flight.future = Future()
+            flight.future.set_running_or_notify_cancel()
+        return flight
 
     def leave(self, flight: Flight) -> None:
         """

@@ -1131,3 +1131,23 @@ def test_without_a_key_other_processes_compute(tmp_path, text, monkeypatch):
     assert [("one", True), ("one", False)] == [one.ask(), one.ask()]
     assert [("one", True), ("one", False)] == [two.ask(), two.ask()]
     one.end(), two.end()
+
+
+def test_a_batch_of_calls_sees_the_world_of_each(tiers, call, tmp_path):
+    """
+    ``map`` takes no result of a file that has changed, and keeps those of the others.
+    """
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    read = []
+
+    @call.cached(cache=tiers, name="read", depends_on=[file("{path}")])
+    def text(path):
+        read.append(os.path.basename(path))
+        return Path(path).read_text()
+
+    paths = [str(tmp_path / name) for name in ("a", "b", "a")]
+    assert ["a", "b", "a"] == call(text.map(paths))
+    (tmp_path / "b").write_text("changed")
+    assert ["a", "changed", "a"] == call(text.map(paths))
+    assert ["a", "b", "b"] == sorted(read)
