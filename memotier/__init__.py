@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         NotIsolated,
         SerializationError,
         StoreError,
+        StreamInterrupted,
         UnkeyableArgument,
     )
     from .keys.registry import register_key
@@ -53,6 +54,7 @@ _HOMES = {
     "SerializationError": "errors",
     "Store": "types",
     "StoreError": "errors",
+    "StreamInterrupted": "errors",
     "UnkeyableArgument": "errors",
     "WritePolicy": "config",
     "configure": "registry",
@@ -82,6 +84,7 @@ __all__ = [
     "SerializationError",
     "Store",
     "StoreError",
+    "StreamInterrupted",
     "UnkeyableArgument",
     "WritePolicy",
     "configure",

@@ -16,6 +16,7 @@ from .errors import ConfigError
 from .keys.bind import call_signature
 from .memo import Memo
 from .options import check_options
+from .streams import StreamMemo, StreamTiered, check_stream, is_stream
 from .tiered import BoundMethod, Tiered
 from .types import Codec
 from .typing import CachedAsyncFunction, CachedFunction, Decorator, Ttl
@@ -181,7 +182,9 @@ def _decorate(wrapped: Any, *, options: dict[str, Any]) -> Any:
         function = wrapped.__func__
     label = _label(function)
     _refuse_others(function, label)
-    _refuse_streams(function, label)
+    streams = is_stream(function)
+    if streams:
+        check_stream(function, label, options)
     try:
         signature = call_signature(function)
     except (TypeError, ValueError) as error:
@@ -193,8 +196,9 @@ def _decorate(wrapped: Any, *, options: dict[str, Any]) -> Any:
     is_method = isinstance(wrapped, classmethod) or (
         not isinstance(wrapped, staticmethod) and _is_method(function, signature)
     )
-    memo = Memo(function, checked, label, is_method=is_method)
-    return Tiered.of(wrapped, memo)
+    if streams:
+        return StreamTiered.of(wrapped, StreamMemo(function, checked, label, is_method=is_method))
+    return Tiered.of(wrapped, Memo(function, checked, label, is_method=is_method))
 
 
 def _refuse_others(function: Any, label: str) -> None:
@@ -228,17 +232,6 @@ def _inner(function: Any) -> Any:
 def _label(function: Any) -> str:
     inner = _inner(function)
     return getattr(inner, "__qualname__", None) or type(inner).__qualname__
-
-
-def _refuse_streams(function: Any, label: str) -> None:
-    inner = _inner(function)
-    call = getattr(inner, "__call__", None)  # noqa: B004
-    for one in (inner, call):
-        if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):
-            raise ConfigError(
-                f"{label} is a generator function: what it returns can be read only once. "
-                "Cache a function that returns a list of the items"
-            )
 
 
 def _is_method(function: Any, signature: inspect.Signature) -> bool:

@@ -27,6 +27,12 @@ class ComputeTimeout(MemotierError, TimeoutError):
     """
 
 
+class StreamInterrupted(MemotierError, RuntimeError):
+    """
+    A stream that several read has no end, because whoever drove its source was interrupted.
+    """
+
+
 class UnkeyableArgument(MemotierError, TypeError):
     """
     An argument has no stable key; see docs/guide/keys.md.

@@ -114,6 +114,7 @@ class Flight:
         "ttl",
         "waits",
         "wanted",
+        "worked",
     )
 
     def __init__(self, key: Hashable, epoch: int) -> None:
@@ -134,6 +135,8 @@ class Flight:
         self.added_tags: list[str] | None = None
         self.ttl: Seconds | None = None
         self.skipped = False
+        #: Seconds that the function took, if not all the time was its own (streams).
+        self.worked: Seconds | None = None
 
     def abandoned(self) -> bool:
         """
@@ -178,8 +181,7 @@ class Flights:
         """
         Prepare to wait for *flight*; False if waiting would never end. ``leave`` it afterwards.
         """
-        led = leading.get()
-        if led is not None and _would_wait_for_itself(flight, led):
+        if self.would_wait_for_itself(flight):
             return False
         here = events._get_running_loop()
         if flight.life is _life.ref and (flight.loop is None or flight.loop is not here):
@@ -191,6 +193,13 @@ class Flights:
 
         self.wait_for(flight)
         return True
+
+    def would_wait_for_itself(self, flight: Flight) -> bool:
+        """
+        Whether the present context leads *flight*, or something that it waits for.
+        """
+        led = leading.get()
+        return led is not None and _would_wait_for_itself(flight, led)
 
     def wait_for(self, flight: Flight) -> None:
         """

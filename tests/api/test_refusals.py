@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import types
 import math
 
 import pytest
@@ -216,12 +217,32 @@ class _Generates:
     ],
     ids=["generator", "async", "partial", "callable", "staticmethod", "classmethod"],
 )
-def test_generator_functions(function):
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"stale_while_revalidate": 1},
+        {"stale_if_error": "1d"},
+        {"refresh_ahead": 0.5},
+        {"stale_if_error": 60, "soft_timeout": 1},
+        {"hard_timeout": "2s"},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+def test_generator_functions_and_options_of_results(function, option):
     """
-    What can be read only once is refused, with advice.
+    What needs an old result, or a moment of return, is refused for streams, with the value.
     """
-    with pytest.raises(ConfigError, match=r"generator function.*returns a list"):
-        tiered_cache(function)
+    name, value = next(iter(option.items()))
+    with pytest.raises(ConfigError, match=f"{name}={value!r}.*generator function.*returns a list"):
+        tiered_cache(**option)(function)
+
+
+def test_a_generator_that_is_awaited():
+    """
+    What types.coroutine makes of a generator function is no stream, and is refused.
+    """
+    with pytest.raises(ConfigError, match=r"_generator.*awaited.*async def"):
+        tiered_cache(types.coroutine(_generator))
 
 
 def test_a_class():
