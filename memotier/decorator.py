@@ -6,7 +6,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from .cache import MultiLevelCache
@@ -19,10 +27,19 @@ from .options import check_options
 from .streams import StreamMemo, StreamTiered, check_stream, is_stream
 from .tiered import BoundMethod, Tiered
 from .types import Codec
-from .typing import CachedAsyncFunction, CachedFunction, Decorator, Ttl
+from .typing import (
+    CachedAsyncFunction,
+    CachedAsyncStream,
+    CachedFunction,
+    CachedStream,
+    Decorator,
+    Ttl,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
+I = TypeVar("I")  # noqa: E741 - what a stream yields
+Y = TypeVar("Y")
 
 _UNSET: Any = object()
 
@@ -31,6 +48,22 @@ _UNSET: Any = object()
 def tiered_cache(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
     function: Callable[P, Coroutine[Any, Any, R]], /
 ) -> CachedAsyncFunction[P, R]: ...
+@overload
+def tiered_cache(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    function: Callable[P, Generator[I, Y, R]], /
+) -> CachedStream[P, Generator[I, Y, R], I]: ...
+@overload
+def tiered_cache(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    function: Callable[P, Iterator[I]], /
+) -> CachedStream[P, Iterator[I], I]: ...
+@overload
+def tiered_cache(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    function: Callable[P, AsyncGenerator[I, Y]], /
+) -> CachedAsyncStream[P, AsyncGenerator[I, Y], I]: ...
+@overload
+def tiered_cache(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    function: Callable[P, AsyncIterator[I]], /
+) -> CachedAsyncStream[P, AsyncIterator[I], I]: ...
 @overload
 def tiered_cache(function: Callable[P, R], /) -> CachedFunction[P, R]: ...
 @overload
@@ -87,6 +120,7 @@ def tiered_cache(
 
     Works on functions, coroutine functions, methods, class- and static methods (above or
     below the other decorator), partials and callable objects; with or without parentheses.
+    A call of a generator function replays its stream, or reads one that others read already.
 
     Args:
         name: What the function is called in keys, where ``module.qualname`` will not do

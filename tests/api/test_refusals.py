@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import types
 import math
+import types
 
 import pytest
 
