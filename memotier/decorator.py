@@ -49,19 +49,19 @@ def tiered_cache(  # type: ignore[overload-overlap]  # pyright: ignore[reportOve
     function: Callable[P, Coroutine[Any, Any, R]], /
 ) -> CachedAsyncFunction[P, R]: ...
 @overload
-def tiered_cache(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+def tiered_cache(  # type: ignore[overload-overlap]
     function: Callable[P, Generator[I, Y, R]], /
 ) -> CachedStream[P, Generator[I, Y, R], I]: ...
 @overload
-def tiered_cache(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+def tiered_cache(  # type: ignore[overload-overlap]
     function: Callable[P, Iterator[I]], /
 ) -> CachedStream[P, Iterator[I], I]: ...
 @overload
-def tiered_cache(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+def tiered_cache(  # type: ignore[overload-overlap]
     function: Callable[P, AsyncGenerator[I, Y]], /
 ) -> CachedAsyncStream[P, AsyncGenerator[I, Y], I]: ...
 @overload
-def tiered_cache(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+def tiered_cache(  # type: ignore[overload-overlap]
     function: Callable[P, AsyncIterator[I]], /
 ) -> CachedAsyncStream[P, AsyncIterator[I], I]: ...
 @overload

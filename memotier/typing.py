@@ -162,7 +162,7 @@ class CachedAsyncFunction(BoundAsync[P, T_co], Protocol[P, T_co]):  # type: igno
     def __get__(self, obj: object, owner: type[Any] | None = None, /) -> BoundAsync[P, T_co]: ...
 
 
-class BoundStream(Protocol[P, T_co, I_co]):
+class BoundStream(Protocol[P, T_co, I_co]):  # type: ignore[misc]
     """
     A cached generator function, or such a method of an instance: *T_co* is what a call returns,
     *I_co* what that yields.
@@ -180,7 +180,7 @@ class BoundStream(Protocol[P, T_co, I_co]):
     def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Entry | None: ...
     def seed(
         self,
-        items: Iterable[I_co],  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
+        items: Iterable[I_co],
         /,
         *args: P.args,
         **kwargs: P.kwargs,
@@ -192,7 +192,7 @@ class BoundStream(Protocol[P, T_co, I_co]):
     def cache_clear(self) -> None: ...
 
 
-class BoundAsyncStream(Protocol[P, T_co, I_co]):
+class BoundAsyncStream(Protocol[P, T_co, I_co]):  # type: ignore[misc]
     """
     A cached async generator function, or such a method of an instance: *T_co* is what a call
     returns, *I_co* what that yields.
@@ -210,7 +210,7 @@ class BoundAsyncStream(Protocol[P, T_co, I_co]):
     async def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Entry | None: ...
     async def seed(
         self,
-        items: Iterable[I_co],  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
+        items: Iterable[I_co],
         /,
         *args: P.args,
         **kwargs: P.kwargs,
@@ -278,19 +278,19 @@ class Decorator(Protocol):
         self, function: Callable[P, Coroutine[Any, Any, T]], /
     ) -> CachedAsyncFunction[P, T]: ...
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[P, Generator[I, Y, R]], /
     ) -> CachedStream[P, Generator[I, Y, R], I]: ...
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[P, Iterator[I]], /
     ) -> CachedStream[P, Iterator[I], I]: ...
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[P, AsyncGenerator[I, Y]], /
     ) -> CachedAsyncStream[P, AsyncGenerator[I, Y], I]: ...
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
+    def __call__(  # type: ignore[overload-overlap]
         self, function: Callable[P, AsyncIterator[I]], /
     ) -> CachedAsyncStream[P, AsyncIterator[I], I]: ...
     @overload

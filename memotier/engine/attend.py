@@ -92,8 +92,10 @@ def _enter(
     if running is not None and running.admits():
         assert running.head is not None
         reader.join(running, running.head)
+        reader.has_joined = True
         call.shelf.joined += 1
         return
+    reader.has_joined = False
     flight = new_flight(engine, call, None)
     flight.renews = renews
     flight.worked = 0.0

@@ -18,13 +18,14 @@ What must never happen:
 from __future__ import annotations
 
 import asyncio
+from asyncio import events
 from contextvars import copy_context
 from typing import Any
 
 from ..errors import StreamInterrupted
 from .drive import adrive
 from .flights import Failed, Led, leading
-from .links import Link
+from .links import End, Link
 from .streams import Reader, State, Stream, work
 
 #: Pumps whose readers have left: nobody else holds them while they close their source.
@@ -77,6 +78,9 @@ class AsyncStream(Stream):
             waiter = self._loop.create_future()
             try:
                 with self.engine.lock:
+                    if self.state is not State.RUNNING:
+                        at.following = End(again=True)  # not to be; but nobody would come
+                        break
                     if waits and not super().admits():
                         raise StreamInterrupted(
                             f"{self.shelf.label}: the source of this stream asks for the stream's "
@@ -107,7 +111,8 @@ class AsyncStream(Stream):
             return
         _closing.add(task)
         task.add_done_callback(_closing.discard)
-        if asyncio.get_running_loop() is not self._loop:
+        if events._get_running_loop() is not self._loop:
+            # Collected, without a loop that would have waited: see sys.set_asyncgen_hooks.
             self._loop.call_soon_threadsafe(self._stop)
             return
         self._stop()

@@ -63,13 +63,15 @@ class Reader:
     Somebody who reads a stream: which one, and how far he has come.
     """
 
-    __slots__ = ("at", "given", "stream")
+    __slots__ = ("at", "given", "has_joined", "stream")
 
     def __init__(self) -> None:
         self.stream: Stream | None = None
         self.at = Link(None)
         #: Whether he was given an item: then he cannot begin anew.
         self.given = False
+        #: Whether it is somebody else's.
+        self.has_joined = False
 
     def join(self, stream: Stream, at: Link) -> None:
         """
@@ -86,12 +88,15 @@ class Reader:
             StreamInterrupted: If he was.
         """
         assert self.stream is not None
-        label, self.stream = self.stream.shelf.label, None
+        stream, self.stream = self.stream, None
         if self.given:
             raise StreamInterrupted(
-                f"{label}: whoever drove this stream was interrupted, and with him its source. "
-                "Call the function again to begin from the start"
+                f"{stream.shelf.label}: whoever drove this stream was interrupted, and with him "
+                "its source. Call the function again to begin from the start"
             )
+        with stream.engine.lock:  # it will be counted again
+            stream.shelf.misses -= 1
+            stream.shelf.joined -= self.has_joined
 
 
 class Stream:
@@ -255,13 +260,14 @@ class Stream:
         Nothing comes after this. A second end changes nothing.
         """
         with self.engine.lock:
-            if self.state is not State.RUNNING:
-                return
-            self.state = state
-            self.release_head()
-            self.tail.following = end
-            self.tail = end
-            self.source = self.halted = None
+            tail = self.tail
+            while tail.following is not None:  # an interrupt came while it was put there
+                tail = tail.following
+            if not isinstance(tail, End):
+                self.state = state
+                self.release_head()
+                self.source = self.halted = None
+                tail.following = end
             self.tell()
 
     def release_head(self) -> None:

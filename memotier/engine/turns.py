@@ -23,8 +23,8 @@ from ..errors import StreamInterrupted
 from .drive import drive
 from .effects import LOOK_EVERY
 from .flights import Failed, Led, leading, life_here
-from .links import Link
-from .streams import Reader, Stream, work
+from .links import End, Link
+from .streams import Reader, State, Stream, work
 
 
 class Turn:
@@ -84,26 +84,29 @@ class SyncStream(Stream):
         engine, is_inside = self.engine, self.engine.is_inside()
         with engine.lock:
             while at.following is None:
-                if self._turn is None:
+                if self.state is not State.RUNNING:
+                    at.following = End(again=True)  # not to be; but nobody would come
+                elif self._turn is None:
                     self._turn = weakref.ref(turn)
                     if waits:
                         engine.flights.wait_for(self.flight)
                     return True
-                other = self._turn()
-                if other is None or other.life() is None:
-                    # Whoever had it is gone in the middle of it.
-                    self.abandon()
+                elif (other := self._turn()) is None or other.life() is None:
+                    self.abandon()  # whoever had it is gone in the middle of it
                 elif is_inside or other.life is turn.life or not super().admits():
                     self._refuse_waiting()
                 else:
-                    if waits:
-                        engine.flights.wait_for(self.flight)
-                    try:
-                        self._has_news.wait(LOOK_EVERY)
-                    finally:
-                        if waits:
-                            engine.flights.leave(self.flight)
+                    self._wait(waits)
         return False
+
+    def _wait(self, waits: bool) -> None:
+        if waits:
+            self.engine.flights.wait_for(self.flight)
+        try:
+            self._has_news.wait(LOOK_EVERY)
+        finally:
+            if waits:
+                self.engine.flights.leave(self.flight)
 
     def _refuse_waiting(self) -> NoReturn:
         raise StreamInterrupted(
