@@ -12,7 +12,7 @@ import pytest
 
 from memotier import MISS, StreamInterrupted, tiered_cache
 
-from .conftest import is_quiet
+from .conftest import engine_of, is_quiet
 
 
 def test_a_failed_stream_is_not_stored(kind, tiers, source):
@@ -57,7 +57,9 @@ def test_a_stream_that_was_not_read_to_its_end(kind, tiers, source, read):
     f = kind.cached(cache=tiers, name="f")(lambda: (yield from source.read("abc")))
     stream = f()
     assert list("abc")[:read] == kind.take(stream, read)
+    held = list(engine_of(tiers).streams.running)  # so that nobody but its reader closes it
     kind.close(stream)
+    assert ["ABANDONED"] * len(held) == [one.state.name for one in held]
     assert source.begun == source.closed == (1 if read else 0)
     assert MISS is f.peek() and kind(f.lookup()) is None
     assert is_quiet(tiers)

@@ -484,6 +484,24 @@ def test_a_refresh_that_is_too_large_takes_the_old_one_away(kind, make_cache):
     assert kind(f.lookup()) is None
 
 
+def test_what_a_replay_saves(kind, cache, clock):
+    """
+    The time of the source counts, not that of its reader.
+    """
+
+    @kind.cached(cache=cache, name="f")
+    def f():
+        for i in range(3):
+            clock.advance(2)
+            yield i
+
+    stream = f()
+    while kind.take(stream, 1) != [2]:
+        clock.advance(100)
+    kind.list(stream)
+    assert 6 == pytest.approx(kind(f.lookup()).compute_seconds, abs=0.01)
+
+
 def test_memory_of_a_long_stream_is_let_go(cache):
     """
     What all readers have passed is freed once a stream is too large to be kept.

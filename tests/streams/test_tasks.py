@@ -70,6 +70,8 @@ class Feed:
             self.cancelled += 1
             raise
         finally:
+            for _ in range(5):
+                await asyncio.sleep(0)
             self.closed += 1
 
 
