@@ -98,7 +98,6 @@ def _enter(
     reader.has_joined = False
     flight = new_flight(engine, call, None)
     flight.renews = renews
-    flight.worked = 0.0
     stream = make(engine, call.shelf, flight, bring(engine, call, flight, labels))
     reader.join(stream, stream.tail)
     streams.running.add(stream)
@@ -126,9 +125,7 @@ def past(engine: Engine, shelf: Shelf, plan: Plan, reader: Reader, make: Make) -
     """
     A stream past the cache: for this reader alone, and nothing is kept.
     """
-    flight = Flight(None, 0)
-    flight.worked = 0.0
-    stream = make(engine, shelf, flight, plan, keeps=False)
+    stream = make(engine, shelf, Flight(None, 0), plan, keeps=False)
     with engine.lock:
         reader.join(stream, stream.tail)
 

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from memotier import MultiLevelCache, StreamInterrupted, tiered_cache
+from memotier import MISS, MultiLevelCache, StreamInterrupted, tiered_cache
 from memotier.engine.flights import leading
 
 from ..engine.test_interrupts import Stop, stopped_at
@@ -296,7 +296,8 @@ def test_fork_in_the_middle(cache):
             late = f()
             right = next(late) == 0 and not f.cache_info().joined
             f.invalidate()
-            right = right and list(one) == [1, 2, 3] and list(late) == [1, 2, 3]
+            right = right and list(one) == [1, 2, 3] and f.peek() is MISS
+            right = right and list(late) == [1, 2, 3] and f.peek() is MISS
         finally:
             os._exit(0 if right else 1)
     assert (pid, 0) == os.waitpid(pid, 0)
