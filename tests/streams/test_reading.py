@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -620,3 +621,40 @@ def test_a_replay_lets_others_run(cache):
 async def _many():
     for i in range(1000):
         yield i
+
+
+class _Json:
+    """
+    A codec of somebody's own; with *loses* it gives back less than it was given.
+    """
+
+    name = "json"
+
+    def __init__(self, loses=False):
+        self._loses = loses
+
+    def encode(self, value):
+        return json.dumps(value).encode()
+
+    def decode(self, data):
+        found = json.loads(bytes(data))
+        return found[0][0] if self._loses else found
+
+
+def test_a_codec_of_ones_own(kind, make_cache, source):
+    """
+    It is given the pair of items and return value, and may give back a list for it.
+    """
+    for _ in range(2):
+        cache = make_cache("disk")
+        f = kind.cached(cache=cache, name="f", namespace="json", codec=_Json())(
+            lambda: (yield from source.read([1, [2]]))
+        )
+        assert [1, [2]] == kind.list(f())
+        cache.sync.close()
+    assert 1 == source.begun
+    f = kind.cached(cache=make_cache("disk"), name="f", namespace="json", codec=_Json(True))(
+        lambda: (yield from source.read([1, [2]]))
+    )
+    with pytest.raises(ConfigError, match=r"codec= gave back a int for a stream.*pair"):
+        kind.list(f())
