@@ -106,12 +106,10 @@ class Stream:
 
     __slots__ = (
         "__weakref__",
-        "call",
         "engine",
         "flight",
         "halted",
         "head",
-        "key",
         "plan",
         "readers",
         "shelf",
@@ -296,7 +294,10 @@ class Stream:
         """
         with self.engine.lock:
             self.readers.discard(id(reader))
-            return not self.readers and self.state is State.RUNNING and not self.storing
+            if self.readers or self.storing or self.state is not State.RUNNING:
+                return False
+            self.release_head()  # nobody joins while it is on its way to be closed
+            return True
 
     def _say_unkept(self, why: str) -> None:
         with self.engine.lock:

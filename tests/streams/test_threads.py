@@ -12,6 +12,7 @@ import pytest
 
 from memotier import MISS, MultiLevelCache, StreamInterrupted, tiered_cache
 from memotier.engine.flights import leading
+from memotier.engine.turns import SyncStream
 
 from ..engine.test_interrupts import Stop, stopped_at
 from ..engine.worlds import Background, Gate, in_threads
@@ -215,6 +216,27 @@ def test_context_variables_of_a_source_stay_its_own(cache):
     assert [["first", "first", "first", "source"]] == in_threads(other)
     assert "first" == who.get()
     who.set("nobody")
+
+
+def test_nobody_joins_a_stream_that_is_about_to_be_closed(cache, monkeypatch):
+    """
+    Who comes between the last reader's leave and the closing of the source begins his own.
+    """
+    f = tiered_cache(cache=cache, name="f")(lambda: (yield from range(4)))
+    close, late = SyncStream._close, []
+
+    def slow(self):
+        if not late:
+            late.append(f())
+            in_threads(lambda: next(late[0]))
+        close(self)
+
+    monkeypatch.setattr(SyncStream, "_close", slow)
+    one = f()
+    next(one)
+    one.close()
+    assert [[1, 2, 3]] == in_threads(lambda: list(late[0]))
+    assert is_quiet(cache)
 
 
 def test_a_driver_that_is_gone_is_noticed(cache, monkeypatch):
