@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         NotIsolated,
         SerializationError,
         StoreError,
+        StreamInterrupted,
         UnkeyableArgument,
     )
     from .keys.registry import register_key
@@ -56,6 +57,7 @@ _HOMES = {
     "SerializationError": "errors",
     "Store": "types",
     "StoreError": "errors",
+    "StreamInterrupted": "errors",
     "UnkeyableArgument": "errors",
     "WritePolicy": "config",
     "configure": "registry",
@@ -89,6 +91,7 @@ __all__ = [
     "SerializationError",
     "Store",
     "StoreError",
+    "StreamInterrupted",
     "UnkeyableArgument",
     "WritePolicy",
     "configure",

@@ -65,8 +65,8 @@ def map_calls(
             f"{memo.label}.map(): return_exceptions={short(return_exceptions)} cannot be used: "
             "give True or False"
         )
-    if not memo.maps:
-        raise ConfigError(f"{memo.label} takes many itself: call it with all of them at once")
+    if memo.no_map:
+        raise ConfigError(f"{memo.label} {memo.no_map}")
     most = limit or (MOST_AT_ONCE if memo.is_async else 1)
     return _Map(memo, keeps_errors=return_exceptions).plan(first, items, most)
 

@@ -44,7 +44,7 @@ class ManyMemo(Memo):
         max_batch: The most ids of one call of the function; None: all.
     """
 
-    maps = False
+    no_map = "takes many itself: call it with all of them at once"
 
     def __init__(
         self,

@@ -6,7 +6,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from .cache import MultiLevelCache
@@ -17,13 +25,16 @@ from .errors import ConfigError
 from .keys.bind import call_signature
 from .memo import Memo
 from .options import check_options
+from .streams import StreamMemo, StreamTiered, check_stream, is_stream
 from .tiered import BoundMethod, Tiered
 from .types import Codec
 from .typing import (
     BoundAsync,
     BoundSync,
     CachedAsyncFunction,
+    CachedAsyncStream,
     CachedFunction,
+    CachedStream,
     Decorator,
     Remembered,
     Ttl,
@@ -31,6 +42,8 @@ from .typing import (
 
 P = ParamSpec("P")
 R = TypeVar("R")
+I = TypeVar("I")  # noqa: E741 - what a stream yields
+Y = TypeVar("Y")
 
 _UNSET: Any = object()
 
@@ -41,6 +54,22 @@ Dependency: TypeAlias = File | Env | Epoch | BoundSync[..., Any] | BoundAsync[..
 def tiered_cache(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
     function: Callable[P, Coroutine[Any, Any, R]], /
 ) -> CachedAsyncFunction[P, R]: ...
+@overload
+def tiered_cache(  # type: ignore[overload-overlap]
+    function: Callable[P, Generator[I, Y, R]], /
+) -> CachedStream[P, Generator[I, Y, R], I]: ...
+@overload
+def tiered_cache(  # type: ignore[overload-overlap]
+    function: Callable[P, Iterator[I]], /
+) -> CachedStream[P, Iterator[I], I]: ...
+@overload
+def tiered_cache(  # type: ignore[overload-overlap]
+    function: Callable[P, AsyncGenerator[I, Y]], /
+) -> CachedAsyncStream[P, AsyncGenerator[I, Y], I]: ...
+@overload
+def tiered_cache(  # type: ignore[overload-overlap]
+    function: Callable[P, AsyncIterator[I]], /
+) -> CachedAsyncStream[P, AsyncIterator[I], I]: ...
 @overload
 def tiered_cache(function: Callable[P, R], /) -> CachedFunction[P, R]: ...
 @overload
@@ -105,6 +134,7 @@ def tiered_cache(
 
     Works on functions, coroutine functions, methods, class- and static methods (above or
     below the other decorator), partials and callable objects; with or without parentheses.
+    A call of a generator function replays its stream, or reads one that others read already.
 
     Args:
         name: What the function is called in keys, where ``module.qualname`` will not do
@@ -140,8 +170,8 @@ def tiered_cache(
             it), True, or False (all share one object, as with ``functools.lru_cache``).
 
         single_flight: Concurrent calls with one key are computed once: by all processes that
-            use the directory (``"machine"``), or in each of them (``"process"``). None: every
-            caller computes.
+            use the directory (``"machine"``; for generator functions the same as the next), or
+            in each of them (``"process"``). None: every caller computes.
 
         stale_while_revalidate: For how long after *ttl* callers get the old result at once,
             while one refresh runs in the background. None or 0: not at all.
@@ -215,7 +245,14 @@ def _decorate(wrapped: Any, *, options: dict[str, Any], memo_of: Callable[..., M
         function = wrapped.__func__
     label = _label(function)
     _refuse_others(function, label)
-    _refuse_streams(function, label)
+    streams = is_stream(function)
+    if streams:
+        check_stream(function, label, options)
+        if memo_of is not Memo:
+            raise ConfigError(
+                f"{label} is a generator function: @tiered_cache.many takes functions that "
+                "return the results of all ids at once"
+            )
     try:
         signature = call_signature(function)
     except (TypeError, ValueError) as error:
@@ -227,6 +264,8 @@ def _decorate(wrapped: Any, *, options: dict[str, Any], memo_of: Callable[..., M
     is_method = isinstance(wrapped, classmethod) or (
         not isinstance(wrapped, staticmethod) and _is_method(function, signature)
     )
+    if streams:
+        return StreamTiered.of(wrapped, StreamMemo(function, checked, label, is_method=is_method))
     memo = memo_of(function, checked, label, is_method=is_method)
     return Tiered.of(wrapped, memo)
 
@@ -262,17 +301,6 @@ def _inner(function: Any) -> Any:
 def _label(function: Any) -> str:
     inner = _inner(function)
     return getattr(inner, "__qualname__", None) or type(inner).__qualname__
-
-
-def _refuse_streams(function: Any, label: str) -> None:
-    inner = _inner(function)
-    call = getattr(inner, "__call__", None)  # noqa: B004
-    for one in (inner, call):
-        if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):
-            raise ConfigError(
-                f"{label} is a generator function: what it returns can be read only once. "
-                "Cache a function that returns a list of the items"
-            )
 
 
 def _is_method(function: Any, signature: inspect.Signature) -> bool:

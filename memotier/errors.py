@@ -34,6 +34,12 @@ class BatchMismatch(MemotierError, ValueError):
     """
 
 
+class StreamInterrupted(MemotierError, RuntimeError):
+    """
+    A stream that several read has no end, because whoever drove its source was interrupted.
+    """
+
+
 class UnkeyableArgument(MemotierError, TypeError):
     """
     An argument has no stable key; see docs/guide/keys.md.

@@ -57,8 +57,8 @@ class Memo:
         is_method: Whether the first parameter is the instance (or the class) it is bound to.
     """
 
-    #: Whether ``map`` makes sense.
-    maps = True
+    #: Why ``map`` makes no sense; empty where it does.
+    no_map = ""
 
     def __init__(
         self, function: Callable[..., Any], options: FunctionOptions, label: str, *, is_method: bool

@@ -71,9 +71,17 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         The decorated object for *wrapped*.
         """
         if isinstance(wrapped, (classmethod, staticmethod)):
-            cls = Outer
+            cls = cls._over_method()
         own = type(cls.__name__, (cls,), {"__call__": staticmethod(memo.entrance())})
         return own(wrapped, memo)  # type: ignore[no-any-return]
+
+    @classmethod
+    def _over_method(cls) -> type[Tiered]:
+        return Outer
+
+    @classmethod
+    def _below_method(cls) -> type[Tiered]:
+        return Tiered
 
     # -- binding ----------------------------------------------------------------------
 
@@ -235,7 +243,7 @@ class Outer(Tiered):
 
     def __init__(self, wrapped: Any, memo: Memo) -> None:
         super().__init__(wrapped, memo)
-        self._self_inner = Tiered.of(wrapped.__func__, memo)
+        self._self_inner = self._below_method().of(wrapped.__func__, memo)
 
     def _self_getter(self, call: Callable[..., Any]) -> Callable[..., Any]:
         face = self._self_inner

@@ -11,7 +11,16 @@ function is known is worth more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from datetime import timedelta
 from typing import Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
@@ -26,12 +35,16 @@ Remembered: TypeAlias = (
     type[Exception] | Iterable[type[Exception]] | Mapping[type[Exception], Ttl] | None
 )
 
+I = TypeVar("I")  # noqa: E741 - what a stream yields
+I_co = TypeVar("I_co", covariant=True)
 P = ParamSpec("P")
 Q = ParamSpec("Q")
+R = TypeVar("R")
 S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+Y = TypeVar("Y")
 
 
 class _OfClass(Protocol[S_contra, Q, T_co]):
@@ -180,6 +193,112 @@ class CachedAsyncFunction(BoundAsync[P, T_co], Protocol[P, T_co]):  # type: igno
     def __get__(self, obj: object, owner: type[Any] | None = None, /) -> BoundAsync[P, T_co]: ...
 
 
+class BoundStream(Protocol[P, T_co, I_co]):  # type: ignore[misc]
+    """
+    A cached generator function, or such a method of an instance: *T_co* is what a call returns,
+    *I_co* what that yields.
+    """
+
+    __name__: str
+    __qualname__: str
+
+    @property
+    def __wrapped__(self) -> Callable[..., Any]: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def peek(self, *args: P.args, **kwargs: P.kwargs) -> list[I_co] | Miss: ...
+    def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Entry | None: ...
+    def seed(
+        self,
+        items: Iterable[I_co],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None: ...
+    def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
+    def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def cache_info(self) -> CacheInfo: ...
+    def cache_parameters(self) -> dict[str, Any]: ...
+    def cache_clear(self) -> None: ...
+
+
+class BoundAsyncStream(Protocol[P, T_co, I_co]):  # type: ignore[misc]
+    """
+    A cached async generator function, or such a method of an instance: *T_co* is what a call
+    returns, *I_co* what that yields.
+    """
+
+    __name__: str
+    __qualname__: str
+
+    @property
+    def __wrapped__(self) -> Callable[..., Any]: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def peek(self, *args: P.args, **kwargs: P.kwargs) -> list[I_co] | Miss: ...
+    async def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Entry | None: ...
+    async def seed(
+        self,
+        items: Iterable[I_co],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None: ...
+    def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
+    def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def cache_info(self) -> CacheInfo: ...
+    def cache_parameters(self) -> dict[str, Any]: ...
+    async def cache_clear(self) -> None: ...
+
+
+class CachedStream(BoundStream[P, T_co, I_co], Protocol[P, T_co, I_co]):  # type: ignore[misc]
+    """
+    What ``@tiered_cache`` makes of a generator function.
+    """
+
+    @overload
+    def __get__(
+        self: _OfClass[S, Q, T], obj: S | None, owner: type[S], /
+    ) -> BoundStream[Q, T, I_co]: ...
+    @overload
+    def __get__(
+        self, obj: None, owner: type[Any] | None = None, /
+    ) -> CachedStream[P, T_co, I_co]: ...
+    @overload
+    def __get__(
+        self: _OfInstance[S, Q, T], obj: S, owner: type[Any] | None = None, /
+    ) -> BoundStream[Q, T, I_co]: ...
+    @overload
+    def __get__(
+        self, obj: object, owner: type[Any] | None = None, /
+    ) -> BoundStream[P, T_co, I_co]: ...
+
+
+class CachedAsyncStream(BoundAsyncStream[P, T_co, I_co], Protocol[P, T_co, I_co]):  # type: ignore[misc]
+    """
+    What ``@tiered_cache`` makes of an async generator function.
+    """
+
+    @overload
+    def __get__(
+        self: _OfClass[S, Q, T], obj: S | None, owner: type[S], /
+    ) -> BoundAsyncStream[Q, T, I_co]: ...
+    @overload
+    def __get__(
+        self, obj: None, owner: type[Any] | None = None, /
+    ) -> CachedAsyncStream[P, T_co, I_co]: ...
+    @overload
+    def __get__(
+        self: _OfInstance[S, Q, T], obj: S, owner: type[Any] | None = None, /
+    ) -> BoundAsyncStream[Q, T, I_co]: ...
+    @overload
+    def __get__(
+        self, obj: object, owner: type[Any] | None = None, /
+    ) -> BoundAsyncStream[P, T_co, I_co]: ...
+
+
 class Decorator(Protocol):
     """
     ``tiered_cache(...)`` with options, before it is given the function.
@@ -189,5 +308,21 @@ class Decorator(Protocol):
     def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
         self, function: Callable[P, Coroutine[Any, Any, T]], /
     ) -> CachedAsyncFunction[P, T]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Generator[I, Y, R]], /
+    ) -> CachedStream[P, Generator[I, Y, R], I]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Iterator[I]], /
+    ) -> CachedStream[P, Iterator[I], I]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, AsyncGenerator[I, Y]], /
+    ) -> CachedAsyncStream[P, AsyncGenerator[I, Y], I]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, AsyncIterator[I]], /
+    ) -> CachedAsyncStream[P, AsyncIterator[I], I]: ...
     @overload
     def __call__(self, function: Callable[P, T], /) -> CachedFunction[P, T]: ...

@@ -57,7 +57,7 @@ def compute(
         if isinstance(flight, Renewal) and not isinstance(error, GeneratorExit):
             flight.result = (Failed(error),)
         raise
-    cost = clock.monotonic() - began
+    cost = clock.monotonic() - began if flight.worked is None else flight.worked
     if isinstance(flight, Renewal):
         if flight.unmodified is not None and value.__class__ is not Failed:
             (value,) = flight.unmodified

@@ -40,7 +40,7 @@ def drive(plan: Plan) -> Any:
         plan.close()
         raise
     if result.__class__ is Failed:
-        return _raise(result)
+        return raise_as_is(result)
     return result
 
 
@@ -63,11 +63,14 @@ async def adrive(plan: Plan) -> Any:
         # A task that is destroyed while it waits closes its plan, and so lands its flight.
         plan.close()
     if result.__class__ is Failed:
-        return _raise(result)
+        return raise_as_is(result)
     return result
 
 
-def _raise(failed: Failed) -> Any:
+def raise_as_is(failed: Failed) -> Any:
+    """
+    Raise what the function raised, the very same for everyone.
+    """
     error = failed.error
     context = error.__context__
     try:

@@ -146,6 +146,12 @@ class Invoke:
         self._args = args
         self._kwargs = kwargs
 
+    def call(self) -> Any:
+        """
+        What the function returns, as it is; for those who do not want it done by the plan's driver.
+        """
+        return self._function(*self._args, **self._kwargs)
+
     def now(self) -> Any:
         before = leading.get()
         try:

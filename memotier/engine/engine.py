@@ -38,6 +38,7 @@ from .failures import Failures
 from .flights import Flight, Flights
 from .options import Options
 from .places import Debt, Held, Place, Shelf, Stamp
+from .running import Streams
 from .versions import Versions
 
 #: Seconds by which another machine's clock may be ahead before its records are not believed.
@@ -62,6 +63,7 @@ class Engine:
         self.versions = Versions(shared=store is not None)
         self.flights = Flights()
         self.failures = Failures(self.memory)
+        self.streams = Streams()
         self.events = Events()
         self.offload = Offload()
         self.background = Background(self.lock, self.flights)

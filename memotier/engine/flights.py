@@ -114,6 +114,7 @@ class Flight:
         "ttl",
         "waits",
         "wanted",
+        "worked",
         "world",
     )
 
@@ -137,6 +138,8 @@ class Flight:
         self.skipped = False
         #: The world in which it is computed; see worlds.py.
         self.world: bytes | None = None
+        #: Seconds that the function took, if not all the time was its own (streams).
+        self.worked: Seconds | None = None
 
     def abandoned(self) -> bool:
         """
@@ -181,8 +184,7 @@ class Flights:
         """
         Prepare to wait for *flight*; False if waiting would never end. ``leave`` it afterwards.
         """
-        led = leading.get()
-        if led is not None and _would_wait_for_itself(flight, led):
+        if self.would_wait_for_itself(flight):
             return False
         here = events._get_running_loop()
         if flight.life is _life.ref and (flight.loop is None or flight.loop is not here):
@@ -194,6 +196,13 @@ class Flights:
 
         self.wait_for(flight)
         return True
+
+    def would_wait_for_itself(self, flight: Flight) -> bool:
+        """
+        Whether the present context leads *flight*, or something that it waits for.
+        """
+        led = leading.get()
+        return led is not None and _would_wait_for_itself(flight, led)
 
     def wait_for(self, flight: Flight) -> None:
         """

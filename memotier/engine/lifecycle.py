@@ -175,6 +175,7 @@ def _after_fork_in_child() -> None:
     for engine in _held:
         # The leaders stayed in the parent, and so did the duty to write.
         engine.flights.forget()
+        engine.streams.forget()
         engine.background.forget()
         engine.timed.forget()
         for resident in list(engine.debts.unwritten.values()):
