@@ -64,6 +64,7 @@ class Call:
         "key",
         "kwargs",
         "looked",
+        "mark",
         "place",
         "shelf",
         "sight",
@@ -91,8 +92,10 @@ class Call:
         self.function: Callable[..., Any] | None = None
         self.args: tuple[Any, ...] = ()
         self.kwargs: Mapping[str, Any] = {}
-        #: Whether only one process of the machine is to compute it.
+        #: Whether only one process of the machine is to compute it; and what its claim's mark was
+        #: before the second tier was last asked.
         self.claims = False
+        self.mark: bytes | None = None
         #: What a batch has seen of it in the second tier; see engine/looking.py.
         self.looked: Any = None
         #: Whether the arguments still have this key; None: they are atoms, or it does not matter.

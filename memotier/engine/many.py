@@ -24,7 +24,7 @@ from typing import Any, Final, Protocol
 from ..types import MISS, Name, Seconds
 from .below import note
 from .calls import Call, Labels
-from .claims import FIRST, LAST, MOST, can_claim
+from .claims import FIRST, LAST, MOST, can_claim, has_moved
 from .drive import Plan
 from .effects import Invoke, Now, Pause, Wait
 from .engine import Engine
@@ -148,7 +148,8 @@ def _bring(batch: _Batch, chunk: Sequence[Want]) -> Plan:
         anew = [want for want in mine if want.is_elsewhere or batch.good_for == GOOD_FOR]
         yield from _claim(batch, anew, claimed)
         missing = yield from _look(batch, mine)
-        yield from _claim(batch, [want for want in missing if not want.asked], claimed)
+        late = [want for want in missing if not want.asked]
+        yield from _claim(batch, late, claimed, looked=True)
         if engine.claims is not None:
             others = [want for want in missing if want.is_elsewhere and batch.waits_for_claims]
             _give_back(engine, others)
@@ -239,9 +240,14 @@ def _start(batch: _Batch, want: Want, labels: Labels, mine: list[Want]) -> None:
     want.theirs = flights.expect(flight)
 
 
-def _claim(batch: _Batch, wants: Sequence[Want], claimed: list[Call]) -> Plan:
+def _claim(
+    batch: _Batch, wants: Sequence[Want], claimed: list[Call], *, looked: bool = False
+) -> Plan:
     """
     Claim *wants* among the processes of this machine, without waiting.
+
+    Args:
+        looked: Whether we have looked for them before: what somebody computed since is elsewhere.
     """
     engine = batch.engine
     wanted = [
@@ -254,6 +260,9 @@ def _claim(batch: _Batch, wants: Sequence[Want], claimed: list[Call]) -> Plan:
     for want, taken in zip(wanted, answers, strict=True):
         want.asked = True
         want.is_elsewhere = taken is False
+        if taken and looked and has_moved(engine, want.needs_call):
+            engine.claims.release(want.needs_call.address)
+            want.is_elsewhere = True
         if want.is_elsewhere:
             # Once its flight is given back, another thread of ours may have that claim.
             claimed.remove(want.needs_call)

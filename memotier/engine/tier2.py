@@ -160,6 +160,10 @@ def load(engine: Engine, calls: Sequence[Call]) -> tuple[Token, list[Found]]:
     store = engine.store
     assert store is not None
     addresses = [call.address for call in calls]
+    if engine.claims is not None:
+        for call in calls:
+            if call.claims:
+                call.mark = engine.claims.mark(call.address)
     reading = store.get(addresses)  # type: ignore[arg-type]
     answers = []
     for call, data, mark in zip(calls, reading.records, reading.marks, strict=True):
