@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .callnames import identity_of, is_what_its_name_says
-from .engine import plan, removal
+from .engine import plan, predict, removal
 from .engine.calls import Call
 from .engine.drive import Plan, adrive, drive
 from .engine.effects import Invoke
@@ -146,6 +146,7 @@ class Memo:
                 self._share(engine, shelf, wiring)
             with engine.lock:
                 engine.shelves.add(shelf)
+                predict.tell(engine, shelf)
             self.off = wiring.off
             if not wiring.off:
                 call = self._hit_path(engine, shelf)
@@ -250,7 +251,7 @@ class Memo:
         call.function = self.function
         call.claims = self.options.single_flight == "machine"
         call.args, call.kwargs = self.spread(values)
-        if self.options.windows is not None and call.table is call.place.exact:
+        if call.shelf.windows is not None and call.table is call.place.exact:
             call.is_as_asked = lambda: self._has_key(call, values)
         function, templates = self.options.tags_function, self.options.templates
         if function is not None:

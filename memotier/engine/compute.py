@@ -60,8 +60,8 @@ def compute(
             (value,) = flight.unmodified
         flight.result = (value,)
     if value.__class__ is Failed:
-        if shelf.windows is not None:
-            held = yield from stale.fall_back(engine, call, flight, value)  # type: ignore[arg-type]
+        if isinstance(flight, Renewal):
+            held = yield from stale.fall_back(engine, call, flight, value)
             if held is not None:
                 with engine.lock:
                     shelf.computed += 1
@@ -190,6 +190,8 @@ def finish(
             )
         if flight.wanted and not inserted:
             engine.give_up(call)  # what is there is older
+            if written is STORED and engine.index is not None:
+                engine.index.note(call, stamp, None, flight.epoch)
 
         if written is REFUSED or (kept is None and written is STORED and not engine.has_memory):
             flights.land(flight, AGAIN)
