@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         StoreError,
         UnkeyableArgument,
     )
+    from .invalidation.config import InvalidationStrategy
+    from .invalidation.invalidator import CacheInvalidator
     from .keys.registry import register_key
     from .registry import configure, get_cache, invalidate_tags
     from .types import MISS, Codec, Store
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 #: The public names and where they live; a module is imported when one of its names is used.
 _HOMES = {
     "CacheInfo": "engine.stats",
+    "CacheInvalidator": "invalidation.invalidator",
     "CacheLevelConfig": "config",
     "Clock": "clock",
     "Codec": "types",
@@ -46,6 +49,7 @@ _HOMES = {
     "Entry": "entry",
     "EvictionPolicy": "config",
     "InvalidationNotDurable": "errors",
+    "InvalidationStrategy": "invalidation.config",
     "MISS": "types",
     "MemotierError": "errors",
     "MultiLevelCache": "cache",
@@ -68,6 +72,7 @@ _HOMES = {
 __all__ = [
     "MISS",
     "CacheInfo",
+    "CacheInvalidator",
     "CacheLevelConfig",
     "Clock",
     "Codec",
@@ -76,6 +81,7 @@ __all__ = [
     "Entry",
     "EvictionPolicy",
     "InvalidationNotDurable",
+    "InvalidationStrategy",
     "MemotierError",
     "MultiLevelCache",
     "NotIsolated",
