@@ -33,6 +33,8 @@ if TYPE_CHECKING:
         StreamInterrupted,
         UnkeyableArgument,
     )
+    from .invalidation.config import InvalidationStrategy
+    from .invalidation.invalidator import CacheInvalidator
     from .keys.registry import register_key
     from .many import tiered_cache
     from .registry import configure, get_cache, invalidate_tags
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BatchMismatch": "errors",
     "CacheInfo": "engine.stats",
+    "CacheInvalidator": "invalidation.invalidator",
     "CacheLevelConfig": "config",
     "Clock": "clock",
     "Codec": "types",
@@ -50,6 +53,7 @@ _HOMES = {
     "Entry": "entry",
     "EvictionPolicy": "config",
     "InvalidationNotDurable": "errors",
+    "InvalidationStrategy": "invalidation.config",
     "MISS": "types",
     "MemotierError": "errors",
     "MultiLevelCache": "cache",
@@ -77,6 +81,7 @@ __all__ = [
     "MISS",
     "BatchMismatch",
     "CacheInfo",
+    "CacheInvalidator",
     "CacheLevelConfig",
     "Clock",
     "Codec",
@@ -85,6 +90,7 @@ __all__ = [
     "Entry",
     "EvictionPolicy",
     "InvalidationNotDurable",
+    "InvalidationStrategy",
     "MemotierError",
     "MultiLevelCache",
     "NotIsolated",

@@ -143,7 +143,8 @@ class _Map:
         looks = [Looked(call) for call, _ in rest]
         try:
             names = dict.fromkeys(name for look in looks for name in _names_of(engine, look.call))
-            yield from look_many(engine, looks, names, takes=memo.options.windows is None)
+            takes = memo.shelf is not None and memo.shelf.windows is None
+            yield from look_many(engine, looks, names, takes=takes)
             for look, (call, places) in zip(looks, rest, strict=True):
                 if look.value is NOTHING:
                     calls.append((call, places))

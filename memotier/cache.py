@@ -111,7 +111,7 @@ class MultiLevelCache:
     # -- one key --------------------------------------------------------------------
 
     async def get(
-        self, key: Any, *, namespace: str = DEFAULT_NAMESPACE, default: Any = None
+        self, key: Any, namespace: str = DEFAULT_NAMESPACE, *, default: Any = None
     ) -> Any:
         """
         The value under *key*, or *default*. ``None`` is a value like any other.
@@ -124,8 +124,8 @@ class MultiLevelCache:
         self,
         key: Any,
         value: Any,
-        *,
         namespace: str = DEFAULT_NAMESPACE,
+        *,
         ttl: Ttl = None,
         tags: Iterable[str] = (),
     ) -> None:
@@ -140,7 +140,7 @@ class MultiLevelCache:
         """
         await adrive(self._keyed.set([(key, value)], namespace, ttl, tags))
 
-    async def delete(self, key: Any, *, namespace: str = DEFAULT_NAMESPACE) -> bool:
+    async def delete(self, key: Any, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """
         Remove the entry under *key* from both tiers; whether anything was removed, which may
         be something that a tag had made unreachable before.
@@ -216,6 +216,19 @@ class MultiLevelCache:
             InvalidationNotDurable: If the second tier could not be told.
         """
         await adrive(self._keyed.invalidate_tags(tags))
+
+    async def add_tags(self, key: Any, *tags: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
+        """
+        Let the entry under *key*, if there is one, be found by *tags* as well; whether there is.
+
+        It keeps its value, its other tags and its age: nothing is prolonged. A value that is set
+        later has the tags that it is set with.
+
+        Raises:
+            InvalidationNotDurable: If the second tier could not be told; the entry is not used
+                then.
+        """
+        return bool(await adrive(self._keyed.add_tags(key, namespace, tags)))
 
     async def clear(self) -> int:
         """

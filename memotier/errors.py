@@ -21,6 +21,12 @@ class ConfigError(MemotierError, ValueError):
     """
 
 
+class MissingExtra(MemotierError, ImportError):
+    """
+    An optional package is not installed; the message says which one of memotier's extras has it.
+    """
+
+
 class ComputeTimeout(MemotierError, TimeoutError):
     """
     A function did not return within its ``hard_timeout``; it goes on, and its result is kept.

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from .codecs.values import SafeCodec
 from .durations import check_namespace, seconds
-from .engine import direct, lifecycle, plan, removal, stats, writes
+from .engine import direct, lifecycle, plan, removal, retag, stats, writes
 from .engine import names as naming
 from .engine.calls import Call
 from .engine.drive import Plan
@@ -162,6 +162,13 @@ class Keyed:
         names = [naming.tag(tag) for tag in check_tags(tags)]
         if names and not self.engine.closed:
             yield from removal.bump(self.engine, names)
+
+    def add_tags(self, key: Any, namespace: str, tags: Iterable[str]) -> Plan:
+        call, own = self.call(key, namespace), check_tags(tags)
+        # Also while ``disabled()`` holds: an invalidation in that time has to find the entry.
+        if self.wiring.off or self.engine.closed:
+            return False
+        return (yield from retag.add_tags(self.engine, call, own))
 
     def flush(self) -> Plan:
         return (yield from writes.flush(self.engine))

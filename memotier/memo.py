@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .callnames import identity_of
-from .engine import plan, removal, worlds
+from .engine import plan, predict, removal, worlds
 from .engine.calls import Call
 from .engine.drive import Plan, adrive, drive
 from .engine.effects import Invoke
@@ -150,6 +150,7 @@ class Memo:
                 windows=self.options.windows,
                 needs=() if needs is None else needs.names(wiring),
                 remembers=self.options.remembers,
+                refreshes=not self.no_map,
             )
             if needs is not None:
                 check_caches(self.label, needs, cache, cache_named)
@@ -158,6 +159,7 @@ class Memo:
                 share(self, engine, shelf, wiring)
             with engine.lock:
                 engine.shelves.add(shelf)
+                predict.tell(engine, shelf)
             self.off = wiring.off
             if not wiring.off:
                 call = self._hit_path(engine, shelf)
@@ -236,7 +238,7 @@ class Memo:
         call.function = self.function
         call.claims = self.options.single_flight == "machine"
         call.args, call.kwargs = self.spread(values)
-        if self.options.windows is not None and call.table is call.place.exact:
+        if call.shelf.windows is not None and call.table is call.place.exact:
             call.is_as_asked = lambda: self._has_key(call, values)
         function, templates = self.options.tags_function, self.options.templates
         if function is not None:

@@ -42,7 +42,7 @@ class SyncCache:
     ) -> None:
         self.close()
 
-    def get(self, key: Any, *, namespace: str = DEFAULT_NAMESPACE, default: Any = None) -> Any:
+    def get(self, key: Any, namespace: str = DEFAULT_NAMESPACE, *, default: Any = None) -> Any:
         """See ``MultiLevelCache.get``."""
         keyed = self._keyed
         call = keyed.call(key, namespace)
@@ -53,15 +53,15 @@ class SyncCache:
         self,
         key: Any,
         value: Any,
-        *,
         namespace: str = DEFAULT_NAMESPACE,
+        *,
         ttl: Ttl = None,
         tags: Iterable[str] = (),
     ) -> None:
         """See ``MultiLevelCache.set``."""
         drive(self._keyed.set([(key, value)], namespace, ttl, tags))
 
-    def delete(self, key: Any, *, namespace: str = DEFAULT_NAMESPACE) -> bool:
+    def delete(self, key: Any, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """See ``MultiLevelCache.delete``."""
         return bool(drive(self._keyed.delete(key, namespace)))
 
@@ -108,6 +108,10 @@ class SyncCache:
     def invalidate_tags(self, *tags: str) -> None:
         """See ``MultiLevelCache.invalidate_tags``."""
         drive(self._keyed.invalidate_tags(tags))
+
+    def add_tags(self, key: Any, *tags: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
+        """See ``MultiLevelCache.add_tags``."""
+        return bool(drive(self._keyed.add_tags(key, namespace, tags)))
 
     def clear(self) -> int:
         """See ``MultiLevelCache.clear``."""

@@ -79,12 +79,16 @@ class Guard(NamedTuple):
     The write holds if the store's epoch is still *epoch*, or else if the tokens of *names*
     are still *tokens*; in both cases the token of the address's slot must still be *mark*,
     unless *mark* is MISS (a value that the user sets is not refused by a concurrent delete).
+
+    With *instead_of* it is the same entry, labelled anew: the write holds only if that very
+    record is still there, is durable, and is told to other processes like an invalidation.
     """
 
     epoch: Token
     names: Sequence[Name]
     tokens: Sequence[Token]
     mark: Token | Miss
+    instead_of: bytes | None = None
 
 
 class Item(NamedTuple):

@@ -71,6 +71,8 @@ def take_found(engine: Engine, call: Call, flight: Flight, labels: Labels, found
     windows = call.shelf.windows
     if windows is None or windows.ahead is None or not isinstance(flight, Renewal):
         return
+    if windows.least_hits:
+        return  # it has not answered in this process yet
     state, old = stale.old_below(engine, call, found)
     if state is stale.DUE and not flight.behind and flight.wanted:
         found.refresh = stale.begin_behind(engine, call, labels, old)

@@ -33,7 +33,14 @@ class Clocks:
     The moments of one entry, in monotonic seconds.
     """
 
-    __slots__ = ("attention", "error_until", "fresh_until", "revalidate_until", "served_until")
+    __slots__ = (
+        "attention",
+        "error_until",
+        "fresh_until",
+        "memory_until",
+        "revalidate_until",
+        "served_until",
+    )
 
     def __init__(
         self, fresh_until: Seconds, windows: Windows, ttl: Seconds | None, cost: Seconds
@@ -47,6 +54,8 @@ class Clocks:
         self.error_until = fresh_until + windows.on_error
         #: Nothing is served after this, whatever happens.
         self.served_until = fresh_until + windows.longest
+        #: Until when memory may have it without a look below.
+        self.memory_until = fresh_until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +72,8 @@ class Windows:
     jitter_share: float = 0.0
     #: The fraction of the ttl after which a refresh is due; 0: drawn for each entry; None: 1.
     ahead: float | None = None
+    #: How often an entry must have answered for a refresh ahead of its end; see predict.py.
+    least_hits: float = 0
     #: For how long the function is waited for, if there is an old value and at all.
     soft: Seconds | None = None
     hard: Seconds | None = None

@@ -214,6 +214,8 @@ def finish(
             )
         if flight.wanted and not inserted:
             engine.give_up(call)  # what is there is older
+            if written is STORED and engine.index is not None:
+                engine.index.note(call, stamp, None, flight.epoch)
 
         if written is REFUSED or (kept is None and written is STORED and not engine.has_memory):
             flights.land(flight, AGAIN)

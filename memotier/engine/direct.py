@@ -239,6 +239,8 @@ def _keep(engine: Engine, setting: _Setting, cost: Seconds) -> bool:
             )
         if not inserted:
             engine.give_up(call)
+            if setting.stored and engine.index is not None:
+                engine.index.note(call, stamp, None, flight.epoch)
         return not (setting.stored or (debt is not None and inserted))
 
 

@@ -36,6 +36,7 @@ from .effects import doing
 from .events import Events
 from .failures import Failures
 from .flights import Flight, Flights
+from .index import Index
 from .options import Options
 from .places import Debt, Held, Place, Shelf, Stamp
 from .running import Streams
@@ -69,6 +70,10 @@ class Engine:
         self.background = Background(self.lock, self.flights)
         self.timed = Background(self.lock, self.flights, "compute", MOST_TIMED)
         self.shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
+        #: Who carries which tag, for those who count; None: nobody does.
+        self.index: Index | None = None
+        #: What functions are told that say nothing of it themselves; see predict.py.
+        self.predicts: float | None = None
         #: Whether other processes may invalidate what memory holds, and tell it on a board.
         self.watches = store is not None and store.kind == "disk"
         #: Who computes a key, among the processes of this machine; None if nobody else is there.
@@ -260,10 +265,13 @@ class Engine:
         if call.shelf.windows is not None and stamp is not None:
             left, ttl = (fresh, fresh) if ttl_left is None else (ttl_left, stamp.fresh)
             stamp.clocks = Clocks(now + left, call.shelf.windows, ttl, cost)
+            stamp.clocks.memory_until = resident.fresh_until
             self.background.set_attention(resident, call.flight_key, now)
         self.failures.forget(call.flight_key)
         old = call.table.get(call.key)
         evicted = self.memory.insert(resident)
+        if self.index is not None:
+            self.index.note(call, stamp, resident, epoch)
         if old is not None:
             self.debts.forgive(old)
         if self.debts.unwritten and debt is None:
@@ -283,6 +291,8 @@ class Engine:
         self.failures.forget(call.flight_key)
         valid, unknown = self.examine(call.table, call.key, stale=True)
         found = valid is not None or bool(unknown)
+        if self.index is not None:
+            self.index.forget(call.flight_key)
         resident = call.resident()
         if resident is not None:
             self.remove((resident,))

@@ -77,6 +77,7 @@ class Shelf:
         "needs",
         "place",
         "places",
+        "refreshes",
         "remembers",
         "saved",
         "stale_on_error",
@@ -104,6 +105,7 @@ class Shelf:
         windows: Windows | None = None,
         needs: tuple[Name, ...] = (),
         remembers: Remembers | None = None,
+        refreshes: bool = False,
     ) -> None:
         self.namespace = namespace
         self.identity = identity
@@ -125,6 +127,8 @@ class Shelf:
         self.needs = needs
         #: Which errors are raised again in place of a call; None: none.
         self.remembers = remembers
+        #: Whether one call of its function brings one result, so that it can be refreshed.
+        self.refreshes = refreshes
         self.names: tuple[Name, ...] = (
             naming.EVERYTHING,
             *naming.levels(namespace),

@@ -117,8 +117,7 @@ def fail(
         labels: With *noted*, what the computation began under. None: there was none, because the
             error was recalled.
     """
-    if call.shelf.windows is not None:
-        assert isinstance(flight, Renewal)
+    if isinstance(flight, Renewal):
         held = yield from stale.fall_back(engine, call, flight, failed)
         if held is not None:
             return stale.hand_out(held, failed)

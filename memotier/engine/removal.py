@@ -58,14 +58,16 @@ def forget(engine: Engine, calls: Sequence[Call]) -> Plan:
 
 def bump(engine: Engine, names: Sequence[Name]) -> Plan:
     """
-    Invalidate everything that carries one of *names*, whatever its number.
+    Invalidate everything that carries one of *names*, whatever its number. Who they were, for
+    ``Index.count``, if there is an index.
     """
     if engine.is_inside():
         return _aside(bump, engine, names)
     with engine.lock:
+        taken = None if engine.index is None else engine.index.take(names)
         engine.versions.bump(names)
         if engine.store is None:
-            return None
+            return taken
         serial = engine.versions.postpone(names, (), engine.clock.monotonic())
 
     answer = yield Io(engine.offload, _bump, engine, names)
@@ -75,7 +77,7 @@ def bump(engine: Engine, names: Sequence[Name]) -> Plan:
     with engine.lock:
         engine.versions.settle(names, (), serial)
     engine.events.emit("invalidated", {"names": len(names)})
-    return None
+    return taken
 
 
 def clear_function(engine: Engine, shelf: Any) -> Plan:
@@ -123,6 +125,8 @@ def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
     with engine.lock:
         engine.remove(engine.local_residents(namespace))
         engine.failures.forget_all(lambda one: namespace is None or one.is_below(namespace))
+        if engine.index is not None:
+            engine.index.clear(name)
     engine.sweep()
     if engine.store is not None:
         # The entries are invalid already; this only makes room.

@@ -67,6 +67,9 @@ def attend(engine: Engine, call: Call, resident: Resident) -> State:
     state = state_of(stamp.clocks, resident.fresh_until, now)
     if state is DUE and now >= stamp.clocks.fresh_until:
         call.shelf.stale_served += 1
+    elif state is DUE and (windows := call.shelf.windows) and resident.hits < windows.least_hits:
+        # Not hot: to be refreshed by nobody, and in memory no longer than without all this.
+        return GOOD if now < stamp.clocks.memory_until else LAST
     return state
 
 
@@ -75,6 +78,8 @@ def begin_behind(engine: Engine, call: Call, labels: Labels, old: Old) -> Renewa
     The flight of a refresh, known before anyone else can begin one; None if there is one, or
     no room. Called under the lock.
     """
+    if call.table is call.place.exact and call.is_as_asked is None:
+        return None  # made before the function had windows: nobody could tell whether it changed
     flights, key = engine.flights, call.flight_key
     flight = flights.table.get(key)
     if flight is not None:

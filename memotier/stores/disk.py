@@ -153,9 +153,18 @@ class DiskStore:
             if len(item.record) > self._max_record:
                 self._access.tell("record_too_large", size=len(item.record), limit=self._max_record)
 
+        relabels = any(item.guard.instead_of is not None for item in items)
         stored, removed = self._access.write(
-            lambda writer: self._store(writer, items), "storing", self._access.timeout
+            lambda writer: self._store(writer, items), "storing", self._access.timeout, relabels
         )
+        told = [
+            item.address
+            for item, is_in in zip(items, stored, strict=True)
+            if is_in and item.guard.instead_of is not None
+        ]
+        if told:
+            # What other processes hold in memory does not have the labels.
+            self._announce(told)
         self._count_removed(removed)
         if removed.more:
             self._make_more_room()

@@ -96,7 +96,7 @@ class LocalStore:
         now = self._clock.monotonic()
         with self._lock:
             self._check_open()
-            stored = [self._holds(item) for item in items]
+            stored = [self._holds(item, now) for item in items]
             new = [item for item, is_wanted in zip(items, stored, strict=True) if is_wanted]
             for item in new:
                 self._put(item, now)
@@ -189,10 +189,14 @@ class LocalStore:
         if self._closed:
             raise StoreUnavailable("the local store is closed")
 
-    def _holds(self, item: Item) -> bool:
+    def _holds(self, item: Item, now: Seconds) -> bool:
         guard = item.guard
         if guard.mark is not MISS and guard.mark != self._slots.get(_slot(item.address)):
             return False
+        if guard.instead_of is not None:
+            row = self._rows.get(item.address)
+            if row is None or row.alive_until <= now or row.record != guard.instead_of:
+                return False
         if guard.epoch == self._epoch:
             return True
         tokens = [self._tokens.get(name) for name in guard.names]

@@ -114,7 +114,8 @@ def store_items(
     """
     Store those *items* whose guard holds and that are not longer than *most* bytes.
     """
-    if len(items) == 1 and _store_unmoved(connection, items[0], now, most):
+    single = len(items) == 1 and items[0].guard.instead_of is None
+    if single and _store_unmoved(connection, items[0], now, most):
         return [True]
     tokens = tokens_of(connection, [EPOCH, *{slot_of(item.address) for item in items}])
     epoch = tokens.get(EPOCH)
@@ -124,7 +125,11 @@ def store_items(
 
     stored = []
     for item in items:
-        wanted = len(item.record) <= most and holds(item, epoch, tokens)
+        wanted = (
+            len(item.record) <= most
+            and holds(item, epoch, tokens)
+            and _is_still_there(connection, item, now)
+        )
         if wanted:
             connection.execute(_STORE, _row(item, now))
         stored.append(wanted)
@@ -137,6 +142,14 @@ def _store_unmoved(connection: sqlite3.Connection, item: Item, now: Seconds, mos
         return False
     condition = (guard.epoch, guard.mark is MISS, slot_of(item.address), guard.mark or None)
     return connection.execute(_STORE_IF_UNMOVED, (*_row(item, now), *condition)).rowcount == 1
+
+
+def _is_still_there(connection: sqlite3.Connection, item: Item, now: Seconds) -> bool:
+    old = item.guard.instead_of
+    if old is None:
+        return True
+    sql = f"SELECT 1 FROM Cache WHERE key = ? AND {_ALIVE} AND value = ?"  # noqa: S608
+    return bool(connection.execute(sql, (item.address, now, old)).fetchall())
 
 
 def _row(item: Item, now: Seconds) -> tuple[Any, ...]:
