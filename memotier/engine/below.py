@@ -127,19 +127,19 @@ def still_owed(engine: Engine, call: Call) -> Plan:
     assert address is not None
     with engine.lock:
         resident = engine.debts.unwritten.get(address)
-        if (
-            resident is None
-            or (debt := resident.stamp.debt) is None
-            or engine.versions.bumped_since(debt.epoch, resident.stamp.names)
-        ):
+        if resident is None or (debt := resident.stamp.debt) is None:
             return None
+        over = debt.until is not None and debt.until + debt.beyond <= engine.clock.monotonic()
+        bumped = engine.versions.bumped_since(debt.epoch, resident.stamp.names)
         held = Held(resident.value, resident.thaw)
-    if debt.until is not None and debt.until + debt.beyond <= engine.clock.monotonic():
+    if (
+        over
+        or bumped
+        or not (yield from worlds.still_holds(engine, call, resident.stamp.world))
+    ):
         yield from writes.drop_below(engine, [address])  # what lies there is older
         with engine.lock:
             engine.debts.forgive(resident)
-        return None
-    if not (yield from worlds.still_holds(engine, call, resident.stamp.world)):
         return None
     try:
         found = Found.unwritten(resident, held)
@@ -150,7 +150,7 @@ def still_owed(engine: Engine, call: Call) -> Plan:
         found.is_hit, found.is_stale = False, debt.beyond > 0
         return found if found.is_stale else None
     if not (yield from is_valid(engine, address, found.stamp)):
-        return None
+        return None  # or nobody can say: it stays owed, and its write is refused if it must be
     return found
 
 

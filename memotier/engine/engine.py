@@ -138,22 +138,29 @@ class Engine:
                 and stamp.address is not None
                 and versions.moved_since(resident.epoch, (stamp.address,))
             ):
-                self.remove((resident,))
+                self._remove_invalid(resident)
                 return None, []
             if versions.shared and stamp.tokens is None:
                 # Computed while the second tier could not say under which versions.
                 if versions.seen != stamp.seen or versions.moved_since(resident.epoch, names):
-                    self.remove((resident,))
+                    self._remove_invalid(resident)
                     return None, []
             elif versions.shared:
                 unknown = versions.unknown(names)
                 if unknown:
                     return None, unknown
                 if versions.tokens(names) != stamp.tokens:
-                    self.remove((resident,))
+                    self._remove_invalid(resident)
                     return None, []
             resident.epoch = versions.epoch
         return resident, []
+
+    def _remove_invalid(self, resident: Resident) -> None:
+        stamp = resident.stamp
+        if stamp is not None and stamp.debt is not None:
+            # What lies below is what it was to replace; it may be valid, and is older.
+            self.versions.distrust(stamp.address, self.clock.monotonic())
+        self.remove((resident,))
 
     def peek(self, table: dict[Any, Resident], key: Any, *, counts: bool = True) -> Any:
         """

@@ -240,6 +240,15 @@ class Versions:
             self.pending = {naming.EVERYTHING: serial}
         return serial
 
+    def distrust(self, address: Address, now: Seconds) -> None:
+        """
+        What lies at *address* is to be removed as soon as somebody goes there.
+        """
+        if not self.is_behind:
+            self.retry_at = now
+        self.serial += 1
+        self.pending_keys[address] = self.serial
+
     @property
     def is_behind(self) -> bool:
         """

@@ -258,3 +258,27 @@ def test_fault_49_a_value_above_the_limit_is_returned_and_not_stored(tmp_path: P
     assert {"small": 1, "fits": b"x" * 9_900} == found
     assert 1 == cache.get_stats()["l1"]["errors"]
     cache.sync.close()
+
+
+@pytest.mark.parametrize("where", ["memory", "left"])
+def test_what_an_owed_entry_was_to_replace_does_not_come_back(tmp_path: Path, where: str) -> None:
+    """
+    A value was replaced, and its successor invalidated before it was written: both are gone,
+    although the older one does not carry the tag.
+    """
+    with MultiLevelCache(
+        directory=tmp_path / "c",
+        write_policy=WritePolicy.WRITE_BACK,
+        flush_interval=3600,
+        l1_maxsize=2,
+    ) as cache:
+        cache.sync.set("k", "old")
+        cache.sync.flush()
+        cache.sync.set("k", "new", tags=["t"])
+        if where == "left":
+            cache.sync.set_many({1: 1, 2: 2, 3: 3})
+        cache.sync.invalidate_tags("t")
+
+        assert None is cache.sync.get("k")
+        with MultiLevelCache(directory=tmp_path / "c") as other:
+            assert None is other.sync.get("k")
