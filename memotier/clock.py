@@ -24,5 +24,11 @@ class Clock:
     monotonic: Callable[[], Seconds] = time.monotonic
     wall: Callable[[], Seconds] = time.time
 
+    def moment(self, wall: Seconds) -> Seconds:
+        """
+        The monotonic time of what happened at *wall*; now, if that is still to come.
+        """
+        return self.monotonic() - max(0.0, self.wall() - wall)
+
 
 SYSTEM = Clock()

@@ -31,6 +31,7 @@ import ormsgpack
 from xxhash import xxh3_128
 
 from ..errors import DecodeRefused, SerializationError
+from ..tokens import SIZES as _TOKEN_SIZES
 from ..types import Address, Name, Seconds, Token
 from .survey import MAX_BYTES
 
@@ -42,7 +43,7 @@ _FIXED = struct.Struct("<4s16sI")
 _CHECKED_FROM = len(_LEAD) + 16
 _ALIGNMENT = 16
 _COMPRESSED = 1
-_NAME, _TOKEN, _FINGERPRINT = 16, 8, 20
+_NAME, _FINGERPRINT = 16, 20
 #: Bytes of a header's shared part up to which it is remembered: few tags, not many.
 _REMEMBERED = 4096
 
@@ -51,7 +52,6 @@ _HEADERS = {(int, float, fresh, float, bytes, int, bytes) for fresh in (float, t
 _SHARED = (str, bytes, list, list, str)
 _TEXT = frozenset({str})
 _TOKENS = frozenset({bytes, type(None)})
-_TOKEN_SIZES = frozenset({_TOKEN})
 
 # Below this nothing is worth the time; a gain of less than a tenth is not either.
 _COMPRESS_FROM = 2048

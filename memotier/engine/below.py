@@ -14,7 +14,8 @@ from .clocks import Renewal
 from .drive import Plan
 from .engine import Engine
 from .flights import AGAIN, ALONE, Flight, Landing
-from .places import Held, Stamp
+from .places import Held
+from .soft import judge
 from .tier2 import Found, learn, read, slots
 
 
@@ -46,7 +47,8 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
     if (
         found.is_hit
         and stale.suffices(engine, flight, found)
-        and (yield from is_valid(engine, address, found.stamp))
+        and (yield from judge(engine, call.shelf, found))
+        and found.is_hit
     ):
         with engine.lock:
             engine.l2_hit(call.shelf, found.cost)
@@ -77,8 +79,8 @@ def serves_stale(engine: Engine, call: Call, flight: Flight, labels: Labels, fou
     """
     Whether a stale record answers the call. If not, it may be what the call falls back on.
     """
-    assert isinstance(flight, Renewal) and call.address is not None
-    if flight.behind or not (yield from is_valid(engine, call.address, found.stamp)):
+    assert isinstance(flight, Renewal)
+    if flight.behind or not (yield from judge(engine, call.shelf, found)):
         return False
     with engine.lock:
         state, old = stale.old_below(engine, call, found)
@@ -124,6 +126,8 @@ def still_owed(engine: Engine, address: Address) -> Plan:
             resident is None
             or (debt := resident.stamp.debt) is None
             or engine.versions.bumped_since(debt.epoch, resident.stamp.names)
+            # It could not be written any more, so it is as good as gone.
+            or engine.versions.softened_since(debt.epoch, resident.stamp.names)
         ):
             return None
         held = Held(resident.value, resident.thaw)
@@ -140,24 +144,9 @@ def still_owed(engine: Engine, address: Address) -> Plan:
         # Only the plan of a function that has windows has a use for it.
         found.is_hit, found.is_stale = False, debt.beyond > 0
         return found if found.is_stale else None
-    if not (yield from is_valid(engine, address, found.stamp)):
+    if not (yield from judge(engine, resident.place.shelf, found)) or not found.is_hit:
         return None
     return found
-
-
-def is_valid(engine: Engine, address: Address, stamp: Stamp) -> Plan:
-    """
-    Whether nothing that the entry depends on was invalidated since it was computed.
-    """
-    while True:
-        with engine.lock:
-            if not engine.versions.trusts(address, stamp.names):
-                return False
-            unknown = engine.versions.unknown(stamp.names)
-            if not unknown:
-                return engine.versions.tokens(stamp.names) == stamp.tokens
-        if not (yield from learn(engine, unknown)):
-            return False
 
 
 def promote(engine: Engine, call: Call, flight: Flight, found: Found) -> None:

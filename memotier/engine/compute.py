@@ -16,9 +16,9 @@ from typing import Any
 from ..codecs.copies import Kept
 from ..entry import NEVER
 from ..types import Seconds
-from . import stale
+from . import soft, stale
 from .calls import Call, Labels
-from .clocks import Renewal
+from .clocks import Renewal, soften
 from .drive import Plan
 from .effects import Invoke
 from .engine import Engine
@@ -109,11 +109,12 @@ class Written(Enum):
     STORED = "the second tier has it"
     OWED = "write-back: the second tier will be told"
     REFUSED = "something was invalidated meanwhile"
+    OVERTAKEN = "the same, but only softly, and what lies there is as stale"
     UNGUARDED = "it is for memory alone: no second tier, or one that cannot have it"
     UNWANTED = "the function or its options do not want it kept"
 
 
-STORED, OWED, REFUSED, UNGUARDED, UNWANTED = Written
+STORED, OWED, REFUSED, OVERTAKEN, UNGUARDED, UNWANTED = Written
 
 
 def store_below(
@@ -149,6 +150,8 @@ def store_below(
     if stored is True:
         call.shelf.unshared = False
         return stamp, STORED
+    if stored is False and (yield from soft.was_overtaken(engine, call, flight, labels, noted)):
+        return stamp, OVERTAKEN
     stamp.address = None
     return stamp, REFUSED if stored is False else UNGUARDED
 
@@ -172,12 +175,21 @@ def finish(
     with engine.lock:
         call.shelf.computed += 1
         current = flight.wanted and not engine.is_outdated(call, flight, labels.names)
+        current = current and written is not OVERTAKEN
+        # What was overtaken softly is kept as a stale result, in memory alone, and not in place
+        # of a newer one. (If it was a hard one of another process, its versions will tell.)
+        is_late = (
+            not current
+            and not engine.versions.bumped_since(flight.epoch, labels.names)
+            and soft.replaces_only_old(call, flight)
+        )
         inserted = False
         if flight.renews and flight.wanted:
             # Who began meanwhile may have read what this replaces.
             flights.unwanted((flight.key,))
             flight.wanted = True
-        if current and kept is not None and not (around or written in (UNWANTED, REFUSED)):
+        wanted = (current or is_late) and not (around or written in (UNWANTED, REFUSED))
+        if wanted and kept is not None:
             inserted = engine.insert(
                 call,
                 kept,
@@ -188,6 +200,8 @@ def finish(
                 debt=None if stamp is None else stamp.debt,
                 ttl_left=ttl_below(labels, stamp),
             )
+            if inserted and is_late:
+                soften(call.table[call.key], engine.clock.monotonic())
         if flight.wanted and not inserted:
             engine.give_up(call)  # what is there is older
 
@@ -201,6 +215,8 @@ def finish(
             flights.land(flight, landing)
         if not flight.wanted:
             return written is STORED
+        if written is OVERTAKEN:
+            return False
         return flight.renews and written is not STORED and not (inserted and written is OWED)
 
 

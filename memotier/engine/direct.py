@@ -13,13 +13,14 @@ from typing import Any
 from ..codecs.copies import Kept
 from ..errors import StoreError
 from ..types import MISS, Address, Seconds
-from .below import is_valid, promote, still_owed
+from .below import promote, still_owed
 from .calls import Call, Labels
 from .drive import Plan
 from .engine import Engine
 from .flights import AGAIN, Flight
 from .places import Held, Stamp
 from .plan import say_unusable
+from .soft import judge
 from .tier2 import Found, keep, learn, read, slots
 from .writes import (
     MOST_LEFT,
@@ -77,7 +78,7 @@ def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
         if isinstance(answer, StoreError):
             wanted, answer = [], []
         for (index, call, flight), found in zip(wanted, answer, strict=True):
-            if found.is_hit and (yield from is_valid(engine, address_of(call), found.stamp)):
+            if found.is_hit and (yield from judge(engine, call.shelf, found)):
                 with engine.lock:
                     engine.l2_hit(call.shelf, found.cost)
                 values[index] = _take(engine, call, flight, found)
@@ -144,7 +145,8 @@ def look(engine: Engine, call: Call) -> Plan:
     answer = yield from read(engine, [call])
     if isinstance(answer, StoreError) or not answer[0].is_hit:
         return None
-    return answer[0] if (yield from is_valid(engine, call.address, answer[0].stamp)) else None
+    is_valid = yield from judge(engine, call.shelf, answer[0])
+    return answer[0] if is_valid and answer[0].is_hit else None
 
 
 def set_many(

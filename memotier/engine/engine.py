@@ -26,11 +26,12 @@ from ..entry import NEVER, Resident
 from ..errors import StoreError
 from ..stores.memory import MemoryTier
 from ..stores.offload import Offload
+from ..tokens import NOT_EXPIRED
 from ..types import MISS, Name, Policy, Seconds, Store, Token
 from . import names as naming
 from .background import MOST_TIMED, Background
 from .calls import Call
-from .clocks import Clocks
+from .clocks import Clocks, soften
 from .debts import Debts
 from .effects import doing
 from .events import Events
@@ -111,16 +112,10 @@ class Engine:
         if resident is None:
             return None, []
         now = self.clock.monotonic()
-        if resident.fresh_until <= now:
-            clocks = None if resident.stamp is None else resident.stamp.clocks
-            if clocks is None or clocks.served_until <= now:
-                self.memory.expire(resident)
-                self.debts.note_left(resident)
-                return None, []
-            if not stale and clocks.fresh_until <= now:
-                return None, []
+        if resident.fresh_until <= now and not self._is_of_use(resident, now, stale):
+            return None, []
 
-        versions = self.versions
+        versions, expired_at = self.versions, NOT_EXPIRED
         if resident.epoch != versions.epoch:
             stamp = resident.stamp
             names = resident.place.shelf.names if stamp is None else stamp.names
@@ -140,11 +135,32 @@ class Engine:
                 unknown = versions.unknown(names)
                 if unknown:
                     return None, unknown
-                if versions.tokens(names) != stamp.tokens:
+                at = versions.expired_at(names, stamp.tokens)
+                if at is None:
                     self.remove((resident,))
                     return None, []
+                expired_at = at if at == NOT_EXPIRED else self.clock.moment(at)
+            if expired_at == NOT_EXPIRED and versions.softened_since(resident.epoch, names):
+                expired_at = now
             resident.epoch = versions.epoch
+            if expired_at != NOT_EXPIRED:
+                if not soften(resident, expired_at):
+                    self.remove((resident,))
+                    return None, []
+                if not self._is_of_use(resident, now, stale):
+                    return None, []
         return resident, []
+
+    def _is_of_use(self, resident: Resident, now: Seconds, stale: bool) -> bool:
+        """
+        Whether a resident that somebody has to look at is what *stale* asks for.
+        """
+        clocks = None if resident.stamp is None else resident.stamp.clocks
+        if clocks is None or clocks.served_until <= now:
+            self.memory.expire(resident)
+            self.debts.note_left(resident)
+            return False
+        return stale or clocks.fresh_until > now
 
     def peek(self, table: dict[Any, Resident], key: Any, *, counts: bool = True) -> Any:
         """
@@ -182,14 +198,18 @@ class Engine:
     def is_outdated(self, call: Call, flight: Flight, names: tuple[Name, ...]) -> bool:
         """
         Whether something that an entry with *names*, and with the tags that were added while
-        it is computed, depends on was invalidated since.
+        it is computed, depends on was invalidated since, hard or softly.
         """
         versions = self.versions
         self.look()
+        if flight.softened:
+            return True
         if flight.epoch == versions.epoch:
             return False
         names = (*names, *map(naming.tag, flight.added_tags or ()))
-        if versions.bumped_since(flight.epoch, names):
+        if versions.bumped_since(flight.epoch, names) or versions.softened_since(
+            flight.epoch, names
+        ):
             return True
         address = call.address
         at = names if address is None else (*names, address)
@@ -256,6 +276,8 @@ class Engine:
         if call.shelf.windows is not None and stamp is not None:
             left, ttl = (fresh, fresh) if ttl_left is None else (ttl_left, stamp.fresh)
             stamp.clocks = Clocks(now + left, call.shelf.windows, ttl, cost)
+            if stamp.expired_at is not None:
+                stamp.clocks.expire(self.clock.moment(stamp.expired_at), call.shelf.windows)
             self.background.set_attention(resident, call.flight_key, now)
         old = call.table.get(call.key)
         evicted = self.memory.insert(resident)

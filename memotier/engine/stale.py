@@ -2,8 +2,9 @@
 What is done about an entry whose moment of attention has come: serve it, refresh it, fall
 back on it.
 
-An invalidated entry is never served: every decision here is about an entry whose versions were
-just found unchanged, and is made under the lock in which that was found.
+An invalidated entry is never served, except one that was invalidated softly: that is stale. Every
+decision here is about an entry whose versions were just compared, and is made under the lock in
+which that was done, or after finding that nothing has happened since.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .drive import Plan
 from .engine import Engine
 from .flights import AGAIN, Failed, Flight, Landing
 from .places import Held
+from .soft import soften_old
 from .tier2 import Found, learn
 
 
@@ -112,6 +114,8 @@ def old_below(engine: Engine, call: Call, found: Found) -> tuple[State, Old]:
     windows, now = call.shelf.windows, engine.clock.monotonic()
     assert windows is not None
     clocks = Clocks(now + found.ttl_left(engine), windows, found.stamp.fresh, found.cost)
+    if found.stamp.expired_at is not None:
+        clocks.expire(engine.clock.moment(found.stamp.expired_at), windows)
     resting = engine.background.resting.get(call.flight_key, now)
     attention = max(clocks.attention, min(resting, clocks.served_until))
     kept = found.kept
@@ -137,18 +141,22 @@ def fall_back(engine: Engine, call: Call, flight: Renewal, failed: Failed) -> Pl
             f"{shelf.label}: computing a result anew raised {kind}; "
             "the old one is served as long as the options allow",
         )
-    if old is None or not (yield from is_valid_old(engine, call, flight, old)):
-        return None
-    with engine.lock:
-        if not flight.wanted or engine.is_outdated(call, flight, old.stamp.names):
+    while old is not None:
+        epoch = yield from valid_in(engine, call, flight, old)
+        if epoch is None:
             return None
-        now, clocks = engine.clock.monotonic(), old.clocks
-        rest(engine, call, old, now)
-        if now >= clocks.served_until:
-            return None
-        shelf.stale_on_error += not flight.behind
-        engine.flights.land(flight, Landing(old.value, old.thaw, True))
-    return Held(old.value, old.thaw)
+        with engine.lock:
+            engine.look()
+            if engine.versions.epoch != epoch:
+                continue  # something happened since
+            now, clocks = engine.clock.monotonic(), old.clocks
+            rest(engine, call, old, now)
+            if now >= clocks.served_until:
+                return None
+            shelf.stale_on_error += not flight.behind
+            engine.flights.land(flight, Landing(old.value, old.thaw, True))
+        return Held(old.value, old.thaw)
+    return None
 
 
 def has_changed(call: Call, flight: Flight) -> bool:
@@ -193,26 +201,44 @@ def rest(engine: Engine, call: Call, old: Old, now: Seconds) -> None:
         resident.fresh_until = until
 
 
-def is_valid_old(engine: Engine, call: Call, flight: Flight, old: Old) -> Plan:
+def valid_in(engine: Engine, call: Call, flight: Flight, old: Old) -> Plan:
     """
-    Whether nothing that *old* depends on was invalidated while the function ran.
+    The epoch in which nothing that *old* depends on was found invalidated, except softly, while
+    the function ran; None if something was.
     """
     stamp, versions = old.stamp, engine.versions
     while True:
         with engine.lock:
-            if not flight.wanted or engine.is_outdated(call, flight, stamp.names):
-                return False
+            engine.look()
+            epoch, at = versions.epoch, call.address
+            if not flight.wanted or versions.bumped_since(flight.epoch, stamp.names):
+                return None
+            if at is not None and versions.moved_since(flight.epoch, (at,)):
+                return None
+            if versions.softened_since(flight.epoch, stamp.names):
+                soften_old(engine, call.shelf, old, engine.clock.wall())
             if not versions.shared:
-                return True
+                return epoch
             if stamp.tokens is None:
-                return bool(versions.seen == stamp.seen)
-            if stamp.address is not None and not versions.trusts(stamp.address, stamp.names):
-                return False
+                is_same = versions.seen == stamp.seen
+                return (
+                    None
+                    if versions.moved_since(flight.epoch, stamp.names)
+                    else (epoch if is_same else None)
+                )
+            if stamp.address is not None and not versions.trusts(
+                stamp.address, stamp.names, stale=True
+            ):
+                return None
             unknown = versions.unknown(stamp.names)
             if not unknown:
-                return bool(versions.tokens(stamp.names) == stamp.tokens)
+                expired_at = versions.expired_at(stamp.names, stamp.tokens)
+                if expired_at is None:
+                    return None
+                soften_old(engine, call.shelf, old, expired_at)
+                return epoch
         if not (yield from learn(engine, unknown)):
-            return False
+            return None
 
 
 def hand_out(held: Held, failed: Failed) -> Any:
