@@ -24,11 +24,12 @@ class Clock:
     monotonic: Callable[[], Seconds] = time.monotonic
     wall: Callable[[], Seconds] = time.time
 
-    def moment(self, wall: Seconds) -> Seconds:
-        """
-        The monotonic time of what happened at *wall*; now, if that is still to come.
-        """
-        return self.monotonic() - max(0.0, self.wall() - wall)
-
 
 SYSTEM = Clock()
+
+
+def moment(clock: Clock, wall: Seconds, now: Seconds) -> Seconds:
+    """
+    The monotonic time of what happened at *wall*; *now*, if that is still to come.
+    """
+    return now - max(0.0, clock.wall() - wall)

@@ -3,20 +3,23 @@ What a token looks like: a hard half, and for a name that was invalidated softly
 
     None                     never invalidated
     8 random bytes           invalidated hard, and not softly since
-    8 + 8 + 8 bytes          and then softly: the hard half as it was (zeros if there was none),
-                             when that was (wall seconds, a big-endian double), 8 random bytes
+    8 + n * 8 + 8 bytes      and then softly: the hard half as it was (zeros if there was none),
+                             when that was (n times: wall seconds, big-endian doubles, the last
+                             one last), 8 random bytes
 
 An entry carries the tokens from before it was computed. If they are unchanged it is valid; if
 only soft halves are new it has *expired* and is of use as a stale one is; otherwise it is gone.
 A hard invalidation takes the soft half away, so it wins against every soft one before it.
 
-The time only says how long an expired entry is of use, never whether one is valid. What cannot
-have come from here (another length, a soft half that went away, a time that is no number) counts
-as a hard invalidation, as does a token that was lost.
+The times only say how long an expired entry is of use, never whether one is valid: it counts from
+the first after the entry was made. Of many the closest ones are taken for one, the later. What
+cannot have come from here (another length, a soft half that went away, a time that is no number)
+counts as a hard invalidation, as does a token that was lost.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 import secrets
 import struct
@@ -26,12 +29,11 @@ from typing import Final
 from .types import Seconds, Token
 
 _HALF: Final = 8
-_SOFT: Final = 3 * _HALF
+_TIMES: Final = 8  # that a token has at most
 _NEVER_HARD: Final = bytes(_HALF)
-_WHEN: Final = struct.Struct(">d")
 
 #: The lengths that a token can have.
-SIZES: Final = frozenset({_HALF, _SOFT})
+SIZES: Final = frozenset({_HALF, *(_HALF * (2 + n) for n in range(1, _TIMES + 1))})
 
 #: The answer of ``expired_at`` for what is still valid.
 NOT_EXPIRED: Final[Seconds] = math.inf
@@ -54,15 +56,24 @@ def soft_token(old: Token, now: Seconds) -> bytes:
         now: Wall seconds.
     """
     if old is None:
-        hard = _NEVER_HARD
-    elif type(old) is bytes and len(old) in SIZES:
-        hard = old[:_HALF]
-    else:
-        hard = hard_token()  # not one of ours: what was valid under it must not stay so
-    return hard + _WHEN.pack(now) + secrets.token_bytes(_HALF)
+        old = _NEVER_HARD
+    elif type(old) is not bytes or len(old) not in SIZES:
+        old = hard_token()  # not one of ours: what was valid under it must not stay so
+    times = [*_times(old), now]
+    if len(times) > _TIMES:
+        gaps = [after - before for before, after in itertools.pairwise(times)]
+        del times[gaps.index(min(gaps))]
+    return b"".join((old[:_HALF], struct.pack(f">{len(times)}d", *times), hard_token()))
 
 
-def expired_at(noted: Sequence[Token] | None, now: Sequence[Token]) -> Seconds | None:
+def _times(token: bytes) -> tuple[Seconds, ...]:
+    number = len(token) // _HALF - 2
+    return struct.unpack_from(f">{number}d", token, _HALF) if number > 0 else ()
+
+
+def expired_at(
+    noted: Sequence[Token] | None, now: Sequence[Token], created: Seconds
+) -> Seconds | None:
     """
     When an entry was invalidated softly.
 
@@ -71,8 +82,10 @@ def expired_at(noted: Sequence[Token] | None, now: Sequence[Token]) -> Seconds |
 
         now: Those that the names have at present.
 
+        created: When it was made, in wall seconds.
+
     Returns:
-        Wall seconds of the first that is known; ``NOT_EXPIRED`` if nothing happened; None if
+        Wall seconds of the first one that is known; ``NOT_EXPIRED`` if nothing happened; None if
         the entry is gone.
     """
     if noted == now:
@@ -83,12 +96,12 @@ def expired_at(noted: Sequence[Token] | None, now: Sequence[Token]) -> Seconds |
     for before, after in zip(noted, now, strict=True):
         if before == after:
             continue
-        if after is None or len(after) != _SOFT:
+        if after is None or len(after) == _HALF or len(after) not in SIZES:
             return None
         if after[:_HALF] != (_NEVER_HARD if before is None else before[:_HALF]):
             return None
-        (when,) = _WHEN.unpack_from(after, _HALF)
-        if not math.isfinite(when):
+        times = _times(after)
+        if not all(map(math.isfinite, times)):
             return None
-        moments.append(when)
+        moments.append(next((time for time in times if time >= created), times[-1]))
     return min(moments)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..entry import NEVER
 from ..errors import StoreError
 from ..types import MISS, Address, Token
 from . import stale, writes
@@ -127,7 +128,7 @@ def still_owed(engine: Engine, address: Address) -> Plan:
             or (debt := resident.stamp.debt) is None
             or engine.versions.bumped_since(debt.epoch, resident.stamp.names)
             # It could not be written any more, so it is as good as gone.
-            or engine.versions.softened_since(debt.epoch, resident.stamp.names)
+            or engine.versions.softened_since(debt.epoch, resident.stamp.names) != NEVER
         ):
             return None
         held = Held(resident.value, resident.thaw)

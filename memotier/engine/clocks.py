@@ -17,7 +17,7 @@ A soft invalidation moves all that is to come forward, as if attention were due 
 
     computed     expired          revalidate_until      error_until
        |-- fresh --|-- stale: at once --|--- if it fails ---|  dead
-       |---------------- fresh ---------------|---- stale ----...----|  dead: without it, not earlier
+       |---------------- fresh ---------------|---- stale ----...----|  dead without it
 """
 
 from __future__ import annotations

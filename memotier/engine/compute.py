@@ -18,7 +18,7 @@ from ..entry import NEVER
 from ..types import Seconds
 from . import soft, stale
 from .calls import Call, Labels
-from .clocks import Renewal, soften
+from .clocks import Renewal
 from .drive import Plan
 from .effects import Invoke
 from .engine import Engine
@@ -181,13 +181,15 @@ def finish(
         is_late = (
             not current
             and not engine.versions.bumped_since(flight.epoch, labels.names)
-            and soft.replaces_only_old(call, flight)
+            and soft.replaces_only_old(engine, call, flight)
         )
         inserted = False
-        if flight.renews and flight.wanted:
+        if flight.renews and flight.wanted and not is_late:
             # Who began meanwhile may have read what this replaces.
             flights.unwanted((flight.key,))
             flight.wanted = True
+        if is_late and stamp is not None:
+            stamp.expired_at = engine.clock.wall()
         wanted = (current or is_late) and not (around or written in (UNWANTED, REFUSED))
         if wanted and kept is not None:
             inserted = engine.insert(
@@ -200,8 +202,6 @@ def finish(
                 debt=None if stamp is None else stamp.debt,
                 ttl_left=ttl_below(labels, stamp),
             )
-            if inserted and is_late:
-                soften(call.table[call.key], engine.clock.monotonic())
         if flight.wanted and not inserted:
             engine.give_up(call)  # what is there is older
 

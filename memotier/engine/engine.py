@@ -20,13 +20,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..clock import SYSTEM, Clock
+from ..clock import SYSTEM, Clock, moment
 from ..codecs.copies import Kept
 from ..entry import NEVER, Resident
 from ..errors import StoreError
 from ..stores.memory import MemoryTier
 from ..stores.offload import Offload
-from ..tokens import NOT_EXPIRED
 from ..types import MISS, Name, Policy, Seconds, Store, Token
 from . import names as naming
 from .background import MOST_TIMED, Background
@@ -115,7 +114,7 @@ class Engine:
         if resident.fresh_until <= now and not self._is_of_use(resident, now, stale):
             return None, []
 
-        versions, expired_at = self.versions, NOT_EXPIRED
+        versions, expired_at = self.versions, NEVER
         if resident.epoch != versions.epoch:
             stamp = resident.stamp
             names = resident.place.shelf.names if stamp is None else stamp.names
@@ -135,20 +134,19 @@ class Engine:
                 unknown = versions.unknown(names)
                 if unknown:
                     return None, unknown
-                at = versions.expired_at(names, stamp.tokens)
+                at = versions.expired_at(names, stamp.tokens, stamp.created)
                 if at is None:
                     self.remove((resident,))
                     return None, []
-                expired_at = at if at == NOT_EXPIRED else self.clock.moment(at)
-            if expired_at == NOT_EXPIRED and versions.softened_since(resident.epoch, names):
-                expired_at = now
+                expired_at = at if at == NEVER else moment(self.clock, at, now)
+            expired_at = min(expired_at, versions.softened_since(resident.epoch, names))
+            # Before the epoch, which lets hits pass.
+            if expired_at != NEVER and not soften(resident, expired_at):
+                self.remove((resident,))
+                return None, []
             resident.epoch = versions.epoch
-            if expired_at != NOT_EXPIRED:
-                if not soften(resident, expired_at):
-                    self.remove((resident,))
-                    return None, []
-                if not self._is_of_use(resident, now, stale):
-                    return None, []
+            if resident.fresh_until <= now and not self._is_of_use(resident, now, stale):
+                return None, []
         return resident, []
 
     def _is_of_use(self, resident: Resident, now: Seconds, stale: bool) -> bool:
@@ -207,9 +205,9 @@ class Engine:
         if flight.epoch == versions.epoch:
             return False
         names = (*names, *map(naming.tag, flight.added_tags or ()))
-        if versions.bumped_since(flight.epoch, names) or versions.softened_since(
-            flight.epoch, names
-        ):
+        if versions.bumped_since(flight.epoch, names):
+            return True
+        if versions.softened_since(flight.epoch, names) != NEVER:
             return True
         address = call.address
         at = names if address is None else (*names, address)
@@ -277,7 +275,8 @@ class Engine:
             left, ttl = (fresh, fresh) if ttl_left is None else (ttl_left, stamp.fresh)
             stamp.clocks = Clocks(now + left, call.shelf.windows, ttl, cost)
             if stamp.expired_at is not None:
-                stamp.clocks.expire(self.clock.moment(stamp.expired_at), call.shelf.windows)
+                at = moment(self.clock, stamp.expired_at, now)
+                stamp.clocks.expire(at, call.shelf.windows)
             self.background.set_attention(resident, call.flight_key, now)
         old = call.table.get(call.key)
         evicted = self.memory.insert(resident)

@@ -72,7 +72,7 @@ def bump(engine: Engine, names: Sequence[Name], soft: bool = False) -> Plan:
     if soft:
         yield from _write_down(engine)
     with engine.lock:
-        engine.versions.bump(names, soft)
+        _bump_versions(engine, names, soft)
         if engine.store is None:
             return None
         serial = engine.versions.postpone(names, (), engine.clock.monotonic(), soft=soft)
@@ -221,8 +221,15 @@ def _bump(engine: Engine, names: Sequence[Name], soft: bool) -> None:
 
 def _bump_here(engine: Engine, names: Sequence[Name], soft: bool) -> None:
     with engine.lock:
-        engine.versions.bump(names, soft)
+        _bump_versions(engine, names, soft)
         engine.versions.forget()
+
+
+def _bump_versions(engine: Engine, names: Sequence[Name], soft: bool) -> None:
+    if soft:
+        engine.versions.bump_softly(names, engine.clock.monotonic())
+    else:
+        engine.versions.bump(names)
 
 
 def _aside(plan: Callable[..., Plan], *arguments: Any) -> None:

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from ..entry import Resident
 from ..tokens import NOT_EXPIRED
-from ..types import Seconds
 from .calls import Call, Labels
-from .clocks import Old, Renewal, soften
+from .clocks import Renewal, soften
 from .drive import Plan
 from .engine import Engine
 from .flights import Flight
@@ -37,7 +36,7 @@ def judge(engine: Engine, shelf: Shelf, found: Found) -> Plan:
                 return False
             unknown = versions.unknown(stamp.names)
             if not unknown:
-                at = versions.expired_at(stamp.names, stamp.tokens)
+                at = versions.expired_at(stamp.names, stamp.tokens, stamp.created)
                 break
         if not (yield from learn(engine, unknown)):
             return False
@@ -67,15 +66,7 @@ def soften_here(engine: Engine, call: Call) -> bool:
     return (bool(engine.debts.unwritten) and engine.debts.forgive_at(call.address)) or found
 
 
-def soften_old(engine: Engine, shelf: Shelf, old: Old, at: Seconds) -> None:
-    """
-    The same for one that somebody holds on to. *at* is in wall seconds. Called under the lock.
-    """
-    if at != NOT_EXPIRED and shelf.windows is not None:
-        old.clocks.expire(engine.clock.moment(at), shelf.windows)
-
-
-def replaces_only_old(call: Call, flight: Flight) -> bool:
+def replaces_only_old(engine: Engine, call: Call, flight: Flight) -> bool:
     """
     Whether the result of *flight*, which was overtaken by a soft invalidation, takes the place
     of nothing newer in memory. Called under the lock.
@@ -83,6 +74,9 @@ def replaces_only_old(call: Call, flight: Flight) -> bool:
     windows = call.shelf.windows
     if windows is None or not windows.keeps_stale or not flight.wanted:
         return False
+    at = call.address
+    if at is not None and engine.versions.moved_since(flight.epoch, (at,)):
+        return False  # perhaps another process has deleted it
     here: Resident | None = call.resident()
     old = flight.old if isinstance(flight, Renewal) else None
     return here is None or (old is not None and here.stamp is old.stamp)
@@ -105,7 +99,7 @@ def was_overtaken(engine: Engine, call: Call, flight: Flight, labels: Labels, no
         with engine.lock:
             unknown = engine.versions.unknown(labels.names)
             if not unknown:
-                at = engine.versions.expired_at(labels.names, noted.tokens)
+                at = engine.versions.expired_at(labels.names, noted.tokens, 0.0)
                 return at is not None and at != NOT_EXPIRED
         if not (yield from learn(engine, unknown)):
             return False

@@ -12,7 +12,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from ..entry import Resident
+from ..clock import moment
+from ..entry import NEVER, Resident
+from ..tokens import NOT_EXPIRED
 from ..types import Seconds
 from .calls import Call, Labels
 from .clocks import Clocks, Old, Renewal
@@ -20,7 +22,6 @@ from .drive import Plan
 from .engine import Engine
 from .flights import AGAIN, Failed, Flight, Landing
 from .places import Held
-from .soft import soften_old
 from .tier2 import Found, learn
 
 
@@ -115,7 +116,7 @@ def old_below(engine: Engine, call: Call, found: Found) -> tuple[State, Old]:
     assert windows is not None
     clocks = Clocks(now + found.ttl_left(engine), windows, found.stamp.fresh, found.cost)
     if found.stamp.expired_at is not None:
-        clocks.expire(engine.clock.moment(found.stamp.expired_at), windows)
+        clocks.expire(moment(engine.clock, found.stamp.expired_at, now), windows)
     resting = engine.background.resting.get(call.flight_key, now)
     attention = max(clocks.attention, min(resting, clocks.served_until))
     kept = found.kept
@@ -206,7 +207,8 @@ def valid_in(engine: Engine, call: Call, flight: Flight, old: Old) -> Plan:
     The epoch in which nothing that *old* depends on was found invalidated, except softly, while
     the function ran; None if something was.
     """
-    stamp, versions = old.stamp, engine.versions
+    stamp, versions, windows = old.stamp, engine.versions, call.shelf.windows
+    assert windows is not None
     while True:
         with engine.lock:
             engine.look()
@@ -215,8 +217,9 @@ def valid_in(engine: Engine, call: Call, flight: Flight, old: Old) -> Plan:
                 return None
             if at is not None and versions.moved_since(flight.epoch, (at,)):
                 return None
-            if versions.softened_since(flight.epoch, stamp.names):
-                soften_old(engine, call.shelf, old, engine.clock.wall())
+            softened = versions.softened_since(flight.epoch, stamp.names)
+            if softened != NEVER:
+                old.clocks.expire(softened, windows)
             if not versions.shared:
                 return epoch
             if stamp.tokens is None:
@@ -232,10 +235,12 @@ def valid_in(engine: Engine, call: Call, flight: Flight, old: Old) -> Plan:
                 return None
             unknown = versions.unknown(stamp.names)
             if not unknown:
-                expired_at = versions.expired_at(stamp.names, stamp.tokens)
+                expired_at = versions.expired_at(stamp.names, stamp.tokens, stamp.created)
                 if expired_at is None:
                     return None
-                soften_old(engine, call.shelf, old, expired_at)
+                if expired_at != NOT_EXPIRED:
+                    now = engine.clock.monotonic()
+                    old.clocks.expire(moment(engine.clock, expired_at, now), windows)
                 return epoch
         if not (yield from learn(engine, unknown)):
             return None

@@ -29,6 +29,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..entry import NEVER
 from ..stores.board import Board, moved_cells, slot_on_board
 from ..tokens import expired_at
 from ..types import Address, Name, Seconds, Token
@@ -38,6 +39,8 @@ from . import names as naming
 MOST_SORTED = 2_000
 #: Tokens kept before all of them are folded into one: bounds memory whoever chooses the tags.
 MOST_TOKENS = 100_000
+#: Soft invalidations of one name whose moments are remembered.
+MOST_MOMENTS = 8
 #: Keys whose removal could not be written, before everything is distrusted instead.
 MOST_PENDING = 10_000
 #: The epoch that no resident has: every hit takes the slow way and finds out why.
@@ -72,8 +75,9 @@ class Versions:
         self.retry_at: Seconds = 0.0
         self._floor = 0  # alone: everything counts as bumped at this epoch
         self._bumped: dict[Name, int] = {}
-        self._soft_floor = 0
-        self._softened: dict[Name, int] = {}
+        self._soft_floor = (0, 0.0)
+        #: The epochs and moments in which a name was invalidated softly, the last ones.
+        self._softened: dict[Name, tuple[tuple[int, Seconds], ...]] = {}
         self._parked = False
         self.closed = False
 
@@ -103,18 +107,23 @@ class Versions:
 
     # -- alone -------------------------------------------------------------------
 
-    def bump(self, names: Iterable[Name], soft: bool = False) -> None:
+    def bump_softly(self, names: Iterable[Name], now: Seconds) -> None:
+        """
+        The same as ``bump``, only softly, at *now* in monotonic seconds.
+        """
+        number, softened = self.epoch + 1, self._softened
+        for name in names:
+            softened[name] = (*softened.get(name, ())[1 - MOST_MOMENTS :], (number, now))
+        if len(softened) > MOST_TOKENS:
+            softened.clear()
+            self._soft_floor = number, now
+        self.advance()
+
+    def bump(self, names: Iterable[Name]) -> None:
         """
         These names changed now (memory only, or noticed here first).
         """
         number = self.epoch + 1
-        if soft:
-            self._softened.update(dict.fromkeys(names, number))
-            if len(self._softened) > MOST_TOKENS:
-                self._softened.clear()
-                self._soft_floor = number
-            self.advance()
-            return
         self._bumped.update(dict.fromkeys(names, number))
         if len(self._bumped) > MOST_TOKENS:
             # What is folded away counts as changed, never as untouched.
@@ -134,19 +143,18 @@ class Versions:
         get = self._bumped.get
         return any(get(name, 0) > epoch for name in names)
 
-    def softened_since(self, epoch: int, names: Iterable[Name]) -> bool:
+    def softened_since(self, epoch: int, names: Iterable[Name]) -> Seconds:
         """
-        Whether this process bumped one of *names* softly after *epoch*.
+        When this process first bumped one of *names* softly after *epoch*, ``NEVER`` if it did
+        not; in monotonic seconds.
         """
-        if epoch == self.epoch:
-            return False
-        if self._soft_floor > epoch:
-            return True
-        if not self._softened:
-            return False
-
+        if epoch == self.epoch or not (self._softened or self._soft_floor[0] > epoch):
+            return NEVER
         get = self._softened.get
-        return any(get(name, 0) > epoch for name in names)
+        moments = [when for name in names for number, when in get(name, ()) if number > epoch]
+        if self._soft_floor[0] > epoch:
+            moments.append(self._soft_floor[1])
+        return min(moments, default=NEVER)
 
     # -- shared ------------------------------------------------------------------
 
@@ -164,12 +172,14 @@ class Versions:
         known = self.known
         return tuple([known[name] for name in names])
 
-    def expired_at(self, names: Sequence[Name], noted: tuple[Token, ...] | None) -> Seconds | None:
+    def expired_at(
+        self, names: Sequence[Name], noted: tuple[Token, ...] | None, created: Seconds
+    ) -> Seconds | None:
         """
         When an entry with *names* expired that was computed under the tokens *noted*: see
         ``tokens.expired_at``. None of the names may be unknown.
         """
-        return expired_at(noted, self.tokens(names))
+        return expired_at(noted, self.tokens(names), created)
 
     def observe(self, epoch: Token) -> None:
         """
