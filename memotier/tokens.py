@@ -96,9 +96,10 @@ def expired_at(
     for before, after in zip(noted, now, strict=True):
         if before == after:
             continue
-        if after is None or len(after) == _HALF or len(after) not in SIZES:
+        before = _NEVER_HARD if before is None else before
+        if type(before) is not bytes or type(after) is not bytes:
             return None
-        if after[:_HALF] != (_NEVER_HARD if before is None else before[:_HALF]):
+        if after[:_HALF] != before[:_HALF] or len(after) == _HALF or len(after) not in SIZES:
             return None
         times = _times(after)
         if not all(map(math.isfinite, times)):

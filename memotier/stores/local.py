@@ -158,7 +158,7 @@ class LocalStore:
         now = self._clock.wall()
         with self._lock:
             self._check_open()
-            for name in names:
+            for name in dict.fromkeys(names):
                 old = self._tokens.get(name)
                 self._tokens[name] = soft_token(old, now) if soft else hard_token()
             self._epoch = secrets.token_bytes(8)
