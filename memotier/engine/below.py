@@ -29,8 +29,11 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
         return (yield from note(engine, call, labels))
 
     if engine.debts.unwritten:
+        was_owed = address in engine.debts.unwritten
         found = yield from still_owed(engine, address)
-        if found is not None and found.is_stale:
+        if found is None and was_owed:
+            begin_now(engine, flight)
+        elif found is not None and found.is_stale:
             if (yield from serves_stale(engine, call, flight, labels, found)):
                 return found
         elif found is not None and stale.suffices(engine, flight, found):
@@ -61,6 +64,17 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
     with engine.lock:
         call.shelf.l2_misses += 1
     return (yield from note(engine, call, labels, found.mark))
+
+
+def begin_now(engine: Engine, flight: Flight) -> None:
+    """
+    What was owed is gone, and with it what lay below. Nothing was read or computed yet, so *flight*
+    begins after that: else our own removal would count against what it brings.
+    """
+    with engine.lock:
+        engine.look()
+        if not isinstance(flight, Renewal) or flight.old is None:
+            flight.epoch = engine.versions.epoch
 
 
 def take_found(engine: Engine, call: Call, flight: Flight, labels: Labels, found: Found) -> None:

@@ -185,14 +185,7 @@ class DiskStore:
             For each address whether an unexpired record was there.
         """
 
-        def delete(writer: sqlite3.Connection) -> list[bool]:
-            renew(writer, {slot_of(address) for address in addresses})
-            now = self._clock.wall()
-            return [delete_one(writer, address, now) for address in addresses]
-
-        found = self._access.write(delete, "invalidating", INVALIDATION_TIMEOUT, durable=True)
-        self._announce(addresses)
-        return found
+        return self._at_each(addresses, delete_one)
 
     def expire(self, addresses: Sequence[Address]) -> list[bool]:
         """
@@ -203,12 +196,19 @@ class DiskStore:
             For each address whether an unexpired record was there.
         """
 
-        def expire(writer: sqlite3.Connection) -> list[bool]:
+        return self._at_each(addresses, expire_one)
+
+    def _at_each(
+        self,
+        addresses: Sequence[Address],
+        change: Callable[[sqlite3.Connection, Address, Seconds], bool],
+    ) -> list[bool]:
+        def work(writer: sqlite3.Connection) -> list[bool]:
             renew(writer, {slot_of(address) for address in addresses})
             now = self._clock.wall()
-            return [expire_one(writer, address, now) for address in addresses]
+            return [change(writer, address, now) for address in addresses]
 
-        found = self._access.write(expire, "invalidating", INVALIDATION_TIMEOUT, durable=True)
+        found = self._access.write(work, "invalidating", INVALIDATION_TIMEOUT, durable=True)
         self._announce(addresses)
         return found
 

@@ -258,3 +258,20 @@ def test_fault_49_a_value_above_the_limit_is_returned_and_not_stored(tmp_path: P
     assert {"small": 1, "fits": b"x" * 9_900} == found
     assert 1 == cache.get_stats()["l1"]["errors"]
     cache.sync.close()
+
+
+def test_what_replaces_an_expired_debt_is_kept(tmp_path: Path, time: HandClock) -> None:
+    """
+    That the old record is taken away below does not count as an invalidation of the new one.
+    """
+    runs = []
+    with opened(tmp_path, WritePolicy.WRITE_BACK, time, l1=1) as cache:
+
+        @tiered_cache(cache=cache, name="f", version=1, ttl=100)
+        def f(x: int) -> int:
+            runs.append(x)
+            return len(runs)
+
+        f(1), f(2)
+        time.turn(100)
+        assert 3 == f(1) == f(1)
