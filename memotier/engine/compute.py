@@ -176,13 +176,15 @@ def finish(
         call.shelf.computed += 1
         current = flight.wanted and not engine.is_outdated(call, flight, labels.names)
         current = current and written is not OVERTAKEN
-        # What was overtaken softly is kept as a stale result, in memory alone, and not in place
-        # of a newer one. (If it was a hard one of another process, its versions will tell.)
+        # What was overtaken softly is kept as a stale result, in memory alone, unless a newer one
+        # is there. (If it was a hard one of another process, its versions will tell.)
         is_late = (
             not current
+            and written is not REFUSED
             and not engine.versions.bumped_since(flight.epoch, labels.names)
-            and soft.replaces_only_old(engine, call, flight)
+            and soft.keeps_late(engine, call, flight)
         )
+        finds_newer = is_late and soft.finds_newer(call, flight)
         inserted = False
         if flight.renews and flight.wanted and not is_late:
             # Who began meanwhile may have read what this replaces.
@@ -190,7 +192,8 @@ def finish(
             flight.wanted = True
         if is_late and stamp is not None:
             stamp.expired_at = engine.clock.wall()
-        wanted = (current or is_late) and not (around or written in (UNWANTED, REFUSED))
+        wanted = current or (is_late and not finds_newer)
+        wanted = wanted and not (around or written in (UNWANTED, REFUSED))
         if wanted and kept is not None:
             inserted = engine.insert(
                 call,
@@ -202,7 +205,7 @@ def finish(
                 debt=None if stamp is None else stamp.debt,
                 ttl_left=ttl_below(labels, stamp),
             )
-        if flight.wanted and not inserted:
+        if flight.wanted and not inserted and not finds_newer:
             engine.give_up(call)  # what is there is older
 
         if written is REFUSED or (kept is None and written is STORED and not engine.has_memory):

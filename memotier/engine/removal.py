@@ -215,7 +215,10 @@ def _delete(
 
 def _bump(engine: Engine, names: Sequence[Name], soft: bool) -> None:
     assert engine.store is not None
-    engine.store.bump(names, soft)
+    if soft:
+        engine.store.bump(names, True)
+    else:
+        engine.store.bump(names)
     _bump_here(engine, names, soft)
 
 

@@ -66,20 +66,26 @@ def soften_here(engine: Engine, call: Call) -> bool:
     return (bool(engine.debts.unwritten) and engine.debts.forgive_at(call.address)) or found
 
 
-def replaces_only_old(engine: Engine, call: Call, flight: Flight) -> bool:
+def keeps_late(engine: Engine, call: Call, flight: Flight) -> bool:
     """
-    Whether the result of *flight*, which was overtaken by a soft invalidation, takes the place
-    of nothing newer in memory. Called under the lock.
+    Whether the result of *flight*, which was overtaken by a soft invalidation, is of use as a
+    stale one. Called under the lock.
     """
     windows = call.shelf.windows
     if windows is None or not windows.keeps_stale or not flight.wanted:
         return False
     at = call.address
-    if at is not None and engine.versions.moved_since(flight.epoch, (at,)):
-        return False  # perhaps another process has deleted it
+    # If its slot moved, perhaps another process has deleted it.
+    return at is None or not engine.versions.moved_since(flight.epoch, (at,))
+
+
+def finds_newer(call: Call, flight: Flight) -> bool:
+    """
+    Whether something else is in memory than what *flight* was to replace. Called under the lock.
+    """
     here: Resident | None = call.resident()
     old = flight.old if isinstance(flight, Renewal) else None
-    return here is None or (old is not None and here.stamp is old.stamp)
+    return here is not None and (old is None or here.stamp is not old.stamp)
 
 
 def was_overtaken(engine: Engine, call: Call, flight: Flight, labels: Labels, noted: Noted) -> Plan:

@@ -331,7 +331,7 @@ def _operations(
     for is_soft in (False, True):
         some = [name for name in names if (name in softly) is is_soft]
         if some:
-            found.append((store.bump, (some, is_soft)))
+            found.append((store.bump, (some, True) if is_soft else (some,)))
         some = [key for key in keys if (key in softly) is is_soft]
         if some:
             found.append((store.expire if is_soft else store.delete, (some,)))

@@ -818,3 +818,104 @@ def test_the_board_and_the_entries_in_memory(make_cache, call, source, soft):
     else:
         with pytest.raises(Down):
             call(read(7))
+
+
+@pytest.fixture
+def raced(make_cache, paused):
+    """
+    A function that is held while another cache on the directory does something, and what its
+    caller got.
+    """
+    here, there = make_cache("disk"), make_cache("disk")
+    read, seen = (
+        tiered_cache(
+            cache=cache, name="read", version=1, ttl=TTL, tags=["t"], namespace="soft.deep",
+            stale_if_error=WINDOW,
+        )(paused.read)
+        for cache in (here, there)
+    )  # fmt: skip
+
+    def race(*, way, error=None):
+        gate = paused.gate = Gate()
+        caller = Background(lambda: read(1))
+        gate.entered.wait(10)
+        paused.error = error
+        way(there, seen)
+        gate.open()
+        return caller
+
+    return read, race
+
+
+@each_way
+def test_another_process_overtakes_a_computation_softly(raced, paused, way):
+    """
+    Its result is not fresh here, and covers a failure; unless the other process named the key,
+    which looks the same as a removal.
+    """
+    read, race = raced
+    assert "value 1" == race(way=SOFT[way]).result()
+    assert read.peek(1) is MISS
+    paused.error = Down()
+    if way == "call":
+        with pytest.raises(Down):
+            read(1)
+    else:
+        assert "value 1" == read(1)
+
+
+@pytest.mark.parametrize("hard", HARD)
+def test_another_process_overtakes_a_computation_for_good(raced, paused, hard):
+    """
+    Softly and then hard: nothing of it is left.
+    """
+    read, race = raced
+
+    def both(cache, seen):
+        cache.sync.invalidate_tags("t", soft=True)
+        HARD[hard](cache, seen)
+
+    assert "value 1" == race(way=both).result()
+    paused.error = Down()
+    with pytest.raises(Down):
+        read(1)
+
+
+@pytest.mark.parametrize("hard", HARD)
+def test_another_process_takes_away_what_would_have_covered_a_failure(raced, hard):
+    """
+    While the function runs and then raises, the old result is invalidated hard elsewhere.
+    """
+    read, race = raced
+    read(1)
+    read.expire(1)
+    with pytest.raises(Down):
+        race(way=HARD[hard], error=Down()).result()
+
+
+@pytest.mark.parametrize("tier", ["memory", "disk"])
+def test_what_comes_late_does_not_replace_what_is_newer(make_cache, paused, tier):
+    """
+    Two refreshes, the first of them overtaken: the result of the second stays, and is fresh.
+    """
+    cache = make_cache(tier)
+    read = tiered_cache(
+        cache=cache, name="read", version=1, ttl=TTL, tags=["t"], namespace="soft.deep",
+        stale_while_revalidate=WINDOW,
+    )(paused.read)  # fmt: skip
+    read(1)
+    cache.sync.invalidate_tags("t", soft=True)
+    gate = paused.gate = Gate()
+    assert "value 1" == read(1)
+    gate.entered.wait(10)
+    threads = list(engine_of(cache).background._threads)
+    cache.sync.invalidate_tags("t", soft=True)
+    assert "value 1" == read(1)
+    for thread in set(engine_of(cache).background._threads) - set(threads):
+        thread.join(10)
+    assert "value 3" == read(1)
+    gate.open()
+    for thread in threads:
+        thread.join(10)
+    assert "value 3" == read.peek(1) == read(1)
+    assert 3 == paused.asked
