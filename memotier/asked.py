@@ -26,6 +26,16 @@ def forget(memo: Memo, values: tuple[Any, ...]) -> Plan:
     return (yield from removal.forget(engine, [memo.locate(values)]))[0]
 
 
+def expire(memo: Memo, values: tuple[Any, ...]) -> Plan:
+    """
+    Whether there was a result of this call; now it is stale.
+    """
+    engine = memo.ready()
+    if engine is None:
+        return False
+    return (yield from removal.forget(engine, [memo.locate(values)], soft=True))[0]
+
+
 def refresh(memo: Memo, values: tuple[Any, ...]) -> Plan:
     """
     The result, computed anew and stored.

@@ -356,6 +356,11 @@ class Memo:
         if engine is not None and self.shelf is not None:
             yield from removal.clear_function(engine, self.shelf)
 
+    def expire(self) -> Plan:
+        engine = self.ready()
+        if engine is not None and self.shelf is not None:
+            yield from removal.expire_function(engine, self.shelf)
+
 
 def is_coroutine_function(function: Any) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(

@@ -74,13 +74,16 @@ def configure(**values: Any) -> None:
         cache.sync.close()
 
 
-def invalidate_tags(*tags: str) -> None:
+def invalidate_tags(*tags: str, soft: bool = False) -> None:
     """
     Make every entry that carries one of *tags* unreachable, in every named cache in use.
 
     The default cache is always among them, so that a process which only invalidates reaches
     what others stored. In async code ``await get_cache().invalidate_tags(...)`` does not
     block the event loop.
+
+    Args:
+        soft: Let them be stale instead; see ``MultiLevelCache.invalidate_tags``.
 
     Raises:
         InvalidationNotDurable: If a second tier could not be told; all others were.
@@ -89,7 +92,7 @@ def invalidate_tags(*tags: str) -> None:
     failed: list[InvalidationNotDurable] = []
     for cache in caches:
         try:
-            cache.sync.invalidate_tags(*tags)
+            cache.sync.invalidate_tags(*tags, soft=soft)
         except InvalidationNotDurable as error:
             failed.append(error)
     if failed:

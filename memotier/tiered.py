@@ -28,9 +28,9 @@ from .memo import Memo
 
 #: What can be asked of a decorated function about one call; on methods the instance is put
 #: in front of the arguments.
-OF_A_CALL = ("invalidate", "refresh", "peek", "lookup", "cache_key", "bypass")
+OF_A_CALL = ("invalidate", "expire", "refresh", "peek", "lookup", "cache_key", "bypass")
 #: What concerns all its calls.
-OF_ALL = ("cache_info", "cache_parameters", "cache_clear", "map")
+OF_ALL = ("cache_info", "cache_parameters", "cache_clear", "cache_expire", "map")
 
 
 class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
@@ -110,6 +110,13 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         """
         return self._self_run(asked.forget, args, kwargs)
 
+    def expire(self, /, *args: Any, **kwargs: Any) -> Any:
+        """
+        Let the result of this call be stale from now on, as if its ttl had ended; whether there
+        was one. If the function has no windows it is forgotten.
+        """
+        return self._self_run(asked.expire, args, kwargs)
+
     def refresh(self, /, *args: Any, **kwargs: Any) -> Any:
         """
         Compute anew, store and return the result. Others get the old one meanwhile.
@@ -185,6 +192,13 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         """
         memo = self._self_memo
         return memo.run(memo.clear())
+
+    def cache_expire(self) -> Any:
+        """
+        Let all results of this function be stale from now on.
+        """
+        memo = self._self_memo
+        return memo.run(memo.expire())
 
     def _self_run(
         self, plan: Callable[[Memo, tuple[Any, ...]], Plan], args: Any, kwargs: Any

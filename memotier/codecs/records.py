@@ -34,6 +34,7 @@ import ormsgpack
 from xxhash import xxh3_128
 
 from ..errors import DecodeRefused, SerializationError
+from ..tokens import SIZES as _TOKEN_SIZES
 from ..types import Address, Name, Seconds, Token
 from .survey import MAX_BYTES
 
@@ -47,7 +48,7 @@ _FIXED = struct.Struct("<4s16sI")
 _CHECKED_FROM = len(_LEAD) + 16
 _ALIGNMENT = 16
 _COMPRESSED = 1
-_NAME, _TOKEN, _FINGERPRINT = 16, 8, 20
+_NAME, _FINGERPRINT = 16, 20
 #: Bytes of a header's shared part up to which it is remembered: few tags, not many.
 _REMEMBERED = 4096
 
@@ -57,7 +58,6 @@ _HEADERS_OF_WORLDS = {(*header, bytes) for header in _HEADERS}
 _SHARED = (str, bytes, list, list, str)
 _TEXT = frozenset({str})
 _TOKENS = frozenset({bytes, type(None)})
-_TOKEN_SIZES = frozenset({_TOKEN})
 
 # Below this nothing is worth the time; a gain of less than a tenth is not either.
 _COMPRESS_FROM = 2048

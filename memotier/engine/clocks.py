@@ -12,6 +12,12 @@ The clocks of an entry: until when it is fresh, and for what it is good after th
 Both windows begin where freshness ends (RFC 5861), and either may be the longer one. The hit
 path knows one moment, ``Resident.fresh_until``: when somebody has to look. Without these
 options that is the end of freshness, and there are no clocks.
+
+A soft invalidation moves all that is to come forward, as if attention were due at that moment:
+
+    computed     expired          revalidate_until      error_until
+       |-- fresh --|-- stale: at once --|--- if it fails ---|  dead
+       |---------------- fresh ---------------|---- stale ----...----|  dead without it
 """
 
 from __future__ import annotations
@@ -22,6 +28,7 @@ from dataclasses import dataclass
 from random import random
 from typing import Any, NamedTuple
 
+from ..entry import Resident
 from ..types import Seconds
 from .flights import Flight
 
@@ -37,6 +44,7 @@ class Clocks:
         "attention",
         "error_until",
         "fresh_until",
+        "is_expired",
         "memory_until",
         "revalidate_until",
         "served_until",
@@ -56,6 +64,26 @@ class Clocks:
         self.served_until = fresh_until + windows.longest
         #: Until when memory may have it without a look below.
         self.memory_until = fresh_until
+        #: Whether it was invalidated softly.
+        self.is_expired = False
+
+    def expire(self, at: Seconds, windows: Windows) -> None:
+        """
+        It was invalidated softly *at* that moment. Only the first time counts: whoever compares
+        the versions again finds the same invalidation again.
+        """
+        if self.is_expired:
+            return
+        self.is_expired = True
+        if at >= self.fresh_until:
+            return  # its windows have begun already
+        # With refresh_ahead a result is served at once from the moment of attention on.
+        early = self.fresh_until - self.attention if self.attention < self.fresh_until else 0.0
+        self.revalidate_until = min(self.revalidate_until, at + early + windows.revalidate)
+        self.error_until = min(self.error_until, at + windows.on_error)
+        self.served_until = max(self.revalidate_until, self.error_until)
+        self.fresh_until = at
+        self.attention = min(self.attention, at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +119,13 @@ class Windows:
         How long an entry may be of use after its freshness.
         """
         return max(self.revalidate, self.on_error)
+
+    @property
+    def keeps_stale(self) -> bool:
+        """
+        Whether an entry may be of use that was invalidated softly.
+        """
+        return self.ahead is not None or self.longest > 0
 
     def draw(self) -> float:
         """
@@ -148,6 +183,21 @@ class Remembers:
         """
         found = (self.ttls.get(kind) for kind in type(error).__mro__)
         return next((ttl for ttl in found if ttl is not None), None)
+
+
+def soften(resident: Resident, at: Seconds) -> bool:
+    """
+    *resident* was invalidated softly at that moment; whether its function may have a use for it.
+    Called under the lock.
+    """
+    clocks = None if resident.stamp is None else resident.stamp.clocks
+    if clocks is None:
+        return False
+    if not clocks.is_expired:
+        clocks.expire(at, resident.place.shelf.windows)
+        # Also if it rests after a refresh that failed: this is news about it.
+        resident.fresh_until = min(resident.fresh_until, clocks.attention)
+    return True
 
 
 class Old(NamedTuple):

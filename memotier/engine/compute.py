@@ -16,7 +16,7 @@ from typing import Any
 from ..codecs.copies import Kept
 from ..entry import NEVER
 from ..types import Seconds
-from . import stale, worlds
+from . import soft, stale, worlds
 from .calls import Call, Labels
 from .clocks import Renewal
 from .drive import Plan
@@ -107,11 +107,12 @@ class Written(Enum):
     STORED = "the second tier has it"
     OWED = "write-back: the second tier will be told"
     REFUSED = "something was invalidated meanwhile"
+    OVERTAKEN = "the same, but only softly, and what lies there is as stale"
     UNGUARDED = "it is for memory alone: no second tier, or one that cannot have it"
     UNWANTED = "the function or its options do not want it kept"
 
 
-STORED, OWED, REFUSED, UNGUARDED, UNWANTED = Written
+STORED, OWED, REFUSED, OVERTAKEN, UNGUARDED, UNWANTED = Written
 
 
 def store_below(
@@ -131,9 +132,14 @@ def store_below(
     Args:
         owes: Whether memory has room for it, without which nothing can be owed.
     """
+    assert noted is not None
+    if noted.tokens == ():
+        noted = yield from note_added(engine, labels, noted)
     stamp, way = yield from way_below(engine, call, flight, labels, noted, value, cost, owes=owes)
     if way.__class__ is Outgoing:
         (answer,) = yield from send(engine, [way])
+        if answer is False and (yield from soft.was_overtaken(engine, call, flight, labels, noted)):
+            return stamp, OVERTAKEN
         way = arrived(call, stamp, answer)
     return stamp, way
 
@@ -196,12 +202,26 @@ def finish(
     with engine.lock:
         call.shelf.computed += 1
         current = flight.wanted and not engine.is_outdated(call, flight, labels.names)
+        current = current and written is not OVERTAKEN
+        # What was overtaken softly is kept as a stale result, in memory alone, unless a newer one
+        # is there. (If it was a hard one of another process, its versions will tell.)
+        is_late = (
+            not current
+            and written is not REFUSED
+            and not engine.versions.bumped_since(flight.epoch, labels.names)
+            and soft.keeps_late(engine, call, flight)
+        )
+        finds_newer = is_late and soft.finds_newer(call, flight)
         inserted = False
-        if flight.renews and flight.wanted:
+        if flight.renews and flight.wanted and not is_late:
             # Who began meanwhile may have read what this replaces.
             flights.unwanted((flight.key,))
             flight.wanted = True
-        if current and kept is not None and not (around or written in (UNWANTED, REFUSED)):
+        if is_late and stamp is not None:
+            stamp.expired_at = engine.clock.wall()
+        wanted = current or (is_late and not finds_newer)
+        wanted = wanted and not (around or written in (UNWANTED, REFUSED))
+        if wanted and kept is not None:
             inserted = engine.insert(
                 call,
                 kept,
@@ -212,7 +232,7 @@ def finish(
                 debt=None if stamp is None else stamp.debt,
                 ttl_left=ttl_below(labels, stamp),
             )
-        if flight.wanted and not inserted:
+        if flight.wanted and not inserted and not finds_newer:
             engine.give_up(call)  # what is there is older
             if written is STORED and engine.index is not None:
                 engine.index.note(call, stamp, None, flight.epoch)
@@ -227,6 +247,8 @@ def finish(
             flights.land(flight, landing)
         if not flight.wanted:
             return written is STORED
+        if written is OVERTAKEN:
+            return False
         return flight.renews and written is not STORED and not (inserted and written is OWED)
 
 

@@ -14,13 +14,14 @@ from ..codecs.copies import Kept
 from ..errors import StoreError
 from ..types import MISS, Address, Seconds
 from . import worlds
-from .below import is_valid, still_owed
+from .below import still_owed
 from .calls import Call, Labels
 from .drive import Plan
 from .engine import Engine
 from .flights import AGAIN, Flight
 from .looking import NOTHING, Looked, let_go, look_many
 from .places import Held, Stamp
+from .soft import judge
 from .tier2 import Found, keep, learn, read, slots
 from .writes import (
     MOST_LEFT,
@@ -88,7 +89,8 @@ def look(engine: Engine, call: Call) -> Plan:
     answer = yield from read(engine, [call])
     if isinstance(answer, StoreError) or not answer[0].is_hit:
         return None
-    return answer[0] if (yield from is_valid(engine, call.address, answer[0].stamp)) else None
+    is_valid = yield from judge(engine, call.shelf, answer[0])
+    return answer[0] if is_valid and answer[0].is_hit else None
 
 
 def set_many(

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..clock import SYSTEM, Clock
+from ..clock import SYSTEM, Clock, moment
 from ..codecs.copies import Kept
 from ..entry import NEVER, Resident
 from ..errors import StoreError
@@ -30,13 +30,14 @@ from ..types import MISS, Name, Policy, Seconds, Store, Token
 from . import names as naming
 from .background import MOST_TIMED, Background
 from .calls import Call
-from .clocks import Clocks
+from .clocks import Clocks, soften
 from .debts import Debts
 from .effects import doing
 from .events import Events
 from .failures import Failures
 from .flights import Flight, Flights
 from .index import Index
+from .instances import bury
 from .options import Options
 from .places import Debt, Held, Place, Shelf, Stamp
 from .running import Streams
@@ -93,7 +94,7 @@ class Engine:
         self.writes_lost = 0
         #: Places whose instance died; emptied at the next insertion, because a weak reference
         #: may call back at any moment, also while this thread holds the lock.
-        self._orphans: deque[Place] = deque()
+        self.orphans: deque[Place] = deque()
         self.writer = f"{socket.gethostname()}:{os.getpid()}"
 
     def is_inside(self) -> bool:
@@ -120,16 +121,10 @@ class Engine:
         if resident is None:
             return None, []
         now = self.clock.monotonic()
-        if resident.fresh_until <= now:
-            clocks = None if resident.stamp is None else resident.stamp.clocks
-            if clocks is None or clocks.served_until <= now:
-                self.memory.expire(resident)
-                self.debts.note_left(resident)
-                return None, []
-            if not stale and clocks.fresh_until <= now:
-                return None, []
+        if resident.fresh_until <= now and not self._is_of_use(resident, now, stale):
+            return None, []
 
-        versions = self.versions
+        versions, expired_at = self.versions, NEVER
         if resident.epoch != versions.epoch:
             stamp = resident.stamp
             names = resident.place.shelf.names if stamp is None else stamp.names
@@ -149,10 +144,19 @@ class Engine:
                 unknown = versions.unknown(names)
                 if unknown:
                     return None, unknown
-                if versions.tokens(names) != stamp.tokens:
+                at = versions.expired_at(names, stamp.tokens, stamp.created)
+                if at is None:
                     self._remove_invalid(resident)
                     return None, []
+                expired_at = at if at == NEVER else moment(self.clock, at, now)
+            expired_at = min(expired_at, versions.softened_since(resident.epoch, names))
+            # Before the epoch, which lets hits pass.
+            if expired_at != NEVER and not soften(resident, expired_at):
+                self._remove_invalid(resident)
+                return None, []
             resident.epoch = versions.epoch
+            if resident.fresh_until <= now and not self._is_of_use(resident, now, stale):
+                return None, []
         return resident, []
 
     def _remove_invalid(self, resident: Resident) -> None:
@@ -161,6 +165,17 @@ class Engine:
             # What lies below is what it was to replace; it may be valid, and is older.
             self.versions.distrust(stamp.address, self.clock.monotonic())
         self.remove((resident,))
+
+    def _is_of_use(self, resident: Resident, now: Seconds, stale: bool) -> bool:
+        """
+        Whether a resident that somebody has to look at is what *stale* asks for.
+        """
+        clocks = None if resident.stamp is None else resident.stamp.clocks
+        if clocks is None or clocks.served_until <= now:
+            self.memory.expire(resident)
+            self.debts.note_left(resident)
+            return False
+        return stale or clocks.fresh_until > now
 
     def peek(self, table: dict[Any, Resident], key: Any, *, counts: bool = True) -> Any:
         """
@@ -198,14 +213,18 @@ class Engine:
     def is_outdated(self, call: Call, flight: Flight, names: tuple[Name, ...]) -> bool:
         """
         Whether something that an entry with *names*, and with the tags that were added while
-        it is computed, depends on was invalidated since.
+        it is computed, depends on was invalidated since, hard or softly.
         """
         versions = self.versions
         self.look()
+        if flight.softened:
+            return True
         if flight.epoch == versions.epoch:
             return False
         names = (*names, *map(naming.tag, flight.added_tags or ()))
         if versions.bumped_since(flight.epoch, names):
+            return True
+        if versions.softened_since(flight.epoch, names) != NEVER:
             return True
         address = call.address
         at = names if address is None else (*names, address)
@@ -255,8 +274,8 @@ class Engine:
         """
         if self.closed or not self.memory.fits(kept.size, call.key):
             return False
-        if self._orphans:
-            self.bury()
+        if self.orphans:
+            bury(self)
 
         now = self.clock.monotonic()
         resident = Resident()
@@ -273,6 +292,9 @@ class Engine:
             left, ttl = (fresh, fresh) if ttl_left is None else (ttl_left, stamp.fresh)
             stamp.clocks = Clocks(now + left, call.shelf.windows, ttl, cost)
             stamp.clocks.memory_until = resident.fresh_until
+            if stamp.expired_at is not None:
+                at = moment(self.clock, stamp.expired_at, now)
+                stamp.clocks.expire(at, call.shelf.windows)
             self.background.set_attention(resident, call.flight_key, now)
         self.failures.forget(call.flight_key)
         old = call.table.get(call.key)
@@ -304,41 +326,6 @@ class Engine:
         if resident is not None:
             self.remove((resident,))
         return (bool(self.debts.unwritten) and self.debts.forgive_at(call.address)) or found
-
-    # -- instances -----------------------------------------------------------------
-
-    def adopt(self, shelf: Shelf, instance: Any, *, has_name: bool = False) -> Place:
-        """
-        The place of *instance* on *shelf*; it is gone when the instance is.
-
-        Raises:
-            TypeError: If there can be no weak reference to the instance.
-        """
-        with self.lock:
-            place = shelf.places.get(id(instance))
-            if place is not None:
-                return place
-
-            identity, places, orphans = id(instance), shelf.places, self._orphans
-
-            def gone(_: Any) -> None:
-                # At once, before the address can belong to another object.
-                orphan = places.pop(identity, None)
-                if orphan is not None:
-                    orphans.append(orphan)
-
-            place = Place(shelf, weakref.ref(instance, gone), has_name=has_name)
-            shelf.places[identity] = place
-            return place
-
-    def bury(self) -> None:
-        """
-        Drop what belongs to instances that died. Called under the lock.
-        """
-        while self._orphans:
-            place = self._orphans.popleft()
-            self.memory.drop(place.residents())
-            self.failures.bury(place)
 
     # -- trouble -------------------------------------------------------------------
 

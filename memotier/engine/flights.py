@@ -111,6 +111,7 @@ class Flight:
         "loop",
         "renews",
         "skipped",
+        "softened",
         "ttl",
         "waits",
         "wanted",
@@ -127,6 +128,8 @@ class Flight:
         self.life: Callable[[], Any] = _life.ref
         #: False once its key was invalidated or set: serve those who wait, keep nothing.
         self.wanted = True
+        #: Whether its key was expired since it began: what it brings is stale.
+        self.softened = False
         #: Whether it replaces what may be there (a refresh, a set): if it is not kept, that
         #: must go all the same.
         self.renews = False
@@ -267,6 +270,18 @@ class Flights:
                 joinable.wanted = False
             for flight in self.beside.get(key, ()):
                 flight.wanted = False
+
+    def soften(self, key: Hashable) -> None:
+        """
+        The results in progress for *key* are stale already; who comes from now on waits for none.
+        """
+        joinable = self.table.pop(key, None)
+        if joinable is not None:
+            joinable.softened = True
+            # Known still, so that whatever happens next to the key reaches it.
+            self.start_beside(joinable)
+        for flight in self.beside.get(key, ()):
+            flight.softened = True
 
     def unwanted_all(self) -> None:
         self.unwanted([*self.table, *self.beside])

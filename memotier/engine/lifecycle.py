@@ -21,6 +21,7 @@ from .drive import Plan, drive
 from .effects import Io
 from .engine import Engine
 from .events import kind_and_place, logger
+from .instances import bury
 
 #: Seconds that an exiting interpreter waits for what is owed.
 EXIT_WAIT: Seconds = 2.0
@@ -107,7 +108,7 @@ def close(engine: Engine) -> Plan:
             engine.flusher.stop()
         lost = len(engine.debts.unwritten)
         untold = engine.versions.is_behind
-        engine.bury()
+        bury(engine)
         engine.versions.close()
         engine.flights.unwanted_all()
         engine.memory.drop(engine.local_residents(None))

@@ -15,13 +15,14 @@ from typing import Any, Final
 
 from ..errors import StoreError
 from ..types import Address, Name, Seconds
-from .below import is_valid, promote, still_owed
+from .below import promote, still_owed
 from .calls import Call, Labels
 from .drive import Plan
 from .engine import Engine
 from .flights import AGAIN, Flight, Signal
 from .places import Held
 from .plan import say_unusable
+from .soft import judge
 from .tier2 import Found, learn, read
 from .writes import settle
 
@@ -170,7 +171,8 @@ def read_below(
         if not takes or not found.is_hit:
             continue
         call, flight = pairs[at]
-        found.is_hit = yield from is_valid(engine, address_of(call), found.stamp)
+        # (Judging lets one that was invalidated softly be no hit.)
+        found.is_hit = (yield from judge(engine, call.shelf, found)) and found.is_hit
         if found.is_hit:
             with engine.lock:
                 engine.l2_hit(call.shelf, found.cost)

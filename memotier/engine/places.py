@@ -205,6 +205,7 @@ class Stamp:
         "clocks",
         "created",
         "debt",
+        "expired_at",
         "fresh",
         "names",
         "seen",
@@ -240,6 +241,8 @@ class Stamp:
         self.world: bytes | None = None
         #: Seconds of freshness in the second tier, from *created*; None: for ever.
         self.fresh: Seconds | None = None
+        #: Of what was found expired below: wall seconds of that; None: it is not.
+        self.expired_at: Seconds | None = None
         #: Of functions that have windows: the moments of the entry in memory.
         self.clocks: Clocks | None = None
         #: Write-back: what the second tier does not have yet, until it does.

@@ -11,6 +11,7 @@ served comes first, and everyone who waits gets the same error.
 from __future__ import annotations
 
 from ..codecs.raised import copy_raised
+from ..entry import NEVER
 from ..errors import NotIsolated
 from ..types import Name
 from . import names as naming
@@ -21,6 +22,7 @@ from .drive import Plan
 from .engine import Engine
 from .failures import Failure
 from .flights import Failed, Flight, Landing
+from .instances import bury
 from .tier2 import learn
 from .writes import Noted
 
@@ -78,6 +80,8 @@ def unknown_names(engine: Engine, failure: Failure) -> list[Name] | None:
     at = () if failure.address is None else (failure.address,)
     if versions.bumped_since(epoch, names) or versions.moved_since(epoch, at):
         return None
+    if versions.softened_since(epoch, names) != NEVER:
+        return None  # whoever invalidates softly wants the function to be asked as well
     if not versions.shared:
         return []
     if failure.tokens is None:
@@ -181,7 +185,7 @@ def remember(engine: Engine, call: Call, failure: Failure) -> None:
     """
     Put *failure* in place of the last one of its key. Called under the lock.
     """
-    engine.bury()
+    bury(engine)
     failures, key, remembers = engine.failures, call.flight_key, call.shelf.remembers
     last = failures.known.get(key)
     if last is not None and unknown_names(engine, last) is None:

@@ -21,7 +21,6 @@ from ..errors import DecodeRefused, StoreError
 from ..types import Guard, Item, Token
 from . import names as naming
 from . import removal
-from .below import is_valid
 from .calls import Call
 from .drive import Plan
 from .effects import Io
@@ -132,6 +131,7 @@ def _stamp_with(engine: Engine, resident: Resident, tags: tuple[str, ...]) -> St
         writer=old.writer,
     )
     stamp.seen, stamp.fresh, stamp.clocks = old.seen, old.fresh, old.clocks
+    stamp.world, stamp.expired_at = old.world, old.expired_at
     return stamp
 
 
@@ -154,23 +154,24 @@ def _tag_record(engine: Engine, call: Call, tags: tuple[str, ...]) -> Plan:
         return None
     stamp = _stamp_of(call, record)
     assert call.address is not None
-    if not (yield from is_valid(engine, call.address, stamp)):
-        return None
     more = tuple(tag for tag in dict.fromkeys(tags) if tag not in record.tags)
-    if not more:
-        return stamp
     new = [naming.tag(tag) for tag in more]
     while True:
         with engine.lock:
             seen, unknown = engine.versions.seen, engine.versions.unknown((*record.names, *new))
             tokens = () if unknown else engine.versions.tokens(new)
-            valid = bool(unknown) or engine.versions.tokens(record.names) == record.tokens
+            # One that was invalidated softly is none that anybody adds to, either.
+            valid = engine.versions.trusts(call.address, record.names) and (
+                bool(unknown) or engine.versions.tokens(record.names) == record.tokens
+            )
         if not valid:
             return None
         if not unknown:
             break
         if not (yield from learn(engine, unknown)):
             return StoreError("the second tier does not say which versions hold")
+    if not more:
+        return stamp
 
     record = record._replace(
         names=(*record.names, *new), tokens=(*record.tokens, *tokens), tags=(*record.tags, *more)
@@ -203,8 +204,8 @@ def _read(engine: Engine, call: Call) -> tuple[Token, Token, bytes | None, Recor
     assert engine.store is not None and call.address is not None
     reading = engine.store.get([call.address])
     data, mark = reading.records[0], reading.marks[0]
-    if data is None:
-        return reading.epoch, mark, None, None
+    if data is None or (reading.expired and reading.expired[0] is not None):
+        return reading.epoch, mark, data, None
     shelf = call.shelf
     try:
         record = unseal(data, address=call.address, group=shelf.namespace, keys=engine.options.keys)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..errors import StoreError
 from .effects import Io
 from .engine import Engine
+from .instances import bury
 from .places import Shelf
 
 
@@ -75,7 +76,7 @@ def collect(engine: Engine, l2_max_size: int | None) -> dict[str, Any]:
     The figures of both tiers, as ``MultiLevelCache.get_stats`` documents them.
     """
     with engine.lock:
-        engine.bury()
+        bury(engine)
         shelves = list(engine.shelves)
         l1_hits = l1_misses = l2_hits = l2_misses = 0
         saved = 0.0

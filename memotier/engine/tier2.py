@@ -94,6 +94,14 @@ class Found:
         found.value = held.hand_out()
         return found
 
+    def expire(self, at: Seconds) -> None:
+        """
+        It was invalidated softly, at *at* in wall seconds: it is no hit any more.
+        """
+        self.is_hit, self.is_stale = False, True
+        before = self.stamp.expired_at
+        self.stamp.expired_at = at if before is None else min(at, before)
+
     def fresh_in_memory(self, engine: Engine) -> Seconds:
         """
         Seconds for which memory may keep it: never longer than the second tier.
@@ -166,12 +174,20 @@ def load(engine: Engine, calls: Sequence[Call]) -> tuple[Token, list[Found]]:
                 call.mark = engine.claims.mark(call.address)
     reading = store.get(addresses)  # type: ignore[arg-type]
     answers = []
-    for call, data, mark in zip(calls, reading.records, reading.marks, strict=True):
+    expired = reading.expired or [None] * len(calls)
+    for call, data, mark, at in zip(calls, reading.records, reading.marks, expired, strict=True):
         found = Found(mark)
-        if data is not None:
+        if data is not None and (at is None or _keeps_stale(call)):
             open_record(engine, call, data, found)
+            if at is not None and found.stamp is not None:
+                found.expire(at)
         answers.append(found)
     return reading.epoch, answers
+
+
+def _keeps_stale(call: Call) -> bool:
+    windows = call.shelf.windows
+    return windows is not None and bool(windows.keeps_stale)
 
 
 def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:

@@ -161,7 +161,7 @@ class Core:
                     engine.examine(resident.table, resident.key, stale=True)
             name = naming.EVERYTHING if namespace is None else naming.space(namespace)
             remains = self.index.count_remains(engine, name)
-        found = max(0, (yield from self.keyed.clear(namespace)) - remains)
+        found = max(0, (yield from self.keyed.clear(namespace, soft=False)) - remains)
         self._count(found)
         return found
 

@@ -282,3 +282,20 @@ def test_what_an_owed_entry_was_to_replace_does_not_come_back(tmp_path: Path, wh
         assert None is cache.sync.get("k")
         with MultiLevelCache(directory=tmp_path / "c") as other:
             assert None is other.sync.get("k")
+
+
+def test_what_replaces_an_expired_debt_is_kept(tmp_path: Path, time: HandClock) -> None:
+    """
+    That the old record is taken away below does not count as an invalidation of the new one.
+    """
+    runs = []
+    with opened(tmp_path, WritePolicy.WRITE_BACK, time, l1=1) as cache:
+
+        @tiered_cache(cache=cache, name="f", version=1, ttl=100)
+        def f(x: int) -> int:
+            runs.append(x)
+            return len(runs)
+
+        f(1), f(2)
+        time.turn(100)
+        assert 3 == f(1) == f(1)

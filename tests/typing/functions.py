@@ -97,6 +97,7 @@ h("1")  # type: ignore[arg-type, unused-coroutine]  # pyright: ignore[reportArgu
 # -- attributes ----------------------------------------------------------------------------------
 
 assert_type(f.invalidate(1), bool)
+assert_type(f.expire(1), bool)
 assert_type(f.refresh(1, "y"), list[int])
 assert_type(f.lookup(1), Entry | None)
 assert_type(f.seed([2], 1, c=2.0), None)
@@ -105,6 +106,7 @@ assert_type(f.bypass(a=1), list[int])
 assert_type(f.cache_info(), CacheInfo)
 assert_type(f.cache_parameters(), dict[str, Any])
 assert_type(f.cache_clear(), None)
+assert_type(f.cache_expire(), None)
 assert_type(f.__name__, str)
 
 found = f.peek(1)
@@ -115,6 +117,7 @@ if not isinstance(found, Miss):
     assert_type(found, list[int])
 
 f.invalidate("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+f.expire("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 f.refresh()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 f.peek(1, d=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 f.cache_key("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -131,11 +134,13 @@ async def attributes_of_coroutine_functions() -> None:
     assert_type(await h(1), dict[str, int])
     assert_type(await i(1), bytes)
     assert_type(await i.invalidate(1), bool)
+    assert_type(await i.expire(1), bool)
     assert_type(await i.refresh(1), bytes)
     assert_type(await i.lookup(1), Entry | None)
     assert_type(await i.seed(b"", 1), None)
     assert_type(await i.bypass(1), bytes)
     assert_type(await i.cache_clear(), None)
+    assert_type(await i.cache_expire(), None)
     assert_type(i.peek(1), bytes | Miss)
     assert_type(i.cache_key(1), str)
     assert_type(i.cache_info(), CacheInfo)
