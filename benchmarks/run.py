@@ -19,6 +19,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import depends
 import hit
 import imports
 import memory
@@ -28,7 +29,7 @@ import tiers
 import warming
 
 HERE = Path(__file__).parent
-PARTS = (hit, memory, tiers, imports, policies, recording, warming)
+PARTS = (hit, depends, memory, tiers, imports, policies, recording, warming)
 PACKAGES = ("memotier", "wrapt", "diskcache", "cachetools", "cachebox", "joblib")
 
 

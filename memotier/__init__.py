@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from .codecs.classes import register
     from .config import CacheLevelConfig, EvictionPolicy, WritePolicy
     from .current import current
-    from .decorator import tiered_cache
+    from .depends import env, epoch, file
     from .engine.modes import disabled
     from .engine.stats import CacheInfo
     from .entry import Entry
     from .errors import (
+        BatchMismatch,
         ComputeTimeout,
         ConfigError,
         InvalidationNotDurable,
@@ -29,9 +30,13 @@ if TYPE_CHECKING:
         NotIsolated,
         SerializationError,
         StoreError,
+        StreamInterrupted,
         UnkeyableArgument,
     )
+    from .invalidation.config import InvalidationStrategy
+    from .invalidation.invalidator import CacheInvalidator
     from .keys.registry import register_key
+    from .many import tiered_cache
     from .registry import configure, get_cache, invalidate_tags
     from .types import MISS, Codec, Store
     from .warming.report import WarmingReport
@@ -41,7 +46,9 @@ if TYPE_CHECKING:
 
 #: The public names and where they live; a module is imported when one of its names is used.
 _HOMES = {
+    "BatchMismatch": "errors",
     "CacheInfo": "engine.stats",
+    "CacheInvalidator": "invalidation.invalidator",
     "CacheLevelConfig": "config",
     "CacheWarmer": "warming.warmer",
     "Clock": "clock",
@@ -51,6 +58,7 @@ _HOMES = {
     "Entry": "entry",
     "EvictionPolicy": "config",
     "InvalidationNotDurable": "errors",
+    "InvalidationStrategy": "invalidation.config",
     "MISS": "types",
     "MemotierError": "errors",
     "MultiLevelCache": "cache",
@@ -58,6 +66,7 @@ _HOMES = {
     "SerializationError": "errors",
     "Store": "types",
     "StoreError": "errors",
+    "StreamInterrupted": "errors",
     "UnkeyableArgument": "errors",
     "WarmingConfig": "warming.warmer",
     "WarmingReport": "warming.report",
@@ -67,18 +76,23 @@ _HOMES = {
     "configure": "registry",
     "current": "current",
     "disabled": "engine.modes",
+    "env": "depends",
+    "epoch": "depends",
+    "file": "depends",
     "get_cache": "registry",
     "invalidate_tags": "registry",
     "lifespan": "warming.warm",
     "register": "codecs.classes",
     "register_key": "keys.registry",
-    "tiered_cache": "decorator",
+    "tiered_cache": "many",
     "warm": "warming.warm",
 }
 
 __all__ = [
     "MISS",
+    "BatchMismatch",
     "CacheInfo",
+    "CacheInvalidator",
     "CacheLevelConfig",
     "CacheWarmer",
     "Clock",
@@ -88,12 +102,14 @@ __all__ = [
     "Entry",
     "EvictionPolicy",
     "InvalidationNotDurable",
+    "InvalidationStrategy",
     "MemotierError",
     "MultiLevelCache",
     "NotIsolated",
     "SerializationError",
     "Store",
     "StoreError",
+    "StreamInterrupted",
     "UnkeyableArgument",
     "WarmingConfig",
     "WarmingReport",
@@ -103,6 +119,9 @@ __all__ = [
     "configure",
     "current",
     "disabled",
+    "env",
+    "epoch",
+    "file",
     "get_cache",
     "invalidate_tags",
     "lifespan",

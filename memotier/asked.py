@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from .engine import direct, plan, removal
+from .engine import direct, plan, removal, worlds
 from .engine.drive import Plan
 from .engine.places import Held
 from .entries import show
 from .errors import ConfigError
 from .memo import Memo
 from .types import MISS
+from .world import UNTOLD
 
 
 def forget(memo: Memo, values: tuple[Any, ...]) -> Plan:
@@ -25,14 +26,24 @@ def forget(memo: Memo, values: tuple[Any, ...]) -> Plan:
     return (yield from removal.forget(engine, [memo.locate(values)]))[0]
 
 
+def expire(memo: Memo, values: tuple[Any, ...]) -> Plan:
+    """
+    Whether there was a result of this call; now it is stale.
+    """
+    engine = memo.ready()
+    if engine is None:
+        return False
+    return (yield from removal.forget(engine, [memo.locate(values)], soft=True))[0]
+
+
 def refresh(memo: Memo, values: tuple[Any, ...]) -> Plan:
     """
     The result, computed anew and stored.
     """
     engine = memo.usable()
     if engine is None:
-        return (yield from memo.invoke(*memo.spread(values)))
-    call = memo.equip(memo.locate(values), values)
+        return (yield from memo.invoke_one(values))
+    call = memo.equip(memo.look_up(values), values)
     return (yield from plan.refresh(engine, call))
 
 
@@ -43,12 +54,17 @@ def peek(memo: Memo, values: tuple[Any, ...]) -> Any:
     engine = memo.usable()
     if engine is None:
         return MISS
-    call = memo.locate(values)
+    call = memo.look_up(values)
+    seen = None
+    if call.watch is not None and (seen := worlds.unchanged(call, reads=True)) is None:
+        return MISS
     found = engine.peek(call.table, call.key, counts=False)
     if found is not MISS or engine.is_inside():
-        return found
+        return found if seen is None or call.resident() is seen else MISS
     with engine.lock:
         resident, _ = engine.examine(call.table, call.key)
+        if seen is not None and resident is not seen:
+            resident = None
         held = None if resident is None else Held(resident.value, resident.thaw)
     try:
         return MISS if held is None else held.hand_out()
@@ -63,7 +79,7 @@ def lookup(memo: Memo, values: tuple[Any, ...]) -> Plan:
     engine = memo.usable()
     if engine is None:
         return None
-    call = memo.locate(values)
+    call = memo.look_up(values)
     found = yield from direct.look(engine, call)
     return None if found is None else show(engine, call, found, memo.key_text(values))
 
@@ -75,7 +91,7 @@ def seed(memo: Memo, values: tuple[Any, ...], value: Any) -> Plan:
     engine = memo.usable()
     if engine is None:
         return None
-    call = memo.equip(memo.locate(values), values)
+    call = memo.equip(memo.look_up(values), values)
     ttl = call.shelf.ttl
     option = "tags"
     try:
@@ -88,5 +104,11 @@ def seed(memo: Memo, values: tuple[Any, ...], value: Any) -> Plan:
         raise ConfigError(
             f"{memo.label} cannot be seeded: its {option}= raised {type(error).__qualname__}"
         ) from error
+    if call.watch is UNTOLD:
+        raise ConfigError(
+            f"{memo.label} cannot be seeded: a callable of its depends_on= does not tell a path"
+        )
+    if call.watch is not None:
+        yield from worlds.observe(engine, call)
     yield from direct.set_many(engine, [(call, value)], ttl=fresh, tags=tags)
     return None

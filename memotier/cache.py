@@ -140,12 +140,18 @@ class MultiLevelCache:
         """
         await adrive(self._keyed.set([(key, value)], namespace, ttl, tags))
 
-    async def delete(self, key: Any, namespace: str = DEFAULT_NAMESPACE) -> bool:
+    async def delete(
+        self, key: Any, namespace: str = DEFAULT_NAMESPACE, *, soft: bool = False
+    ) -> bool:
         """
         Remove the entry under *key* from both tiers; whether anything was removed, which may
         be something that a tag had made unreachable before.
+
+        Args:
+            soft: Let it be stale instead of removing it; see ``invalidate_tags``. For an entry
+                that was set by key there are no windows, so that comes to the same.
         """
-        return bool(await adrive(self._keyed.delete(key, namespace)))
+        return bool(await adrive(self._keyed.delete(key, namespace, soft=soft)))
 
     async def get_or_compute(
         self,
@@ -202,26 +208,50 @@ class MultiLevelCache:
 
     # -- more than keys ---------------------------------------------------------------
 
-    async def clear_namespace(self, namespace: str) -> int:
+    async def clear_namespace(self, namespace: str, *, soft: bool = False) -> int:
         """
         Remove every entry of *namespace* and of those below it; how many there were.
-        """
-        return int(await adrive(self._keyed.clear(check_namespace(namespace))))
 
-    async def invalidate_tags(self, *tags: str) -> None:
+        Args:
+            soft: Let them be stale instead; see ``invalidate_tags``.
+        """
+        return int(await adrive(self._keyed.clear(check_namespace(namespace), soft=soft)))
+
+    async def invalidate_tags(self, *tags: str, soft: bool = False) -> None:
         """
         Make every entry that carries one of *tags* unreachable, however many there are.
+
+        Args:
+            soft: Let them be stale instead, as if their ttl had ended now: of use for as long as
+                *stale_while_revalidate*, *stale_if_error* and *refresh_ahead* of their functions
+                say, and never longer than without this. Other entries are unreachable.
 
         Raises:
             InvalidationNotDurable: If the second tier could not be told.
         """
-        await adrive(self._keyed.invalidate_tags(tags))
+        await adrive(self._keyed.invalidate_tags(tags, soft=soft))
 
-    async def clear(self) -> int:
+    async def add_tags(self, key: Any, *tags: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
+        """
+        Let the entry under *key*, if there is one, be found by *tags* as well; whether there is.
+
+        It keeps its value, its other tags and its age: nothing is prolonged. A value that is set
+        later has the tags that it is set with.
+
+        Raises:
+            InvalidationNotDurable: If the second tier could not be told; the entry is not used
+                then.
+        """
+        return bool(await adrive(self._keyed.add_tags(key, namespace, tags)))
+
+    async def clear(self, *, soft: bool = False) -> int:
         """
         Remove every entry; how many there were.
+
+        Args:
+            soft: Let them be stale instead; see ``invalidate_tags``.
         """
-        return int(await adrive(self._keyed.clear(None)))
+        return int(await adrive(self._keyed.clear(None, soft=soft)))
 
     async def flush(self) -> int:
         """

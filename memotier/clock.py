@@ -26,3 +26,10 @@ class Clock:
 
 
 SYSTEM = Clock()
+
+
+def moment(clock: Clock, wall: Seconds, now: Seconds) -> Seconds:
+    """
+    The monotonic time of what happened at *wall*; *now*, if that is still to come.
+    """
+    return now - max(0.0, clock.wall() - wall)

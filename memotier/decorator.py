@@ -6,30 +6,70 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+)
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from .cache import MultiLevelCache
 from .callnames import home_module
+from .depends import Env, Epoch, File
 from .durations import short
 from .errors import ConfigError
 from .keys.bind import call_signature
 from .memo import Memo
 from .options import check_options
+from .streams import StreamMemo, StreamTiered, check_stream, is_stream
 from .tiered import BoundMethod, Tiered
 from .types import Codec
-from .typing import CachedAsyncFunction, CachedFunction, Decorator, Ttl
+from .typing import (
+    BoundAsync,
+    BoundSync,
+    CachedAsyncFunction,
+    CachedAsyncStream,
+    CachedFunction,
+    CachedStream,
+    Decorator,
+    Remembered,
+    Ttl,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
+I = TypeVar("I")  # noqa: E741 - what a stream yields
+Y = TypeVar("Y")
 
 _UNSET: Any = object()
+
+Dependency: TypeAlias = File | Env | Epoch | BoundSync[..., Any] | BoundAsync[..., Any]
 
 
 @overload
 def tiered_cache(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
     function: Callable[P, Coroutine[Any, Any, R]], /
 ) -> CachedAsyncFunction[P, R]: ...
+@overload
+def tiered_cache(  # type: ignore[overload-overlap]
+    function: Callable[P, Generator[I, Y, R]], /
+) -> CachedStream[P, Generator[I, Y, R], I]: ...
+@overload
+def tiered_cache(  # type: ignore[overload-overlap]
+    function: Callable[P, Iterator[I]], /
+) -> CachedStream[P, Iterator[I], I]: ...
+@overload
+def tiered_cache(  # type: ignore[overload-overlap]
+    function: Callable[P, AsyncGenerator[I, Y]], /
+) -> CachedAsyncStream[P, AsyncGenerator[I, Y], I]: ...
+@overload
+def tiered_cache(  # type: ignore[overload-overlap]
+    function: Callable[P, AsyncIterator[I]], /
+) -> CachedAsyncStream[P, AsyncIterator[I], I]: ...
 @overload
 def tiered_cache(function: Callable[P, R], /) -> CachedFunction[P, R]: ...
 @overload
@@ -55,6 +95,10 @@ def tiered_cache(
     refresh_ahead: float | Literal["xfetch"] | None = ...,
     soft_timeout: Ttl = ...,
     hard_timeout: Ttl = ...,
+    depends_on: Iterable[Dependency] = ...,
+    cache_exceptions: Remembered = ...,
+    error_ttl: Ttl = ...,
+    error_ttl_max: Ttl = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -80,6 +124,10 @@ def tiered_cache(
     refresh_ahead: Any = None,
     soft_timeout: Any = None,
     hard_timeout: Any = None,
+    depends_on: Any = (),
+    cache_exceptions: Any = (),
+    error_ttl: Any = None,
+    error_ttl_max: Any = None,
     record: Any = None,
     redact: Any = (),
     record_user: Any = None,
@@ -90,6 +138,7 @@ def tiered_cache(
 
     Works on functions, coroutine functions, methods, class- and static methods (above or
     below the other decorator), partials and callable objects; with or without parentheses.
+    A call of a generator function replays its stream, or reads one that others read already.
 
     Args:
         name: What the function is called in keys, where ``module.qualname`` will not do
@@ -125,8 +174,8 @@ def tiered_cache(
             it), True, or False (all share one object, as with ``functools.lru_cache``).
 
         single_flight: Concurrent calls with one key are computed once: by all processes that
-            use the directory (``"machine"``), or in each of them (``"process"``). None: every
-            caller computes.
+            use the directory (``"machine"``; for generator functions the same as the next), or
+            in each of them (``"process"``). None: every caller computes.
 
         stale_while_revalidate: For how long after *ttl* callers get the old result at once,
             while one refresh runs in the background. None or 0: not at all.
@@ -148,6 +197,17 @@ def tiered_cache(
 
         hard_timeout: How long a caller waits at all; then ``ComputeTimeout`` is raised, and
             the function goes on in the background.
+
+        depends_on: What results depend on besides the arguments: ``file(...)``, ``env(...)``,
+            ``epoch(...)`` and other cached functions. A result is not used when one has changed.
+        cache_exceptions: Types of exceptions that are remembered: while one is, calls with the
+            same key raise a copy of it, and the function is not called. One type, several, or
+            a dict with a duration for each. Kept in the memory of this process only.
+
+        error_ttl: How long the first failure of a key is remembered; each one after it, without
+            a result in between, twice as long. None: 5 s.
+
+        error_ttl_max: The most that a failure is remembered. None: 1 min.
 
         record: Whether calls are recorded, with their arguments, so that ``memotier.warm`` can
             make them again: True says that this does no harm. None: what the settings say.
@@ -183,6 +243,10 @@ def tiered_cache(
         "refresh_ahead": refresh_ahead,
         "soft_timeout": soft_timeout,
         "hard_timeout": hard_timeout,
+        "depends_on": depends_on,
+        "cache_exceptions": cache_exceptions,
+        "error_ttl": error_ttl,
+        "error_ttl_max": error_ttl_max,
         "record": record,
         "redact": redact,
         "record_user": record_user,
@@ -193,13 +257,20 @@ def tiered_cache(
     return _decorate(function, options=options)
 
 
-def _decorate(wrapped: Any, *, options: dict[str, Any]) -> Any:
+def _decorate(wrapped: Any, *, options: dict[str, Any], memo_of: Callable[..., Memo] = Memo) -> Any:
     function = wrapped
     if isinstance(wrapped, (classmethod, staticmethod)) and not isinstance(wrapped, Tiered):
         function = wrapped.__func__
     label = _label(function)
     _refuse_others(function, label)
-    _refuse_streams(function, label)
+    streams = is_stream(function)
+    if streams:
+        check_stream(function, label, options)
+        if memo_of is not Memo:
+            raise ConfigError(
+                f"{label} is a generator function: @tiered_cache.many takes functions that "
+                "return the results of all ids at once"
+            )
     try:
         signature = call_signature(function)
     except (TypeError, ValueError) as error:
@@ -211,7 +282,9 @@ def _decorate(wrapped: Any, *, options: dict[str, Any]) -> Any:
     is_method = isinstance(wrapped, classmethod) or (
         not isinstance(wrapped, staticmethod) and _is_method(function, signature)
     )
-    memo = Memo(function, checked, label, is_method=is_method)
+    if streams:
+        return StreamTiered.of(wrapped, StreamMemo(function, checked, label, is_method=is_method))
+    memo = memo_of(function, checked, label, is_method=is_method)
     return Tiered.of(wrapped, memo)
 
 
@@ -246,17 +319,6 @@ def _inner(function: Any) -> Any:
 def _label(function: Any) -> str:
     inner = _inner(function)
     return getattr(inner, "__qualname__", None) or type(inner).__qualname__
-
-
-def _refuse_streams(function: Any, label: str) -> None:
-    inner = _inner(function)
-    call = getattr(inner, "__call__", None)  # noqa: B004
-    for one in (inner, call):
-        if inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one):
-            raise ConfigError(
-                f"{label} is a generator function: what it returns can be read only once. "
-                "Cache a function that returns a list of the items"
-            )
 
 
 def _is_method(function: Any, signature: inspect.Signature) -> bool:

@@ -21,9 +21,28 @@ class ConfigError(MemotierError, ValueError):
     """
 
 
+class MissingExtra(MemotierError, ImportError):
+    """
+    An optional package is not installed; the message says which one of memotier's extras has it.
+    """
+
+
 class ComputeTimeout(MemotierError, TimeoutError):
     """
     A function did not return within its ``hard_timeout``; it goes on, and its result is kept.
+    """
+
+
+class BatchMismatch(MemotierError, ValueError):
+    """
+    A function with ``@tiered_cache.many`` did not return one result for each id, or returned
+    something else than it said.
+    """
+
+
+class StreamInterrupted(MemotierError, RuntimeError):
+    """
+    A stream that several read has no end, because whoever drove its source was interrupted.
     """
 
 

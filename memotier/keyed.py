@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from .codecs.values import SafeCodec
 from .durations import check_namespace, seconds
-from .engine import direct, lifecycle, plan, removal, stats, writes
+from .engine import direct, lifecycle, plan, removal, retag, stats, writes
 from .engine import names as naming
 from .engine.calls import Call
 from .engine.drive import Plan
@@ -115,18 +115,19 @@ class Keyed:
             return (yield Invoke(Flight(call.flight_key, 0), function, (), {}))
         return (yield from plan.fetch(self.engine, call, in_task=in_task))
 
-    def delete(self, key: Any, namespace: str) -> Plan:
-        return (yield from self._forget([self.call(key, namespace)]))[0]
+    def delete(self, key: Any, namespace: str, *, soft: bool) -> Plan:
+        check_soft(soft)
+        return (yield from self._forget([self.call(key, namespace)], soft))[0]
 
     def delete_many(self, keys: Iterable[Any], namespace: str) -> Plan:
         calls = self._calls("delete_many", keys, namespace)
         found = yield from self._forget(list(calls.values()))
         return dict(zip(calls, found, strict=True))
 
-    def _forget(self, calls: list[Call]) -> Plan:
+    def _forget(self, calls: list[Call], soft: bool = False) -> Plan:
         if self.engine.closed:
             return [False] * len(calls)
-        return (yield from removal.forget(self.engine, calls))
+        return (yield from removal.forget(self.engine, calls, soft))
 
     def _calls(self, method: str, keys: Iterable[Any], namespace: str) -> dict[Any, Call]:
         """
@@ -155,15 +156,26 @@ class Keyed:
                 )
         return {key: call for key, (_, _, call) in calls.items()}
 
-    def clear(self, namespace: str | None) -> Plan:
+    def clear(self, namespace: str | None, *, soft: bool) -> Plan:
+        check_soft(soft)
         if self.engine.closed:
             return 0
+        if soft:
+            return (yield from removal.expire_namespace(self.engine, namespace))
         return (yield from removal.clear_namespace(self.engine, namespace))
 
-    def invalidate_tags(self, tags: Iterable[str]) -> Plan:
+    def invalidate_tags(self, tags: Iterable[str], *, soft: bool) -> Plan:
+        check_soft(soft)
         names = [naming.tag(tag) for tag in check_tags(tags)]
         if names and not self.engine.closed:
-            yield from removal.bump(self.engine, names)
+            yield from removal.bump(self.engine, names, soft)
+
+    def add_tags(self, key: Any, namespace: str, tags: Iterable[str]) -> Plan:
+        call, own = self.call(key, namespace), check_tags(tags)
+        # Also while ``disabled()`` holds: an invalidation in that time has to find the entry.
+        if self.wiring.off or self.engine.closed:
+            return False
+        return (yield from retag.add_tags(self.engine, call, own))
 
     def flush(self) -> Plan:
         return (yield from writes.flush(self.engine))
@@ -197,6 +209,11 @@ class Keyed:
 
 def check_ttl(ttl: Ttl) -> Seconds | None:
     return None if ttl is None else seconds(ttl, what="ttl")
+
+
+def check_soft(soft: Any) -> None:
+    if soft is not True and soft is not False:
+        raise ConfigError(f"soft= is a {type(soft).__qualname__}; it is True or False")
 
 
 def check_tags(tags: Iterable[str]) -> tuple[str, ...]:

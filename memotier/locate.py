@@ -13,6 +13,7 @@ from typing import Any
 
 from .engine.calls import Call
 from .engine.engine import Engine
+from .engine.instances import adopt
 from .engine.places import Place, Shelf
 from .errors import UnkeyableArgument
 from .hitpath import can_be_native
@@ -129,9 +130,9 @@ class Locator:
                 raise
         else:
             # A class never changes its name, so it need not be looked at in every call.
-            return engine.adopt(shelf, owner, has_name=True) if isinstance(owner, type) else None
+            return adopt(engine, shelf, owner, has_name=True) if isinstance(owner, type) else None
         try:
-            return engine.adopt(shelf, owner)
+            return adopt(engine, shelf, owner)
         except TypeError:
             name = self._owner_name
             raise UnkeyableArgument(

@@ -14,13 +14,12 @@ from __future__ import annotations
 import inspect
 import os
 import threading
-import typing
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-from .callnames import identity_of, is_what_its_name_says
-from .engine import plan, removal
+from .callnames import identity_of
+from .engine import plan, predict, removal, worlds
 from .engine.calls import Call
 from .engine.drive import Plan, adrive, drive
 from .engine.effects import Invoke
@@ -32,12 +31,16 @@ from .errors import UnkeyableArgument
 from .freshness import shown_windows
 from .hitpath import generate, generate_plain
 from .keyed import check_tags
-from .keys.bind import POSITIONAL, Parameters, call_signature
+from .keys.bind import Parameters, call_signature
 from .keys.digest import Digester
 from .keys.identity import source_stamp, source_version
 from .locate import Locator
-from .options import FunctionOptions, fill
+from .needs import Dependent, check_caches
+from .options import FunctionOptions
 from .registry import cache_named
+from .remembered import shown_remembers
+from .sharing import recording_of, share
+from .templates import fill
 from .types import MISS
 
 _memos: weakref.WeakSet[Memo] = weakref.WeakSet()
@@ -54,6 +57,9 @@ class Memo:
         is_method: Whether the first parameter is the instance (or the class) it is bound to.
     """
 
+    #: Why ``map`` makes no sense; empty where it does.
+    no_map = ""
+
     def __init__(
         self, function: Callable[..., Any], options: FunctionOptions, label: str, *, is_method: bool
     ) -> None:
@@ -69,6 +75,7 @@ class Memo:
         self.identity = identity_of(function, options.name)
         self.engine: Engine | None = None
         self.shelf: Shelf | None = None
+        self.dependent: Dependent | None = None
         #: Told of the hit path, once there is one.
         self.on_attach: list[Callable[[Callable[..., Any]], None]] = []
         self._lock = threading.RLock()
@@ -101,7 +108,7 @@ class Memo:
         """
         The class body shows it: this is a method, whatever its first parameter is called.
         """
-        if self.engine is None and takes_instance(self.parameters):
+        if self.engine is None and self.parameters.take_instance:
             self.keys = self._locator(True)
 
     # -- calling ----------------------------------------------------------------------
@@ -130,7 +137,7 @@ class Memo:
             cache = self.options.cache
             if isinstance(cache, str):
                 cache = cache_named(cache)
-            keyed = cache._keyed
+            keyed, needs = cache._keyed, self.options.needs
             engine, wiring = keyed.engine, keyed.wiring
             settings = wiring.namespace(self.options.namespace)
             ttl = self.options.ttl if self.options.ttl is not None else settings.ttl
@@ -143,71 +150,27 @@ class Memo:
                 tags=tuple(dict.fromkeys((*settings.tags, *self.options.static_tags))),
                 cache_if=self.options.cache_if,
                 windows=self.options.windows,
+                needs=() if needs is None else needs.names(wiring),
+                remembers=self.options.remembers,
+                refreshes=not self.no_map,
             )
+            if needs is not None:
+                check_caches(self.label, needs, cache, cache_named)
+                self.dependent = Dependent(self.label, needs, engine, self.parameters, self.spread)
             if engine.store is not None:
-                self._share(engine, shelf, wiring)
+                share(self, engine, shelf, wiring)
             with engine.lock:
                 engine.shelves.add(shelf)
+                predict.tell(engine, shelf)
             self.off = wiring.off
             if not wiring.off:
-                self._record(keyed, shelf)
+                self.recording = recording_of(self, keyed, shelf)
                 call = self._hit_path(engine, shelf)
                 for told in self.on_attach:
                     told(call)
             # Last: who finds it set takes everything else for done.
             self.engine = engine
             return engine
-
-    def _share(self, engine: Engine, shelf: Shelf, wiring: Any) -> None:
-        """
-        Give the shelf what it needs to use the second tier, if its name is good for that.
-        """
-        reason = "" if self.identity.stable else self.identity.reason
-        if not (reason or self.options.name or is_what_its_name_says(self.function, self._is_me)):
-            reason = "it wraps the function of that name"
-        if reason:
-            engine.events.say_once(
-                self.label,
-                "identity",
-                f"{self.label}: its results are kept in memory only, because {reason}; "
-                "give it a name= to keep them in the second tier",
-            )
-            return
-        shelf.codec = self._codec()
-        shelf.digester, *shelf.former = wiring.digesters(
-            self.options.namespace, self.identity.name, self.version
-        )
-
-    def _record(self, keyed: Any, shelf: Shelf) -> None:
-        """
-        Have the calls recorded, if the function or the settings ask for it.
-        """
-        settings = keyed.wiring.settings
-        wanted = self.options.record
-        self.recording = None
-        if not (settings is not None and settings.warming.record if wanted is None else wanted):
-            return
-        from .recording.function import record
-
-        self.recording = record(self, keyed, shelf)
-
-    def _is_me(self, found: Any) -> bool:
-        return found is self.function or getattr(found, "_self_memo", None) is self
-
-    def _codec(self) -> Any:
-        codec = self.options.codec
-        if codec == "safe":
-            from .codecs.classes import register_from_annotation
-            from .codecs.values import SafeCodec
-
-            register_from_annotation(result_annotation(self.function))
-            return SafeCodec()
-        if codec == "pickle":
-            from .codecs.pickled import PickleCodec
-            from .codecs.secrets import load_keys, user_key
-
-            return PickleCodec(load_keys(os.environ) or (user_key(),))
-        return codec
 
     @property
     def version(self) -> str:
@@ -217,7 +180,8 @@ class Memo:
         return self._version
 
     def _hit_path(self, engine: Engine, shelf: Shelf) -> Callable[..., Any]:
-        if not self.keys.native:
+        needs = self.options.needs
+        if not self.keys.native or (needs is not None and needs.are_watched):
             return self.entrance()
         return generate(
             self.parameters,
@@ -243,23 +207,33 @@ class Memo:
         if engine is None or shelf is None or is_disabled():
             return None, self.invoke(*self.spread(values))
         try:
-            call = self.keys.locate(engine, shelf, values)
-            found = engine.peek(call.table, call.key)
+            call = self.look_up(values)
+            found = self.peek(engine, call)
             if found is not MISS:
                 return found, None
             self.equip(call, values)
-            if self.recording is not None:
-                self.recording.note(call, values)
+            self.note(call, values)
         except UnkeyableArgument as error:
-            if self.options.on_unkeyable == "raise":
-                raise
-            with engine.lock:
-                shelf.bypassed += 1
-            engine.events.say_once(self.label, "unkeyable", f"{error} (called, not cached)")
+            self.pass_by(engine, shelf, error)
             return None, self.invoke(*self.spread(values))
-        if self.options.single_flight is None:
-            return None, plan.fetch(engine, call, in_task=self.is_async, joins=False)
-        return None, plan.fetch(engine, call, in_task=self.is_async)
+        return None, self.fetch(engine, call)
+
+    def fetch(self, engine: Engine, call: Call) -> Plan:
+        """
+        The plan that brings the result of *call*, which memory could not answer.
+        """
+        joins = self.options.single_flight is not None
+        return plan.fetch(engine, call, in_task=self.is_async, joins=joins)
+
+    def pass_by(self, engine: Engine, shelf: Shelf, error: UnkeyableArgument) -> None:
+        """
+        A call has no key: an error, or a call past the cache.
+        """
+        if self.options.on_unkeyable == "raise":
+            raise error
+        with engine.lock:
+            shelf.bypassed += 1
+        engine.events.say_once(self.label, "unkeyable", f"{error} (called, not cached)")
 
     def equip(self, call: Call, values: tuple[Any, ...]) -> Call:
         """
@@ -268,7 +242,7 @@ class Memo:
         call.function = self.function
         call.claims = self.options.single_flight == "machine"
         call.args, call.kwargs = self.spread(values)
-        if self.options.windows is not None and call.table is call.place.exact:
+        if call.shelf.windows is not None and call.table is call.place.exact:
             call.is_as_asked = lambda: self._has_key(call, values)
         function, templates = self.options.tags_function, self.options.templates
         if function is not None:
@@ -278,6 +252,13 @@ class Memo:
             tags = tuple(fill(self.label, template, named) for template in templates)
             call.tags_of = lambda: tags
         return call
+
+    def note(self, call: Call, values: tuple[Any, ...]) -> None:
+        """
+        Record that memory could not answer *call*, if calls are recorded.
+        """
+        if self.recording is not None:
+            self.recording.note(call, values)
 
     def _has_key(self, call: Call, values: tuple[Any, ...]) -> bool:
         """
@@ -298,6 +279,23 @@ class Memo:
         """
         assert self.engine is not None and self.shelf is not None
         return self.keys.locate(self.engine, self.shelf, values)
+
+    def look_up(self, values: tuple[Any, ...]) -> Call:
+        """
+        ``locate``, and what the result depends on.
+        """
+        call = self.locate(values)
+        if self.dependent is not None:
+            self.dependent.attach(call, values)
+        return call
+
+    def peek(self, engine: Engine, call: Call) -> Any:
+        """
+        The result if memory has it and nothing needs to be asked, else MISS; counts as a hit.
+        """
+        if call.watch is None:
+            return engine.peek(call.table, call.key)
+        return worlds.peek(engine, call, reads=not self.is_async)
 
     # -- what the attributes do -----------------------------------------------------------
 
@@ -343,11 +341,13 @@ class Memo:
             "maxsize": engine.options.l1_max_size,
             "typed": True,
             "ttl": options.ttl,
+            "depends_on": () if options.needs is None else options.needs.shown,
             "tags": options.tags_function or (*options.static_tags, *options.templates),
             "version": options.version,
             "cache": engine.options.name,
             **shown,
             **shown_windows(options.windows),
+            **shown_remembers(options.remembers),
         }
 
     def invoke(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Plan:
@@ -356,10 +356,21 @@ class Memo:
         """
         return (yield Invoke(Flight(None, 0), self.function, args, kwargs))
 
+    def invoke_one(self, values: tuple[Any, ...]) -> Plan:
+        """
+        Compute past the cache what one entry would hold.
+        """
+        return self.invoke(*self.spread(values))
+
     def clear(self) -> Plan:
         engine = self.ready()
         if engine is not None and self.shelf is not None:
             yield from removal.clear_function(engine, self.shelf)
+
+    def expire(self) -> Plan:
+        engine = self.ready()
+        if engine is not None and self.shelf is not None:
+            yield from removal.expire_function(engine, self.shelf)
 
 
 def memos() -> list[Memo]:
@@ -369,27 +380,10 @@ def memos() -> list[Memo]:
     return list(_memos)
 
 
-def result_annotation(function: Any) -> Any:
-    """
-    What *function* says that it returns; None if it does not say, or not understandably.
-    """
-    try:
-        return typing.get_type_hints(function, include_extras=True).get("return")
-    except Exception:
-        return getattr(function, "__annotations__", {}).get("return")
-
-
 def is_coroutine_function(function: Any) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object that is called like one
     )
-
-
-def takes_instance(parameters: Parameters) -> bool:
-    """
-    Whether the first parameter can be the instance to which a method is bound.
-    """
-    return bool(parameters.all) and parameters.all[0].kind in POSITIONAL
 
 
 def _after_fork_in_child() -> None:

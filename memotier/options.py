@@ -8,41 +8,20 @@ first call.
 from __future__ import annotations
 
 import inspect
-import string
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from pathlib import PurePath
 from typing import Any
-from uuid import UUID
 
 from .cache import MultiLevelCache
 from .durations import check_namespace, seconds, short
-from .engine.clocks import Windows
-from .errors import ConfigError, UnkeyableArgument
+from .engine.clocks import Remembers, Windows
+from .errors import ConfigError
 from .freshness import check_windows
 from .keyed import check_tags
+from .needs import Needs, check_depends
+from .remembered import check_remembers
+from .templates import check_template
 from .types import Codec, Seconds
-
-#: What may stand in a tag: types whose text is the same wherever it is made.
-TAGGABLE = (
-    str,
-    int,
-    float,
-    bool,
-    type(None),
-    bytes,
-    Decimal,
-    UUID,
-    PurePath,
-    date,
-    time,
-    timedelta,
-)
-
-_COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +49,10 @@ class FunctionOptions:
     single_flight: str | None
     #: What a result is good for when it is no longer fresh; None: nothing.
     windows: Windows | None
+    #: What its results depend on besides the arguments; None: on nothing.
+    needs: Needs | None
+    #: Which errors are remembered; None: none.
+    remembers: Remembers | None
     #: Whether its calls are recorded for warming; None: what the settings say.
     record: bool | None
     #: Parameters that are never written down, and the one that says for whom a call is.
@@ -97,6 +80,10 @@ def check_options(
     cache_if: Any,
     copy: Any,
     single_flight: Any,
+    depends_on: Any,
+    cache_exceptions: Any,
+    error_ttl: Any,
+    error_ttl_max: Any,
     record: Any,
     redact: Any,
     record_user: Any,
@@ -182,6 +169,13 @@ def check_options(
         record_user=record_user,
         rewarm=rewarm,
         windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),
+        needs=check_depends(label, signature, depends_on, cache=cache, key=key, ignore=ignore),
+        remembers=check_remembers(
+            label,
+            cache_exceptions=cache_exceptions,
+            error_ttl=error_ttl,
+            error_ttl_max=error_ttl_max,
+        ),
     )
 
 
@@ -257,43 +251,7 @@ def _check_tags(
 
     static: list[str] = []
     templates: list[str] = []
-    single = {n: p for n, p in signature.parameters.items() if p.kind not in _COLLECTING}
     for tag in tags:
-        try:
-            parts = list(string.Formatter().parse(tag))
-        except ValueError as error:
-            raise ConfigError(f"{label}: tag {tag!r} is not a template: {error}") from None
-        fields = [part for part in parts if part[1] is not None]
-        for _, field, spec, conversion in fields:
-            if field not in single or spec or conversion:
-                known = ", ".join(f"{{{one}}}" for one in single) or "none"
-                raise ConfigError(
-                    f"{label}: tag {tag!r} names {{{field}}}, which is not one parameter; "
-                    f"there are: {known}. For anything else tags= takes a callable"
-                )
+        fields = check_template(label, "tag", tag, signature, "tags= takes a callable")
         (templates if fields else static).append(tag if fields else tag.format())
     return tuple(static), tuple(templates), None
-
-
-def fill(label: str, template: str, values: Mapping[str, Any]) -> str:
-    """
-    The tag that *template* makes of the arguments.
-
-    Raises:
-        UnkeyableArgument: If an argument has no text that is the same everywhere.
-    """
-    filled = []
-    for text, field, _, _ in string.Formatter().parse(template):
-        filled.append(text)
-        if field is None:
-            continue
-        value = values[field]
-        if isinstance(value, Enum):
-            value = value.value
-        if type(value) not in TAGGABLE and not isinstance(value, (PurePath, UUID)):
-            raise UnkeyableArgument(
-                f"{label}: tag {template!r} cannot be made: argument {field!r} is a "
-                f"{type(value).__qualname__}. Use a callable for tags=, which makes a text of it"
-            )
-        filled.append(str(value))
-    return "".join(filled)

@@ -49,6 +49,15 @@ def get_cache(name: str = "default") -> MultiLevelCache:
     return cache_named(name)
 
 
+def caches_in_use() -> list[MultiLevelCache]:
+    """
+    Every named cache that is open, and the default one.
+    """
+    cache_named("default")
+    with _lock:
+        return [cache for cache in _caches.values() if not cache.closed]
+
+
 def configure(**values: Any) -> None:
     """
     Set what environment variables and ``pyproject.toml`` may set, with more weight than they.
@@ -72,7 +81,7 @@ def configure(**values: Any) -> None:
         cache.sync.close()
 
 
-def invalidate_tags(*tags: str) -> None:
+def invalidate_tags(*tags: str, soft: bool = False) -> None:
     """
     Make every entry that carries one of *tags* unreachable, in every named cache in use.
 
@@ -80,16 +89,17 @@ def invalidate_tags(*tags: str) -> None:
     what others stored. In async code ``await get_cache().invalidate_tags(...)`` does not
     block the event loop.
 
+    Args:
+        soft: Let them be stale instead; see ``MultiLevelCache.invalidate_tags``.
+
     Raises:
         InvalidationNotDurable: If a second tier could not be told; all others were.
     """
-    cache_named("default")
-    with _lock:
-        caches = [cache for cache in _caches.values() if not cache.closed]
+    caches = caches_in_use()
     failed: list[InvalidationNotDurable] = []
     for cache in caches:
         try:
-            cache.sync.invalidate_tags(*tags)
+            cache.sync.invalidate_tags(*tags, soft=soft)
         except InvalidationNotDurable as error:
             failed.append(error)
     if failed:

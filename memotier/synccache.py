@@ -61,9 +61,9 @@ class SyncCache:
         """See ``MultiLevelCache.set``."""
         drive(self._keyed.set([(key, value)], namespace, ttl, tags))
 
-    def delete(self, key: Any, namespace: str = DEFAULT_NAMESPACE) -> bool:
+    def delete(self, key: Any, namespace: str = DEFAULT_NAMESPACE, *, soft: bool = False) -> bool:
         """See ``MultiLevelCache.delete``."""
-        return bool(drive(self._keyed.delete(key, namespace)))
+        return bool(drive(self._keyed.delete(key, namespace, soft=soft)))
 
     def get_or_compute(
         self,
@@ -101,17 +101,21 @@ class SyncCache:
         """See ``MultiLevelCache.delete_many``."""
         return drive(self._keyed.delete_many(keys, namespace))  # type: ignore[no-any-return]
 
-    def clear_namespace(self, namespace: str) -> int:
+    def clear_namespace(self, namespace: str, *, soft: bool = False) -> int:
         """See ``MultiLevelCache.clear_namespace``."""
-        return int(drive(self._keyed.clear(check_namespace(namespace))))
+        return int(drive(self._keyed.clear(check_namespace(namespace), soft=soft)))
 
-    def invalidate_tags(self, *tags: str) -> None:
+    def invalidate_tags(self, *tags: str, soft: bool = False) -> None:
         """See ``MultiLevelCache.invalidate_tags``."""
-        drive(self._keyed.invalidate_tags(tags))
+        drive(self._keyed.invalidate_tags(tags, soft=soft))
 
-    def clear(self) -> int:
+    def add_tags(self, key: Any, *tags: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
+        """See ``MultiLevelCache.add_tags``."""
+        return bool(drive(self._keyed.add_tags(key, namespace, tags)))
+
+    def clear(self, *, soft: bool = False) -> int:
         """See ``MultiLevelCache.clear``."""
-        return int(drive(self._keyed.clear(None)))
+        return int(drive(self._keyed.clear(None, soft=soft)))
 
     def flush(self) -> int:
         """See ``MultiLevelCache.flush``."""

@@ -16,21 +16,21 @@ import copy
 import functools
 import pickle
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import wrapt
 
-from . import asked
+from . import asked, batch
 from .engine.drive import Plan
 from .engine.stats import CacheInfo, info
 from .memo import Memo
 
 #: What can be asked of a decorated function about one call; on methods the instance is put
 #: in front of the arguments.
-OF_A_CALL = ("invalidate", "refresh", "peek", "lookup", "cache_key", "bypass")
+OF_A_CALL = ("invalidate", "expire", "refresh", "peek", "lookup", "cache_key", "bypass")
 #: What concerns all its calls.
-OF_ALL = ("cache_info", "cache_parameters", "cache_clear")
+OF_ALL = ("cache_info", "cache_parameters", "cache_clear", "cache_expire", "map")
 
 
 class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
@@ -71,9 +71,17 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         The decorated object for *wrapped*.
         """
         if isinstance(wrapped, (classmethod, staticmethod)):
-            cls = Outer
+            cls = cls._over_method()
         own = type(cls.__name__, (cls,), {"__call__": staticmethod(memo.entrance())})
         return own(wrapped, memo)  # type: ignore[no-any-return]
+
+    @classmethod
+    def _over_method(cls) -> type[Tiered]:
+        return Outer
+
+    @classmethod
+    def _below_method(cls) -> type[Tiered]:
+        return Tiered
 
     # -- binding ----------------------------------------------------------------------
 
@@ -101,6 +109,13 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         Forget the result of this call, in both tiers; whether there was one.
         """
         return self._self_run(asked.forget, args, kwargs)
+
+    def expire(self, /, *args: Any, **kwargs: Any) -> Any:
+        """
+        Let the result of this call be stale from now on, as if its ttl had ended; whether there
+        was one. If the function has no windows it is forgotten.
+        """
+        return self._self_run(asked.expire, args, kwargs)
 
     def refresh(self, /, *args: Any, **kwargs: Any) -> Any:
         """
@@ -142,6 +157,18 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         memo, values = self._self_memo, self._self_bind(args, kwargs)
         return memo.run(memo.invoke(*memo.spread(values)))
 
+    # -- many calls ----------------------------------------------------------------------
+
+    def map(self, calls: Iterable[Any], /, **options: Any) -> Any:
+        """
+        The results of many calls, in their order; ``batch.map_calls`` says what it takes.
+        """
+        return self._self_map((), calls, **options)
+
+    def _self_map(self, first: tuple[Any, ...], calls: Iterable[Any], **options: Any) -> Any:
+        memo = self._self_memo
+        return memo.run(batch.map_calls(memo, first, calls, **options))
+
     # -- about all calls ------------------------------------------------------------------
 
     def cache_info(self) -> CacheInfo:
@@ -165,6 +192,13 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         """
         memo = self._self_memo
         return memo.run(memo.clear())
+
+    def cache_expire(self) -> Any:
+        """
+        Let all results of this function be stale from now on.
+        """
+        memo = self._self_memo
+        return memo.run(memo.expire())
 
     def _self_run(
         self, plan: Callable[[Memo, tuple[Any, ...]], Plan], args: Any, kwargs: Any
@@ -223,7 +257,7 @@ class Outer(Tiered):
 
     def __init__(self, wrapped: Any, memo: Memo) -> None:
         super().__init__(wrapped, memo)
-        self._self_inner = Tiered.of(wrapped.__func__, memo)
+        self._self_inner = self._below_method().of(wrapped.__func__, memo)
 
     def _self_getter(self, call: Callable[..., Any]) -> Callable[..., Any]:
         face = self._self_inner
@@ -318,6 +352,12 @@ class BoundMethod(functools.partial):  # type: ignore[type-arg]
         Store *value* as the result of this call.
         """
         return self._tiered.seed(value, self.args[0], *args, **kwargs)
+
+    def map(self, calls: Iterable[Any], /, **options: Any) -> Any:
+        """
+        The results of many calls on this instance, in their order.
+        """
+        return self._tiered._self_map((self.args[0],), calls, **options)
 
 
 def _forward(name: str) -> Any:

@@ -26,7 +26,7 @@ Seconds: TypeAlias = float
 Address: TypeAlias = bytes
 #: 16 bytes that stand for a namespace, a function, a tag or everything; see engine/names.py.
 Name: TypeAlias = bytes
-#: 8 random bytes, or None for a name that was never invalidated.
+#: What changes when a name is invalidated, or None if it never was; see tokens.py.
 Token: TypeAlias = bytes | None
 
 
@@ -63,12 +63,15 @@ class Reading(NamedTuple):
 
     *epoch* is one token for the whole store that changes with every ``bump``, so that a
     reader whose copy of the versions was made under the same epoch may trust it. *marks* are
-    the tokens of the addresses' slots (see ``Store.delete``), in the same order.
+    the tokens of the addresses' slots (see ``Store.delete``), in the same order. *expired* is
+    when each record was expired (``Store.expire``), in wall seconds, None if it was not; empty
+    if none was.
     """
 
     records: Sequence[bytes | None]
     epoch: Token
     marks: Sequence[Token]
+    expired: Sequence[Seconds | None] = ()
 
 
 class Guard(NamedTuple):
@@ -79,12 +82,16 @@ class Guard(NamedTuple):
     The write holds if the store's epoch is still *epoch*, or else if the tokens of *names*
     are still *tokens*; in both cases the token of the address's slot must still be *mark*,
     unless *mark* is MISS (a value that the user sets is not refused by a concurrent delete).
+
+    With *instead_of* it is the same entry, labelled anew: the write holds only if that very
+    record is still there, is durable, and is told to other processes like an invalidation.
     """
 
     epoch: Token
     names: Sequence[Name]
     tokens: Sequence[Token]
     mark: Token | Miss
+    instead_of: bytes | None = None
 
 
 class Item(NamedTuple):
@@ -135,14 +142,29 @@ class Store(Protocol):
             For each address whether an unexpired record was there.
         """
 
+    def expire(self, addresses: Sequence[Address]) -> list[bool]:
+        """
+        Note of records that they are not fresh from now on and give their slots fresh tokens,
+        durably, in one step. A record that was expired before keeps its first moment, and a
+        record that is stored in its place is not expired.
+
+        Returns:
+            For each address whether an unexpired record was there.
+        """
+
     def discard(self, address: Address) -> None:
         """Drop one damaged or outdated record; no token changes."""
 
     def versions(self, names: Sequence[Name]) -> tuple[list[Token], Token]:
         """The tokens of *names*, None for a name never bumped, and the epoch, consistently."""
 
-    def bump(self, names: Sequence[Name]) -> None:
-        """Give each name and the epoch a fresh random token; durable when it returns."""
+    def bump(self, names: Sequence[Name], soft: bool = False) -> None:
+        """
+        Give each name and the epoch a fresh token; durable when it returns.
+
+        Args:
+            soft: Only the soft halves of the names' tokens are new (``tokens.soft_token``).
+        """
 
     def clear_group(self, group: str) -> int:
         """Remove the records of namespace *group* and those below it; how many were unexpired."""

@@ -11,9 +11,18 @@ function is known is worth more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from datetime import timedelta
-from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from .engine.stats import CacheInfo
 from .entry import Entry
@@ -21,13 +30,21 @@ from .types import Miss
 
 #: A duration: seconds, ``timedelta``, ``"10m"``, ``math.inf``; None: what the tiers say.
 Ttl: TypeAlias = float | timedelta | str | None
+#: Types of exceptions; the duration for which each is remembered.
+Remembered: TypeAlias = (
+    type[Exception] | Iterable[type[Exception]] | Mapping[type[Exception], Ttl] | None
+)
 
+I = TypeVar("I")  # noqa: E741 - what a stream yields
+I_co = TypeVar("I_co", covariant=True)
 P = ParamSpec("P")
 Q = ParamSpec("Q")
+R = TypeVar("R")
 S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+Y = TypeVar("Y")
 
 
 class _OfClass(Protocol[S_contra, Q, T_co]):
@@ -62,6 +79,7 @@ class BoundSync(Protocol[P, T_co]):  # type: ignore[misc]
     def __wrapped__(self) -> Callable[..., Any]: ...
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+    def expire(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
     def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
     def peek(self, *args: P.args, **kwargs: P.kwargs) -> T_co | Miss: ...
     def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Entry | None: ...
@@ -74,9 +92,23 @@ class BoundSync(Protocol[P, T_co]):  # type: ignore[misc]
     ) -> None: ...
     def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
     def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    @overload
+    def map(
+        self,
+        calls: Iterable[Any],
+        /,
+        *,
+        limit: int | None = ...,
+        return_exceptions: Literal[False] = ...,
+    ) -> list[T_co]: ...
+    @overload
+    def map(
+        self, calls: Iterable[Any], /, *, limit: int | None = ..., return_exceptions: bool
+    ) -> list[T_co | Exception]: ...
     def cache_info(self) -> CacheInfo: ...
     def cache_parameters(self) -> dict[str, Any]: ...
     def cache_clear(self) -> None: ...
+    def cache_expire(self) -> None: ...
 
 
 class BoundAsync(Protocol[P, T_co]):  # type: ignore[misc]
@@ -91,6 +123,7 @@ class BoundAsync(Protocol[P, T_co]):  # type: ignore[misc]
     def __wrapped__(self) -> Callable[..., Any]: ...
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T_co]: ...
     async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+    async def expire(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
     async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
     def peek(self, *args: P.args, **kwargs: P.kwargs) -> T_co | Miss: ...
     async def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Entry | None: ...
@@ -103,9 +136,23 @@ class BoundAsync(Protocol[P, T_co]):  # type: ignore[misc]
     ) -> None: ...
     def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
     async def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    @overload
+    async def map(
+        self,
+        calls: Iterable[Any],
+        /,
+        *,
+        limit: int | None = ...,
+        return_exceptions: Literal[False] = ...,
+    ) -> list[T_co]: ...
+    @overload
+    async def map(
+        self, calls: Iterable[Any], /, *, limit: int | None = ..., return_exceptions: bool
+    ) -> list[T_co | Exception]: ...
     def cache_info(self) -> CacheInfo: ...
     def cache_parameters(self) -> dict[str, Any]: ...
     async def cache_clear(self) -> None: ...
+    async def cache_expire(self) -> None: ...
 
 
 class CachedFunction(BoundSync[P, T_co], Protocol[P, T_co]):  # type: ignore[misc]
@@ -150,6 +197,112 @@ class CachedAsyncFunction(BoundAsync[P, T_co], Protocol[P, T_co]):  # type: igno
     def __get__(self, obj: object, owner: type[Any] | None = None, /) -> BoundAsync[P, T_co]: ...
 
 
+class BoundStream(Protocol[P, T_co, I_co]):  # type: ignore[misc]
+    """
+    A cached generator function, or such a method of an instance: *T_co* is what a call returns,
+    *I_co* what that yields.
+    """
+
+    __name__: str
+    __qualname__: str
+
+    @property
+    def __wrapped__(self) -> Callable[..., Any]: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def peek(self, *args: P.args, **kwargs: P.kwargs) -> list[I_co] | Miss: ...
+    def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Entry | None: ...
+    def seed(
+        self,
+        items: Iterable[I_co],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None: ...
+    def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
+    def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def cache_info(self) -> CacheInfo: ...
+    def cache_parameters(self) -> dict[str, Any]: ...
+    def cache_clear(self) -> None: ...
+
+
+class BoundAsyncStream(Protocol[P, T_co, I_co]):  # type: ignore[misc]
+    """
+    A cached async generator function, or such a method of an instance: *T_co* is what a call
+    returns, *I_co* what that yields.
+    """
+
+    __name__: str
+    __qualname__: str
+
+    @property
+    def __wrapped__(self) -> Callable[..., Any]: ...
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    async def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> bool: ...
+    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def peek(self, *args: P.args, **kwargs: P.kwargs) -> list[I_co] | Miss: ...
+    async def lookup(self, *args: P.args, **kwargs: P.kwargs) -> Entry | None: ...
+    async def seed(
+        self,
+        items: Iterable[I_co],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None: ...
+    def cache_key(self, *args: P.args, **kwargs: P.kwargs) -> str: ...
+    def bypass(self, *args: P.args, **kwargs: P.kwargs) -> T_co: ...
+    def cache_info(self) -> CacheInfo: ...
+    def cache_parameters(self) -> dict[str, Any]: ...
+    async def cache_clear(self) -> None: ...
+
+
+class CachedStream(BoundStream[P, T_co, I_co], Protocol[P, T_co, I_co]):  # type: ignore[misc]
+    """
+    What ``@tiered_cache`` makes of a generator function.
+    """
+
+    @overload
+    def __get__(
+        self: _OfClass[S, Q, T], obj: S | None, owner: type[S], /
+    ) -> BoundStream[Q, T, I_co]: ...
+    @overload
+    def __get__(
+        self, obj: None, owner: type[Any] | None = None, /
+    ) -> CachedStream[P, T_co, I_co]: ...
+    @overload
+    def __get__(
+        self: _OfInstance[S, Q, T], obj: S, owner: type[Any] | None = None, /
+    ) -> BoundStream[Q, T, I_co]: ...
+    @overload
+    def __get__(
+        self, obj: object, owner: type[Any] | None = None, /
+    ) -> BoundStream[P, T_co, I_co]: ...
+
+
+class CachedAsyncStream(BoundAsyncStream[P, T_co, I_co], Protocol[P, T_co, I_co]):  # type: ignore[misc]
+    """
+    What ``@tiered_cache`` makes of an async generator function.
+    """
+
+    @overload
+    def __get__(
+        self: _OfClass[S, Q, T], obj: S | None, owner: type[S], /
+    ) -> BoundAsyncStream[Q, T, I_co]: ...
+    @overload
+    def __get__(
+        self, obj: None, owner: type[Any] | None = None, /
+    ) -> CachedAsyncStream[P, T_co, I_co]: ...
+    @overload
+    def __get__(
+        self: _OfInstance[S, Q, T], obj: S, owner: type[Any] | None = None, /
+    ) -> BoundAsyncStream[Q, T, I_co]: ...
+    @overload
+    def __get__(
+        self, obj: object, owner: type[Any] | None = None, /
+    ) -> BoundAsyncStream[P, T_co, I_co]: ...
+
+
 class Decorator(Protocol):
     """
     ``tiered_cache(...)`` with options, before it is given the function.
@@ -159,5 +312,21 @@ class Decorator(Protocol):
     def __call__(  # type: ignore[overload-overlap]  # pyright: ignore[reportOverlappingOverload]
         self, function: Callable[P, Coroutine[Any, Any, T]], /
     ) -> CachedAsyncFunction[P, T]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Generator[I, Y, R]], /
+    ) -> CachedStream[P, Generator[I, Y, R], I]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Iterator[I]], /
+    ) -> CachedStream[P, Iterator[I], I]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, AsyncGenerator[I, Y]], /
+    ) -> CachedAsyncStream[P, AsyncGenerator[I, Y], I]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, AsyncIterator[I]], /
+    ) -> CachedAsyncStream[P, AsyncIterator[I], I]: ...
     @overload
     def __call__(self, function: Callable[P, T], /) -> CachedFunction[P, T]: ...

@@ -9,6 +9,9 @@ The frame around a stored payload: what it is, for which call, and proof that it
 What all results of a function have in common (codec, names, tokens, tags, writer) is one packed
 field of the header: equal bytes are parsed once, which is most of what reading a record costs.
 
+Format 2 has one field more in the header, the *world* the result was computed in; a record
+without one is written as format 1. A version that cannot compare worlds reads no format 2.
+
 The check covers everything else in the record, and the address and namespace where it
 lies, so a record that was moved is as invalid as one that was changed. It is compared
 before anything is parsed. Without keys it is xxh3-128, which finds damage; with keys a
@@ -31,27 +34,30 @@ import ormsgpack
 from xxhash import xxh3_128
 
 from ..errors import DecodeRefused, SerializationError
+from ..tokens import SIZES as _TOKEN_SIZES
 from ..types import Address, Name, Seconds, Token
 from .survey import MAX_BYTES
 
 MAGIC = b"\x89mt"
-VERSION = 1
+#: The newest format.
+VERSION = 2
 
-_LEAD = MAGIC + bytes((VERSION,))
+_LEAD = MAGIC + bytes((1,))
+_LEAD_OF_WORLDS = MAGIC + bytes((VERSION,))
 _FIXED = struct.Struct("<4s16sI")
 _CHECKED_FROM = len(_LEAD) + 16
 _ALIGNMENT = 16
 _COMPRESSED = 1
-_NAME, _TOKEN, _FINGERPRINT = 16, 8, 20
+_NAME, _FINGERPRINT = 16, 20
 #: Bytes of a header's shared part up to which it is remembered: few tags, not many.
 _REMEMBERED = 4096
 
 #: The types of a header's fields: with and without an end of freshness.
 _HEADERS = {(int, float, fresh, float, bytes, int, bytes) for fresh in (float, type(None))}
+_HEADERS_OF_WORLDS = {(*header, bytes) for header in _HEADERS}
 _SHARED = (str, bytes, list, list, str)
 _TEXT = frozenset({str})
 _TOKENS = frozenset({bytes, type(None)})
-_TOKEN_SIZES = frozenset({_TOKEN})
 
 # Below this nothing is worth the time; a gain of less than a tenth is not either.
 _COMPRESS_FROM = 2048
@@ -64,7 +70,8 @@ class Record(NamedTuple):
 
     *fresh* is how long from *created* on the entry is fresh, None for ever. *names* are the
     versions it depends on, *tokens* what they were before it was computed. *flags* are eight
-    bits for the engine. After ``unseal`` the payload is a view of the record's bytes.
+    bits for the engine. *world* is what the files and variables it depends on were before it was
+    computed, as digests (world.py). After ``unseal`` the payload is a view of the record's bytes.
     """
 
     codec: str
@@ -78,6 +85,7 @@ class Record(NamedTuple):
     tags: tuple[str, ...]
     writer: str
     payload: bytes | memoryview
+    world: bytes | None = None
 
 
 def seal(
@@ -105,8 +113,9 @@ def seal(
     lengths = struct.pack("<I", len(header) << 8 | (0 if packed is None else _COMPRESSED))
     front = b"".join((lengths, header, bytes(-start % _ALIGNMENT)))
     body = payload if packed is None else packed
-    check = _check((front, body), address, group, keys[0] if keys else None)
-    return b"".join((_LEAD, check, front, body))
+    lead = _LEAD if record.world is None else _LEAD_OF_WORLDS
+    check = _check((front, body), lead, address, group, keys[0] if keys else None)
+    return b"".join((lead, check, front, body))
 
 
 def unseal(
@@ -121,14 +130,14 @@ def unseal(
     if len(data) < _FIXED.size:
         raise DecodeRefused("a record was not written by memotier")
     lead, check, packed = _FIXED.unpack_from(data)
-    if lead != _LEAD:
+    if lead not in (_LEAD, _LEAD_OF_WORLDS):
         if lead[: len(MAGIC)] != MAGIC:
             raise DecodeRefused("a record was not written by memotier")
         raise DecodeRefused(f"a record has format {lead[-1]}, this version reads {VERSION}")
     view = memoryview(data)
     checked = (view[_CHECKED_FROM:],)
     for key in keys or (None,):
-        if hmac.compare_digest(_check(checked, address, group, key), check):
+        if hmac.compare_digest(_check(checked, lead, address, group, key), check):
             break
     else:
         raise DecodeRefused(
@@ -136,7 +145,7 @@ def unseal(
         )
 
     try:
-        return _parse(view, packed >> 8, packed & 0xFF)
+        return _parse(view, packed >> 8, packed & 0xFF, has_world=lead != _LEAD)
     except DecodeRefused:
         raise
     except Exception as error:
@@ -144,19 +153,23 @@ def unseal(
 
 
 def _check(
-    pieces: Sequence[bytes | memoryview], address: Address, group: str, key: bytes | None
+    pieces: Sequence[bytes | memoryview],
+    lead: bytes,
+    address: Address,
+    group: str,
+    key: bytes | None,
 ) -> bytes:
     summed = xxh3_128() if key is None else _keyed(key, group).copy()
-    summed.update(_where(address, group))
+    summed.update(_where(address, group, lead))
     for piece in pieces:
         summed.update(piece)
     return summed.digest()
 
 
-def _where(address: Address, group: str) -> bytes:
+def _where(address: Address, group: str, lead: bytes = _LEAD) -> bytes:
     # Lengths come first, so that no address can look like the end of a namespace.
     name = group.encode()
-    return b"".join((_LEAD, struct.pack("<HH", len(name), len(address)), name, address))
+    return b"".join((lead, struct.pack("<HH", len(name), len(address)), name, address))
 
 
 @lru_cache(maxsize=256)
@@ -189,6 +202,7 @@ def _header(record: Record) -> list[Any]:
         record.fingerprint,
         len(record.payload),
         _packed(record.codec, record.names, record.tokens, record.tags, record.writer),
+        *(() if record.world is None else (record.world,)),
     ]
 
 
@@ -210,18 +224,18 @@ def _packed(
     return ormsgpack.packb([codec, joined, list(tokens), list(tags), writer])
 
 
-def _parse(view: memoryview, length: int, frame_flags: int) -> Record:
+def _parse(view: memoryview, length: int, frame_flags: int, *, has_world: bool) -> Record:
     end = _FIXED.size + length
     start = end + -end % _ALIGNMENT
     if frame_flags not in (0, _COMPRESSED) or start > len(view) or any(view[end:start]):
         raise DecodeRefused("the header of a record is malformed")
     header = ormsgpack.unpackb(view[_FIXED.size : end])
-    flags, created, fresh, cost, fingerprint, size, shared = header
+    flags, created, fresh, cost, fingerprint, size, shared, *world = header
     stored = view[start:].toreadonly()
     payload = _expanded(stored, size) if frame_flags else stored
     # A checksum proves that the header is whole, not that we wrote it.
     if (
-        tuple(map(type, header)) not in _HEADERS
+        tuple(map(type, header)) not in (_HEADERS_OF_WORLDS if has_world else _HEADERS)
         or size != len(payload)
         or not 0 <= flags <= 0xFF
         or len(fingerprint) != _FINGERPRINT
@@ -231,7 +245,18 @@ def _parse(view: memoryview, length: int, frame_flags: int) -> Record:
     unpacked = _unpacked if len(shared) <= _REMEMBERED else _unpacked.__wrapped__
     codec, names, tokens, tags, writer = unpacked(shared)
     return Record(
-        codec, flags, created, fresh, cost, fingerprint, names, tokens, tags, writer, payload
+        codec,
+        flags,
+        created,
+        fresh,
+        cost,
+        fingerprint,
+        names,
+        tokens,
+        tags,
+        writer,
+        payload,
+        *world,
     )
 
 

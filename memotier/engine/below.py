@@ -6,15 +6,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..entry import NEVER
 from ..errors import StoreError
-from ..types import MISS, Address, Token
-from . import stale, writes
+from ..types import MISS, Token
+from . import stale, worlds, writes
 from .calls import Call, Labels
 from .clocks import Renewal
 from .drive import Plan
 from .engine import Engine
 from .flights import AGAIN, ALONE, Flight, Landing
-from .places import Held, Stamp
+from .places import Held
+from .soft import judge
 from .tier2 import Found, learn, read, slots
 
 
@@ -27,8 +29,11 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
         return (yield from note(engine, call, labels))
 
     if engine.debts.unwritten:
-        found = yield from still_owed(engine, address)
-        if found is not None and found.is_stale:
+        was_owed = address in engine.debts.unwritten
+        found = yield from still_owed(engine, call)
+        if found is None and was_owed:
+            begin_now(engine, flight)
+        elif found is not None and found.is_stale:
             if (yield from serves_stale(engine, call, flight, labels, found)):
                 return found
         elif found is not None and stale.suffices(engine, flight, found):
@@ -39,14 +44,17 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
     if engine.versions.is_behind:
         yield from writes.settle(engine)
 
-    answer = yield from read(engine, [call])
+    answer = None if call.looked is None else call.looked.take(engine, labels)
+    if answer is None:
+        answer = yield from read(engine, [call])
     if isinstance(answer, StoreError):
         return writes.Noted(engine.versions.seen, None, MISS)
     found = answer[0]
     if (
         found.is_hit
         and stale.suffices(engine, flight, found)
-        and (yield from is_valid(engine, address, found.stamp))
+        and (yield from judge(engine, call.shelf, found))
+        and found.is_hit
     ):
         with engine.lock:
             engine.l2_hit(call.shelf, found.cost)
@@ -57,7 +65,19 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
         return found
     with engine.lock:
         call.shelf.l2_misses += 1
+        engine.l2_invalidations += found.has_moved
     return (yield from note(engine, call, labels, found.mark))
+
+
+def begin_now(engine: Engine, flight: Flight) -> None:
+    """
+    What was owed is gone, and with it what lay below. Nothing was read or computed yet, so *flight*
+    begins after that: else our own removal would count against what it brings.
+    """
+    with engine.lock:
+        engine.look()
+        if not isinstance(flight, Renewal) or flight.old is None:
+            flight.epoch = engine.versions.epoch
 
 
 def take_found(engine: Engine, call: Call, flight: Flight, labels: Labels, found: Found) -> None:
@@ -68,6 +88,8 @@ def take_found(engine: Engine, call: Call, flight: Flight, labels: Labels, found
     windows = call.shelf.windows
     if windows is None or windows.ahead is None or not isinstance(flight, Renewal):
         return
+    if windows.least_hits:
+        return  # it has not answered in this process yet
     state, old = stale.old_below(engine, call, found)
     if state is stale.DUE and not flight.behind and flight.wanted:
         found.refresh = stale.begin_behind(engine, call, labels, old)
@@ -77,8 +99,8 @@ def serves_stale(engine: Engine, call: Call, flight: Flight, labels: Labels, fou
     """
     Whether a stale record answers the call. If not, it may be what the call falls back on.
     """
-    assert isinstance(flight, Renewal) and call.address is not None
-    if flight.behind or not (yield from is_valid(engine, call.address, found.stamp)):
+    assert isinstance(flight, Renewal)
+    if flight.behind or not (yield from judge(engine, call.shelf, found)):
         return False
     with engine.lock:
         state, old = stale.old_below(engine, call, found)
@@ -114,20 +136,25 @@ def note_slot(engine: Engine, call: Call, labels: Labels) -> Plan:
     return (yield from note(engine, call, labels, marks[0]))
 
 
-def still_owed(engine: Engine, address: Address) -> Plan:
+def still_owed(engine: Engine, call: Call) -> Plan:
     """
     ``Found`` for what has left memory but is not written yet (write-back), else None.
     """
+    address = call.address
+    assert address is not None
     with engine.lock:
         resident = engine.debts.unwritten.get(address)
-        if (
-            resident is None
-            or (debt := resident.stamp.debt) is None
-            or engine.versions.bumped_since(debt.epoch, resident.stamp.names)
-        ):
+        if resident is None or (debt := resident.stamp.debt) is None:
             return None
+        over = debt.until is not None and debt.until + debt.beyond <= engine.clock.monotonic()
+        names, versions = resident.stamp.names, engine.versions
+        # Also softly: it could not be written any more.
+        bumped = (
+            versions.bumped_since(debt.epoch, names)
+            or versions.softened_since(debt.epoch, names) != NEVER
+        )
         held = Held(resident.value, resident.thaw)
-    if debt.until is not None and debt.until + debt.beyond <= engine.clock.monotonic():
+    if over or bumped or not (yield from worlds.still_holds(engine, call, resident.stamp.world)):
         yield from writes.drop_below(engine, [address])  # what lies there is older
         with engine.lock:
             engine.debts.forgive(resident)
@@ -140,24 +167,9 @@ def still_owed(engine: Engine, address: Address) -> Plan:
         # Only the plan of a function that has windows has a use for it.
         found.is_hit, found.is_stale = False, debt.beyond > 0
         return found if found.is_stale else None
-    if not (yield from is_valid(engine, address, found.stamp)):
-        return None
+    if not (yield from judge(engine, resident.place.shelf, found)) or not found.is_hit:
+        return None  # or nobody can say: it stays owed, and its write is refused if it must be
     return found
-
-
-def is_valid(engine: Engine, address: Address, stamp: Stamp) -> Plan:
-    """
-    Whether nothing that the entry depends on was invalidated since it was computed.
-    """
-    while True:
-        with engine.lock:
-            if not engine.versions.trusts(address, stamp.names):
-                return False
-            unknown = engine.versions.unknown(stamp.names)
-            if not unknown:
-                return engine.versions.tokens(stamp.names) == stamp.tokens
-        if not (yield from learn(engine, unknown)):
-            return False
 
 
 def promote(engine: Engine, call: Call, flight: Flight, found: Found) -> None:
@@ -165,6 +177,8 @@ def promote(engine: Engine, call: Call, flight: Flight, found: Found) -> None:
     Keep in memory what the second tier had, and land. Called under the lock.
     """
     current = keep_found(engine, call, flight, found)
+    if current:
+        engine.failures.forget(call.flight_key)
     if found.kept is None:
         # Without a memory tier nothing was kept: who waits reads the second tier as well.
         engine.flights.land(flight, ALONE if engine.has_memory else AGAIN)

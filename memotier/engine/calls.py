@@ -6,12 +6,46 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from ..entry import Resident
 from ..types import Address, Name, Seconds
 from . import names as naming
 from .places import Place, Table
+
+
+class Watch(Protocol):
+    """
+    Looks at the world that a result depends on. Does I/O.
+    """
+
+    def __call__(self, prior: bytes | None, *, reads: bool, exact: bool = False) -> bytes | None:
+        """
+        What the world is now: *prior* itself, if it is still what that says.
+
+        Args:
+            reads: Whether files may be read. If not, and one has to be, the answer is None.
+
+            exact: Whether a file that was written anew counts as changed whatever it holds.
+        """
+
+
+class Sight:
+    """
+    What one call depends on, and what it has seen of it; see worlds.py.
+    """
+
+    __slots__ = ("doubt", "looked_again", "names", "prior", "watch", "world")
+
+    def __init__(self, names: tuple[Name, ...], watch: Watch | None) -> None:
+        self.names = names
+        self.watch = watch
+        #: What it saw, and in view of what it looked.
+        self.world: bytes | None = None
+        self.prior: bytes | None = None
+        #: In view of what it is to look again.
+        self.doubt: bytes | None = None
+        self.looked_again = False
 
 
 class Call:
@@ -29,8 +63,11 @@ class Call:
         "is_as_asked",
         "key",
         "kwargs",
+        "looked",
+        "mark",
         "place",
         "shelf",
+        "sight",
         "table",
         "tags_of",
         "ttl",
@@ -55,14 +92,49 @@ class Call:
         self.function: Callable[..., Any] | None = None
         self.args: tuple[Any, ...] = ()
         self.kwargs: Mapping[str, Any] = {}
-        #: Whether only one process of the machine is to compute it.
+        #: Whether only one process of the machine is to compute it; and what its claim's mark was
+        #: before the second tier was last asked.
         self.claims = False
+        self.mark: bytes | None = None
+        #: What a batch has seen of it in the second tier; see engine/looking.py.
+        self.looked: Any = None
         #: Whether the arguments still have this key; None: they are atoms, or it does not matter.
         self.is_as_asked: Callable[[], bool] | None = None
         #: Tags that depend on the arguments.
         self.tags_of: Callable[[], tuple[str, ...]] | None = None
         #: Seconds of freshness that this call asks for; None: what the shelf says.
         self.ttl: Seconds | None = None
+        #: What it depends on beside what all calls of its function do; see worlds.py.
+        self.sight: Sight | None = None
+
+    @property
+    def watch(self) -> Watch | None:
+        """
+        Looks at the files and variables that the result depends on; None: on none.
+        """
+        return None if self.sight is None else self.sight.watch
+
+    @property
+    def world(self) -> bytes | None:
+        """
+        What it saw of them.
+        """
+        return None if self.sight is None else self.sight.world
+
+    @property
+    def own_needs(self) -> tuple[Name, ...]:
+        """
+        Names of epochs that depend on the arguments.
+        """
+        return () if self.sight is None else self.sight.names
+
+    @property
+    def names(self) -> tuple[Name, ...]:
+        """
+        What an entry of this call depends on, besides its tags.
+        """
+        names, own = self.shelf.names, self.own_needs
+        return (*names, *own) if own else names
 
     @property
     def flight_key(self) -> tuple[int, Any]:

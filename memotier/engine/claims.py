@@ -58,7 +58,7 @@ def wait_for_claim(engine: Engine, call: Call, look: Callable[[], Plan]) -> Plan
     pause, waited = FIRST, 0.0
     while True:
         taken = yield Now(engine.claims.take, call.address)
-        if not waited:
+        if not (waited or (taken and has_moved(engine, call))):
             answer = None
         else:
             # Under the claim, if it is ours: what its last holder stored is there now.
@@ -74,3 +74,10 @@ def wait_for_claim(engine: Engine, call: Call, look: Callable[[], Plan]) -> Plan
         yield Pause(pause)
         waited += pause
         pause = min(2 * pause, LAST)
+
+
+def has_moved(engine: Engine, call: Call) -> bool:
+    """
+    Whether somebody may have computed *call* between our look below and our claim.
+    """
+    return call.mark is None or bool(engine.claims.mark(call.address) != call.mark)

@@ -16,7 +16,7 @@ from typing import Any
 from ..codecs.copies import Kept
 from ..entry import NEVER
 from ..types import Seconds
-from . import stale
+from . import soft, stale, worlds
 from .calls import Call, Labels
 from .clocks import Renewal
 from .drive import Plan
@@ -24,6 +24,7 @@ from .effects import Invoke
 from .engine import Engine
 from .flights import AGAIN, ALONE, Failed, Flight, Landing
 from .places import Held, Stamp
+from .recall import fail
 from .tier2 import keep
 from .writes import (
     MOST_LEFT,
@@ -47,6 +48,8 @@ def compute(
     """
     shelf, clock = call.shelf, engine.clock
     assert call.function is not None
+    if call.watch is not None:
+        yield from worlds.note(engine, call, flight)
     began = clock.monotonic()
     try:
         value = yield Invoke(flight, call.function, call.args, call.kwargs)
@@ -54,32 +57,27 @@ def compute(
         if isinstance(flight, Renewal) and not isinstance(error, GeneratorExit):
             flight.result = (Failed(error),)
         raise
-    cost = clock.monotonic() - began
+    cost = clock.monotonic() - began if flight.worked is None else flight.worked
     if isinstance(flight, Renewal):
         if flight.unmodified is not None and value.__class__ is not Failed:
             (value,) = flight.unmodified
         flight.result = (value,)
     if value.__class__ is Failed:
-        if shelf.windows is not None:
-            held = yield from stale.fall_back(engine, call, flight, value)  # type: ignore[arg-type]
-            if held is not None:
-                with engine.lock:
-                    shelf.computed += 1
-                return stale.hand_out(held, value)
         with engine.lock:
             shelf.computed += 1
-            engine.flights.land(flight, Landing(value, None, True))
-        return value
+        return (yield from fail(engine, call, flight, value, labels, noted))
 
     if shelf.windows is not None and stale.has_changed(call, flight):
         stale.drop_changed(engine, call, flight)
         return value
 
     wanted, labels, noted = describe(engine, call, flight, labels, noted, value)
+    if wanted and call.watch is not None:
+        wanted = not (yield from worlds.has_moved(engine, call, flight))
     kept = keep(engine, call, value) if wanted and engine.has_memory else None
     stamp, written = None, UNGUARDED if wanted else UNWANTED
     if wanted and engine.store is None:
-        stamp = plain_stamp(engine, shelf, labels)
+        stamp = plain_stamp(engine, call, labels, flight.world)
     elif wanted:
         has_room = kept is not None and engine.memory.fits(kept.size, call.key)
         stamp, written = yield from store_below(
@@ -109,11 +107,12 @@ class Written(Enum):
     STORED = "the second tier has it"
     OWED = "write-back: the second tier will be told"
     REFUSED = "something was invalidated meanwhile"
+    OVERTAKEN = "the same, but only softly, and what lies there is as stale"
     UNGUARDED = "it is for memory alone: no second tier, or one that cannot have it"
     UNWANTED = "the function or its options do not want it kept"
 
 
-STORED, OWED, REFUSED, UNGUARDED, UNWANTED = Written
+STORED, OWED, REFUSED, OVERTAKEN, UNGUARDED, UNWANTED = Written
 
 
 def store_below(
@@ -136,21 +135,52 @@ def store_below(
     assert noted is not None
     if noted.tokens == ():
         noted = yield from note_added(engine, labels, noted)
+    stamp, way = yield from way_below(engine, call, flight, labels, noted, value, cost, owes=owes)
+    if way.__class__ is Outgoing:
+        (answer,) = yield from send(engine, [way])
+        if answer is False and (yield from soft.was_overtaken(engine, call, flight, labels, noted)):
+            return stamp, OVERTAKEN
+        way = arrived(call, stamp, answer)
+    return stamp, way
+
+
+def way_below(
+    engine: Engine,
+    call: Call,
+    flight: Flight,
+    labels: Labels,
+    noted: Noted | None,
+    value: Any,
+    cost: Seconds,
+    *,
+    owes: bool,
+) -> Plan:
+    """
+    The same up to the writing: the stamp, and what is to be sent, or ``Written`` if nothing is.
+    """
+    assert noted is not None
+    if noted.tokens == ():
+        noted = yield from note_added(engine, labels, noted)
     stamp, debt = stamp_of(engine, call, labels, noted, flight.epoch)
+    stamp.world = flight.world
     if debt is None or stamp.address is None or not flight.wanted:
         stamp.address = None
         return stamp, UNGUARDED
     if owes and engine.options.write_policy == "write_back":
         stamp.debt = debt
         return stamp, OWED
+    return stamp, Outgoing(call.shelf, stamp.address, Held(value, None), stamp, cost, debt)
 
-    out = Outgoing(call.shelf, stamp.address, Held(value, None), stamp, cost, debt)
-    stored = (yield from send(engine, [out]))[0]
-    if stored is True:
+
+def arrived(call: Call, stamp: Stamp, answer: bool | Exception) -> Written:
+    """
+    What became of something sent, by the answer.
+    """
+    if answer is True:
         call.shelf.unshared = False
-        return stamp, STORED
+        return STORED
     stamp.address = None
-    return stamp, REFUSED if stored is False else UNGUARDED
+    return REFUSED if answer is False else UNGUARDED
 
 
 def finish(
@@ -172,12 +202,26 @@ def finish(
     with engine.lock:
         call.shelf.computed += 1
         current = flight.wanted and not engine.is_outdated(call, flight, labels.names)
+        current = current and written is not OVERTAKEN
+        # What was overtaken softly is kept as a stale result, in memory alone, unless a newer one
+        # is there. (If it was a hard one of another process, its versions will tell.)
+        is_late = (
+            not current
+            and written is not REFUSED
+            and not engine.versions.bumped_since(flight.epoch, labels.names)
+            and soft.keeps_late(engine, call, flight)
+        )
+        finds_newer = is_late and soft.finds_newer(call, flight)
         inserted = False
-        if flight.renews and flight.wanted:
+        if flight.renews and flight.wanted and not is_late:
             # Who began meanwhile may have read what this replaces.
             flights.unwanted((flight.key,))
             flight.wanted = True
-        if current and kept is not None and not (around or written in (UNWANTED, REFUSED)):
+        if is_late and stamp is not None:
+            stamp.expired_at = engine.clock.wall()
+        wanted = current or (is_late and not finds_newer)
+        wanted = wanted and not (around or written in (UNWANTED, REFUSED))
+        if wanted and kept is not None:
             inserted = engine.insert(
                 call,
                 kept,
@@ -188,8 +232,10 @@ def finish(
                 debt=None if stamp is None else stamp.debt,
                 ttl_left=ttl_below(labels, stamp),
             )
-        if flight.wanted and not inserted:
+        if flight.wanted and not inserted and not finds_newer:
             engine.give_up(call)  # what is there is older
+            if written is STORED and engine.index is not None:
+                engine.index.note(call, stamp, None, flight.epoch)
 
         if written is REFUSED or (kept is None and written is STORED and not engine.has_memory):
             flights.land(flight, AGAIN)
@@ -201,6 +247,8 @@ def finish(
             flights.land(flight, landing)
         if not flight.wanted:
             return written is STORED
+        if written is OVERTAKEN:
+            return False
         return flight.renews and written is not STORED and not (inserted and written is OWED)
 
 
@@ -245,11 +293,11 @@ def describe(
     added, draw = flight.added_tags, 0.0 if shelf.windows is None else shelf.windows.draw()
     if not added:
         if ttl is not None or draw:
-            labels = Labels(shelf.names, labels.tags, ttl, draw)
+            labels = Labels(call.names, labels.tags, ttl, draw)
         return wanted, labels, noted
 
     if noted is not None and noted.tokens is not None:
         # These tags were not noted before the computation; see ``note_added``.
         noted = noted._replace(tokens=())
     tags = tuple(dict.fromkeys((*labels.tags, *added)))
-    return wanted, Labels(shelf.names, tags, ttl, draw), noted
+    return wanted, Labels(call.names, tags, ttl, draw), noted

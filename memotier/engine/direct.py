@@ -13,13 +13,15 @@ from typing import Any
 from ..codecs.copies import Kept
 from ..errors import StoreError
 from ..types import MISS, Address, Seconds
-from .below import is_valid, promote, still_owed
+from . import worlds
+from .below import still_owed
 from .calls import Call, Labels
 from .drive import Plan
 from .engine import Engine
 from .flights import AGAIN, Flight
+from .looking import NOTHING, Looked, let_go, look_many
 from .places import Held, Stamp
-from .plan import say_unusable
+from .soft import judge
 from .tier2 import Found, keep, learn, read, slots
 from .writes import (
     MOST_LEFT,
@@ -39,63 +41,21 @@ def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
     """
     For each call its value, or *default*: memory first, the rest in one round trip.
     """
-    values: list[Any] = [default] * len(calls)
     if engine.is_inside():
-        return values
-    below: list[tuple[int, Call, Flight]] = []
-    for index, call in enumerate(calls):
-        held = yield from look_here(engine, call)
-        if held is not None:
-            try:
-                values[index] = held.hand_out()
-            except Exception as error:
-                say_unusable(engine, call, error)
-            continue
-        with engine.lock:
-            call.shelf.misses += 1
-            if engine.store is not None and call.address is not None:
-                below.append((index, call, Flight(call.flight_key, engine.versions.epoch)))
-    if not below:
-        engine.sweep()
-        return values
-
-    flights = [flight for _, _, flight in below]
+        return [default] * len(calls)
+    looks = [Looked(call) for call in calls]
     try:
+        yield from look_many(engine, looks)
         with engine.lock:
-            # What is removed or set while we read must not be promoted.
-            for flight in flights:
-                engine.flights.start_beside(flight)
-        yield from settle(engine)
-        wanted = []
-        for index, call, flight in below:
-            found = yield from still_owed(engine, address_of(call))
-            if found is None or found.is_stale:
-                wanted.append((index, call, flight))
-            else:
-                values[index] = _take(engine, call, flight, found)
-        answer = (yield from read(engine, [call for _, call, _ in wanted])) if wanted else []
-        if isinstance(answer, StoreError):
-            wanted, answer = [], []
-        for (index, call, flight), found in zip(wanted, answer, strict=True):
-            if found.is_hit and (yield from is_valid(engine, address_of(call), found.stamp)):
-                with engine.lock:
-                    engine.l2_hit(call.shelf, found.cost)
-                values[index] = _take(engine, call, flight, found)
-            else:
-                with engine.lock:
-                    call.shelf.l2_misses += 1
-        _land(engine, flights)
-        engine.sweep()
-        return values
+            for one in looks:
+                if one.value is NOTHING:
+                    one.call.shelf.misses += 1
+                    one.call.shelf.l2_misses += isinstance(one.answer, Found)
+        let_go(engine, looks)
     except BaseException:
-        _land(engine, flights)
+        let_go(engine, looks)
         raise
-
-
-def _take(engine: Engine, call: Call, flight: Flight, found: Found) -> Any:
-    with engine.lock:
-        promote(engine, call, flight, found)
-    return found.value
+    return [default if one.value is NOTHING else one.value for one in looks]
 
 
 def _land(engine: Engine, flights: Sequence[Flight]) -> None:
@@ -105,46 +65,32 @@ def _land(engine: Engine, flights: Sequence[Flight]) -> None:
             engine.flights.land(flight, AGAIN)
 
 
-def address_of(call: Call) -> Address:
-    address = call.address
-    assert address is not None
-    return address
-
-
-def look_here(engine: Engine, call: Call) -> Plan:
-    """
-    What memory has that is valid, or None. Counts as a hit.
-    """
-    while True:
-        with engine.lock:
-            resident, unknown = engine.examine(call.table, call.key)
-            if resident is not None:
-                return engine.take(resident)
-        if not unknown or not (yield from learn(engine, unknown)):
-            return None
-
-
 def look(engine: Engine, call: Call) -> Plan:
     """
     What is known of the entry, without promoting or counting: ``(resident, Held)``,
     ``Found`` in the second tier, or None.
     """
     while True:
+        if call.watch is not None:
+            yield from worlds.observe(engine, call)
         with engine.lock:
             resident, unknown = engine.examine(call.table, call.key)
+            if resident is not None and worlds.is_ours(call, worlds.world_of(resident)) is not True:
+                break
             if resident is not None:
                 return resident, Held(resident.value, resident.thaw)
         if not unknown or not (yield from learn(engine, unknown)):
             break
     if engine.store is None or call.address is None:
         return None
-    found = yield from still_owed(engine, call.address)
+    found = yield from still_owed(engine, call)
     if found is not None and not found.is_stale:
         return found
     answer = yield from read(engine, [call])
     if isinstance(answer, StoreError) or not answer[0].is_hit:
         return None
-    return answer[0] if (yield from is_valid(engine, call.address, answer[0].stamp)) else None
+    is_valid = yield from judge(engine, call.shelf, answer[0])
+    return answer[0] if is_valid and answer[0].is_hit else None
 
 
 def set_many(
@@ -164,9 +110,9 @@ def set_many(
     labels = Labels((), ())
     for call, value in pairs:
         shelf = call.shelf
-        if labels.names[: len(shelf.names)] != shelf.names:  # one for all of a shelf
+        if labels.names[: len(call.names)] != call.names:  # one for all of a shelf
             draw = 0.0 if shelf.windows is None else shelf.windows.draw()
-            labels = Labels(shelf.names, tuple(dict.fromkeys((*shelf.tags, *tags))), ttl, draw)
+            labels = Labels(call.names, tuple(dict.fromkeys((*shelf.tags, *tags))), ttl, draw)
         settings.append(_Setting(call, value, labels, Flight(call.flight_key, 0)))
     flights = [setting.flight for setting in settings]
     try:
@@ -248,10 +194,11 @@ def _prepare(
     call, labels = setting.call, setting.labels
     setting.kept = keep(engine, call, setting.value) if engine.has_memory else None
     if engine.store is None:
-        setting.stamp = plain_stamp(engine, call.shelf, labels)
+        setting.stamp = plain_stamp(engine, call, labels, call.world)
         return None
     assert noted is not None
     stamp, debt = stamp_of(engine, call, labels, noted, setting.flight.epoch)
+    stamp.world = call.world
     setting.stamp = stamp
     if debt is None or stamp.address is None:
         return None
@@ -294,6 +241,8 @@ def _keep(engine: Engine, setting: _Setting, cost: Seconds) -> bool:
             )
         if not inserted:
             engine.give_up(call)
+            if setting.stored and engine.index is not None:
+                engine.index.note(call, stamp, None, flight.epoch)
         return not (setting.stored or (debt is not None and inserted))
 
 

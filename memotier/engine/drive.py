@@ -15,6 +15,9 @@ from .flights import Failed
 
 Plan: TypeAlias = Generator[Effect, Any, Any]
 
+# Through the type: an exception that is a frozen dataclass lets nobody assign to it.
+_CONTEXT: Any = vars(BaseException)["__context__"]
+
 
 def drive(plan: Plan) -> Any:
     """
@@ -37,7 +40,7 @@ def drive(plan: Plan) -> Any:
         plan.close()
         raise
     if result.__class__ is Failed:
-        return _raise(result)
+        return raise_as_is(result)
     return result
 
 
@@ -60,17 +63,20 @@ async def adrive(plan: Plan) -> Any:
         # A task that is destroyed while it waits closes its plan, and so lands its flight.
         plan.close()
     if result.__class__ is Failed:
-        return _raise(result)
+        return raise_as_is(result)
     return result
 
 
-def _raise(failed: Failed) -> Any:
+def raise_as_is(failed: Failed) -> Any:
+    """
+    Raise what the function raised, the very same for everyone.
+    """
     error = failed.error
     context = error.__context__
     try:
         raise error
     finally:
         # Raising inside a caller's "except" would have changed it, for everyone who waits.
-        error.__context__ = context
+        _CONTEXT.__set__(error, context)
         # The error's traceback refers to this frame: do not make a circle of it.
         del error, context, failed

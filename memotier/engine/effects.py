@@ -94,6 +94,24 @@ class Now:
         return self._function(*self._arguments)
 
 
+class Away:
+    """
+    Something that may take a while and is no operation of a store; tasks have a thread do it.
+    """
+
+    __slots__ = ("_function", "_offload")
+
+    def __init__(self, offload: Any, function: Callable[[], Any]) -> None:
+        self._offload = offload
+        self._function = function
+
+    def now(self) -> Any:
+        return self._function()
+
+    async def later(self) -> Any:
+        return await self._offload.run(self._function)
+
+
 class Pause:
     """
     Let some seconds pass.
@@ -127,6 +145,12 @@ class Invoke:
         self._function = function
         self._args = args
         self._kwargs = kwargs
+
+    def call(self) -> Any:
+        """
+        What the function returns, as it is; for those who do not want it done by the plan's driver.
+        """
+        return self._function(*self._args, **self._kwargs)
 
     def now(self) -> Any:
         before = leading.get()

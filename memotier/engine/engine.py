@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..clock import SYSTEM, Clock
+from ..clock import SYSTEM, Clock, moment
 from ..codecs.copies import Kept
 from ..entry import NEVER, Resident
 from ..errors import StoreError
@@ -30,13 +30,17 @@ from ..types import MISS, Name, Policy, Seconds, Store, Token
 from . import names as naming
 from .background import MOST_TIMED, Background
 from .calls import Call
-from .clocks import Clocks
+from .clocks import Clocks, soften
 from .debts import Debts
 from .effects import doing
 from .events import Events
+from .failures import Failures
 from .flights import Flight, Flights
+from .index import Index
+from .instances import bury
 from .options import Options
 from .places import Debt, Held, Place, Shelf, Stamp
+from .running import Streams
 from .versions import Versions
 
 #: Seconds by which another machine's clock may be ahead before its records are not believed.
@@ -60,11 +64,17 @@ class Engine:
         )
         self.versions = Versions(shared=store is not None)
         self.flights = Flights()
+        self.failures = Failures(self.memory)
+        self.streams = Streams()
         self.events = Events()
         self.offload = Offload()
         self.background = Background(self.lock, self.flights)
         self.timed = Background(self.lock, self.flights, "compute", MOST_TIMED)
         self.shelves: weakref.WeakSet[Shelf] = weakref.WeakSet()
+        #: Who carries which tag, for those who count; None: nobody does.
+        self.index: Index | None = None
+        #: What functions are told that say nothing of it themselves; see predict.py.
+        self.predicts: float | None = None
         #: Whether other processes may invalidate what memory holds, and tell it on a board.
         self.watches = store is not None and store.kind == "disk"
         #: Who computes a key, among the processes of this machine; None if nobody else is there.
@@ -86,7 +96,7 @@ class Engine:
         self.writes_lost = 0
         #: Places whose instance died; emptied at the next insertion, because a weak reference
         #: may call back at any moment, also while this thread holds the lock.
-        self._orphans: deque[Place] = deque()
+        self.orphans: deque[Place] = deque()
         self.writer = f"{socket.gethostname()}:{os.getpid()}"
 
     def is_inside(self) -> bool:
@@ -113,16 +123,10 @@ class Engine:
         if resident is None:
             return None, []
         now = self.clock.monotonic()
-        if resident.fresh_until <= now:
-            clocks = None if resident.stamp is None else resident.stamp.clocks
-            if clocks is None or clocks.served_until <= now:
-                self.memory.expire(resident)
-                self.debts.note_left(resident)
-                return None, []
-            if not stale and clocks.fresh_until <= now:
-                return None, []
+        if resident.fresh_until <= now and not self._is_of_use(resident, now, stale):
+            return None, []
 
-        versions = self.versions
+        versions, expired_at = self.versions, NEVER
         if resident.epoch != versions.epoch:
             stamp = resident.stamp
             names = resident.place.shelf.names if stamp is None else stamp.names
@@ -131,22 +135,49 @@ class Engine:
                 and stamp.address is not None
                 and versions.moved_since(resident.epoch, (stamp.address,))
             ):
-                self.remove((resident,))
+                self._remove_invalid(resident)
                 return None, []
             if versions.shared and stamp.tokens is None:
                 # Computed while the second tier could not say under which versions.
                 if versions.seen != stamp.seen or versions.moved_since(resident.epoch, names):
-                    self.remove((resident,))
+                    self._remove_invalid(resident)
                     return None, []
             elif versions.shared:
                 unknown = versions.unknown(names)
                 if unknown:
                     return None, unknown
-                if versions.tokens(names) != stamp.tokens:
-                    self.remove((resident,))
+                at = versions.expired_at(names, stamp.tokens, stamp.created)
+                if at is None:
+                    self._remove_invalid(resident)
                     return None, []
+                expired_at = at if at == NEVER else moment(self.clock, at, now)
+            expired_at = min(expired_at, versions.softened_since(resident.epoch, names))
+            # Before the epoch, which lets hits pass.
+            if expired_at != NEVER and not soften(resident, expired_at):
+                self._remove_invalid(resident)
+                return None, []
             resident.epoch = versions.epoch
+            if resident.fresh_until <= now and not self._is_of_use(resident, now, stale):
+                return None, []
         return resident, []
+
+    def _remove_invalid(self, resident: Resident) -> None:
+        stamp = resident.stamp
+        if stamp is not None and stamp.debt is not None:
+            # What lies below is what it was to replace; it may be valid, and is older.
+            self.versions.distrust(stamp.address, self.clock.monotonic())
+        self.remove((resident,))
+
+    def _is_of_use(self, resident: Resident, now: Seconds, stale: bool) -> bool:
+        """
+        Whether a resident that somebody has to look at is what *stale* asks for.
+        """
+        clocks = None if resident.stamp is None else resident.stamp.clocks
+        if clocks is None or clocks.served_until <= now:
+            self.memory.expire(resident)
+            self.debts.note_left(resident)
+            return False
+        return stale or clocks.fresh_until > now
 
     def peek(self, table: dict[Any, Resident], key: Any, *, counts: bool = True) -> Any:
         """
@@ -184,14 +215,18 @@ class Engine:
     def is_outdated(self, call: Call, flight: Flight, names: tuple[Name, ...]) -> bool:
         """
         Whether something that an entry with *names*, and with the tags that were added while
-        it is computed, depends on was invalidated since.
+        it is computed, depends on was invalidated since, hard or softly.
         """
         versions = self.versions
         self.look()
+        if flight.softened:
+            return True
         if flight.epoch == versions.epoch:
             return False
         names = (*names, *map(naming.tag, flight.added_tags or ()))
         if versions.bumped_since(flight.epoch, names):
+            return True
+        if versions.softened_since(flight.epoch, names) != NEVER:
             return True
         address = call.address
         at = names if address is None else (*names, address)
@@ -241,8 +276,8 @@ class Engine:
         """
         if self.closed or not self.memory.fits(kept.size, call.key):
             return False
-        if self._orphans:
-            self.bury()
+        if self.orphans:
+            bury(self)
 
         now = self.clock.monotonic()
         resident = Resident()
@@ -258,9 +293,16 @@ class Engine:
         if call.shelf.windows is not None and stamp is not None:
             left, ttl = (fresh, fresh) if ttl_left is None else (ttl_left, stamp.fresh)
             stamp.clocks = Clocks(now + left, call.shelf.windows, ttl, cost)
+            stamp.clocks.memory_until = resident.fresh_until
+            if stamp.expired_at is not None:
+                at = moment(self.clock, stamp.expired_at, now)
+                stamp.clocks.expire(at, call.shelf.windows)
             self.background.set_attention(resident, call.flight_key, now)
+        self.failures.forget(call.flight_key)
         old = call.table.get(call.key)
         evicted = self.memory.insert(resident)
+        if self.index is not None:
+            self.index.note(call, stamp, resident, epoch)
         if old is not None:
             self.debts.forgive(old)
         if self.debts.unwritten and debt is None:
@@ -277,46 +319,15 @@ class Engine:
         Take away what is there under *call*, in memory or owed; whether there was anything not
         known to be invalid. Called under the lock.
         """
+        self.failures.forget(call.flight_key)
         valid, unknown = self.examine(call.table, call.key, stale=True)
         found = valid is not None or bool(unknown)
+        if self.index is not None:
+            self.index.forget(call.flight_key)
         resident = call.resident()
         if resident is not None:
             self.remove((resident,))
         return (bool(self.debts.unwritten) and self.debts.forgive_at(call.address)) or found
-
-    # -- instances -----------------------------------------------------------------
-
-    def adopt(self, shelf: Shelf, instance: Any, *, has_name: bool = False) -> Place:
-        """
-        The place of *instance* on *shelf*; it is gone when the instance is.
-
-        Raises:
-            TypeError: If there can be no weak reference to the instance.
-        """
-        with self.lock:
-            place = shelf.places.get(id(instance))
-            if place is not None:
-                return place
-
-            identity, places, orphans = id(instance), shelf.places, self._orphans
-
-            def gone(_: Any) -> None:
-                # At once, before the address can belong to another object.
-                orphan = places.pop(identity, None)
-                if orphan is not None:
-                    orphans.append(orphan)
-
-            place = Place(shelf, weakref.ref(instance, gone), has_name=has_name)
-            shelf.places[identity] = place
-            return place
-
-    def bury(self) -> None:
-        """
-        Drop what belongs to instances that died. Called under the lock.
-        """
-        while self._orphans:
-            place = self._orphans.popleft()
-            self.memory.drop(place.residents())
 
     # -- trouble -------------------------------------------------------------------
 

@@ -111,9 +111,12 @@ class Flight:
         "loop",
         "renews",
         "skipped",
+        "softened",
         "ttl",
         "waits",
         "wanted",
+        "worked",
+        "world",
     )
 
     def __init__(self, key: Hashable, epoch: int) -> None:
@@ -125,6 +128,8 @@ class Flight:
         self.life: Callable[[], Any] = _life.ref
         #: False once its key was invalidated or set: serve those who wait, keep nothing.
         self.wanted = True
+        #: Whether its key was expired since it began: what it brings is stale.
+        self.softened = False
         #: Whether it replaces what may be there (a refresh, a set): if it is not kept, that
         #: must go all the same.
         self.renews = False
@@ -134,6 +139,10 @@ class Flight:
         self.added_tags: list[str] | None = None
         self.ttl: Seconds | None = None
         self.skipped = False
+        #: The world in which it is computed; see worlds.py.
+        self.world: bytes | None = None
+        #: Seconds that the function took, if not all the time was its own (streams).
+        self.worked: Seconds | None = None
 
     def abandoned(self) -> bool:
         """
@@ -178,8 +187,7 @@ class Flights:
         """
         Prepare to wait for *flight*; False if waiting would never end. ``leave`` it afterwards.
         """
-        led = leading.get()
-        if led is not None and _would_wait_for_itself(flight, led):
+        if self.would_wait_for_itself(flight):
             return False
         here = events._get_running_loop()
         if flight.life is _life.ref and (flight.loop is None or flight.loop is not here):
@@ -192,19 +200,33 @@ class Flights:
         self.wait_for(flight)
         return True
 
+    def would_wait_for_itself(self, flight: Flight) -> bool:
+        """
+        Whether the present context leads *flight*, or something that it waits for.
+        """
+        led = leading.get()
+        return led is not None and _would_wait_for_itself(flight, led)
+
     def wait_for(self, flight: Flight) -> None:
         """
         The same for one's own flight, that somebody else is about to bring.
         """
         led = leading.get()
-        if flight.future is None:
-            flight.future = Future()
-            flight.future.set_running_or_notify_cancel()
+        self.expect(flight)
         while led is not None:
             if led.flight.waits is None:
                 led.flight.waits = []
             led.flight.waits.append(flight)
             led = led.outer
+
+    def expect(self, flight: Flight) -> Flight:
+        """
+        Have *flight* tell how it landed, also somebody who comes to ``follow`` it later.
+        """
+        if flight.future is None:
+            flight.future = Future()
+            flight.future.set_running_or_notify_cancel()
+        return flight
 
     def leave(self, flight: Flight) -> None:
         """
@@ -248,6 +270,18 @@ class Flights:
                 joinable.wanted = False
             for flight in self.beside.get(key, ()):
                 flight.wanted = False
+
+    def soften(self, key: Hashable) -> None:
+        """
+        The results in progress for *key* are stale already; who comes from now on waits for none.
+        """
+        joinable = self.table.pop(key, None)
+        if joinable is not None:
+            joinable.softened = True
+            # Known still, so that whatever happens next to the key reaches it.
+            self.start_beside(joinable)
+        for flight in self.beside.get(key, ()):
+            flight.softened = True
 
     def unwanted_all(self) -> None:
         self.unwanted([*self.table, *self.beside])

@@ -21,6 +21,7 @@ from .drive import Plan, drive
 from .effects import Io
 from .engine import Engine
 from .events import kind_and_place, logger
+from .instances import bury
 
 #: Seconds that an exiting interpreter waits for what is owed.
 EXIT_WAIT: Seconds = 2.0
@@ -109,10 +110,11 @@ def close(engine: Engine) -> Plan:
             engine.flusher.stop()
         lost = len(engine.debts.unwritten)
         untold = engine.versions.is_behind
-        engine.bury()
+        bury(engine)
         engine.versions.close()
         engine.flights.unwanted_all()
         engine.memory.drop(engine.local_residents(None))
+        engine.failures.forget_all()
         engine.debts.forget()
     engine.sweep()
     if lost:
@@ -176,6 +178,7 @@ def _after_fork_in_child() -> None:
     for engine in _held:
         # The leaders stayed in the parent, and so did the duty to write.
         engine.flights.forget()
+        engine.streams.forget()
         engine.background.forget()
         engine.timed.forget()
         for resident in list(engine.debts.unwritten.values()):

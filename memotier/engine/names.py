@@ -1,9 +1,9 @@
 """
 What an invalidation can name, as 16 opaque bytes.
 
-Everything, each level of a namespace, a function, a tag: an entry is valid while the tokens
-of all its names are what they were before it was computed. Names are digests, so that no
-text of a user ever becomes a key of a store.
+Everything, each level of a namespace, a function, a tag, an epoch of the user's: an entry is
+valid while the tokens of all its names are what they were before it was computed. Names are
+digests, so that no text of a user ever becomes a key of a store.
 """
 
 from __future__ import annotations
@@ -41,3 +41,15 @@ def function(namespace: str, identity: str) -> Name:
 
 def tag(text: str) -> Name:
     return _name(b"tag", text)
+
+
+def epoch(text: str) -> Name:
+    return _name(b"epoch", text)
+
+
+def code(namespace: str, identity: str, version: str) -> Name:
+    """
+    A function as it is written now. Nobody ever invalidates it; that an entry has another one
+    tells that it was made with other code.
+    """
+    return _name(b"code", "\0".join((namespace, identity, version)))

@@ -19,7 +19,7 @@ from ..entry import Resident
 from ..keys.digest import Digester
 from ..types import Codec, Guard, Name, Seconds
 from . import names as naming
-from .clocks import Clocks, Windows
+from .clocks import Clocks, Remembers, Windows
 
 Table = dict[Any, Resident]
 
@@ -62,6 +62,7 @@ class Shelf:
         "copy",
         "digester",
         "errors",
+        "errors_served",
         "former",
         "heard",
         "hits_gone",
@@ -74,8 +75,11 @@ class Shelf:
         "misses",
         "names",
         "namespace",
+        "needs",
         "place",
         "places",
+        "refreshes",
+        "remembers",
         "saved",
         "stale_on_error",
         "stale_on_timeout",
@@ -100,6 +104,9 @@ class Shelf:
         tags: tuple[str, ...] = (),
         cache_if: Callable[[Any], Any] | None = None,
         windows: Windows | None = None,
+        needs: tuple[Name, ...] = (),
+        remembers: Remembers | None = None,
+        refreshes: bool = False,
     ) -> None:
         self.namespace = namespace
         self.identity = identity
@@ -117,9 +124,16 @@ class Shelf:
         self.cache_if = cache_if
         #: What its results are good for when they are no longer fresh; None: nothing.
         self.windows = windows
+        #: Names of other functions and of epochs that every entry depends on.
+        self.needs = needs
+        #: Which errors are raised again in place of a call; None: none.
+        self.remembers = remembers
+        #: Whether one call of its function brings one result, so that it can be refreshed.
+        self.refreshes = refreshes
         self.names: tuple[Name, ...] = (
             naming.EVERYTHING,
             *naming.levels(namespace),
+            *needs,
             naming.function(namespace, identity),
         )
         #: The labels of entries without tags of their own, made once; see engine/plan.py.
@@ -145,6 +159,7 @@ class Shelf:
         self.stale_on_error = 0  # and those answered so because the function raised
         self.stale_on_timeout = 0  # or took too long
         self.timeouts = 0  # calls that were told so
+        self.errors_served = 0  # calls that were given a remembered error
 
     @property
     def function_name(self) -> Name:
@@ -194,11 +209,13 @@ class Stamp:
         "clocks",
         "created",
         "debt",
+        "expired_at",
         "fresh",
         "names",
         "seen",
         "tags",
         "tokens",
+        "world",
         "writer",
     )
 
@@ -224,8 +241,12 @@ class Stamp:
         self.seen: Any = None
         #: Who computed it; None: this process.
         self.writer = writer
+        #: What the files and variables it depends on were, if there are any; see worlds.py.
+        self.world: bytes | None = None
         #: Seconds of freshness in the second tier, from *created*; None: for ever.
         self.fresh: Seconds | None = None
+        #: Of what was found expired below: wall seconds of that; None: it is not.
+        self.expired_at: Seconds | None = None
         #: Of functions that have windows: the moments of the entry in memory.
         self.clocks: Clocks | None = None
         #: Write-back: what the second tier does not have yet, until it does.

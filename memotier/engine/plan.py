@@ -17,7 +17,7 @@ Plans yield effects and never do I/O. A leader lands its flight in every way out
 from __future__ import annotations
 
 from ..errors import ConfigError
-from . import stale
+from . import stale, worlds
 from .background import Behind
 from .below import look_below, note_slot
 from .calls import Call, Labels
@@ -29,6 +29,7 @@ from .effects import Invoke
 from .engine import Engine
 from .flights import AGAIN, ALONE, Failed, Flight
 from .places import Held
+from .recall import raise_again, recall
 from .tier2 import Found, learn
 from .timed import INLINE, apart, wait
 from .writes import Noted
@@ -51,8 +52,17 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
     try:
         while True:
             held, flight, follows, old = None, None, False, None
+            if call.watch is not None:
+                yield from worlds.observe(engine, call)
             with engine.lock:
                 resident, unknown = engine.examine(call.table, call.key, stale=windows is not None)
+                if resident is not None and call.watch is not None:
+                    ours = worlds.is_ours(call, worlds.world_of(resident))
+                    if ours is None:
+                        continue  # it has come since we looked
+                    if not ours:
+                        engine.remove((resident,))
+                        resident = None
                 if resident is not None and windows is not None:
                     state = stale.attend(engine, call, resident)
                     if state is stale.DUE:
@@ -62,12 +72,19 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
                 if resident is not None:
                     held = engine.take(resident)
                 elif not unknown:
-                    shelf.misses += 1
                     flight = flights.table.get(key)
                     if flight is not None and engine.is_outdated(call, flight, labels.names):
                         flight.wanted = False  # it hears of nothing any more
                         flights.detach(flight)
                         flight = None
+                    if flight is not None and call.watch is not None:
+                        ours = worlds.is_ours(call, flight.world)
+                        if ours is None:
+                            continue
+                        if not ours:
+                            flights.detach(flight)
+                            flight = None
+                    shelf.misses += 1
                     if not joins:
                         pass
                     elif flight is None:
@@ -203,11 +220,12 @@ def new_flight(engine: Engine, call: Call, old: Old | None) -> Flight:
     """
     A flight for *call*, that knows what to fall back on if its function may be stale.
     """
-    if call.shelf.windows is None:
-        return Flight(call.flight_key, engine.versions.epoch)
-    began = engine.clock.monotonic()
-    flight = Renewal(call.flight_key, engine.versions.epoch, began=began)
-    flight.old = old
+    flight = Flight(call.flight_key, engine.versions.epoch)
+    if call.shelf.windows is not None:
+        began = engine.clock.monotonic()
+        flight = renewal = Renewal(call.flight_key, engine.versions.epoch, began=began)
+        renewal.old = old
+    flight.world = call.world
     return flight
 
 
@@ -250,6 +268,10 @@ def lead(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
             noted = yield from look_below(engine, call, flight, labels)
         if noted.__class__ is Found:
             return (yield from take_found(engine, call, flight, labels, noted))
+    if call.shelf.remembers is not None and not asked:
+        failed = yield from recall(engine, call)
+        if failed is not None:
+            return (yield from raise_again(engine, call, flight, failed))
     if isinstance(flight, Renewal) and flight.old is not None:
         # If what comes now cannot be kept, what is older must go, below as well.
         flight.renews = True
@@ -317,6 +339,8 @@ def labels_before(engine: Engine, call: Call) -> Labels | None:
     """
     shelf = call.shelf
     if call.tags_of is None:
+        if call.own_needs:
+            return Labels(call.names, shelf.tags)
         if shelf.labels is None:
             shelf.labels = Labels(shelf.names, shelf.tags)
         labels: Labels = shelf.labels
@@ -333,4 +357,4 @@ def labels_before(engine: Engine, call: Call) -> Labels | None:
             f"{shelf.label}: {why}; the result was returned but not stored",
         )
         return None
-    return Labels(shelf.names, tuple(dict.fromkeys((*shelf.tags, *own))))
+    return Labels(call.names, tuple(dict.fromkeys((*shelf.tags, *own))))

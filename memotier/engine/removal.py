@@ -1,5 +1,6 @@
 """
-Invalidating: by key, by name (function, namespace, tag, everything), and clearing.
+Invalidating: by key, by name (function, namespace, tag, everything), and clearing; each hard,
+or softly (soft.py says what that means).
 
 First here, then in the second tier, then here again: what another call promoted from the
 second tier in between must not stay. If the second tier cannot be told, this process does
@@ -12,70 +13,88 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..entry import Resident
 from ..errors import InvalidationNotDurable, StoreError
-from ..types import Name
+from ..types import Address, Name
 from . import names as naming
 from .calls import Call
 from .drive import Plan, drive
 from .effects import Io
 from .engine import Engine
+from .instances import bury
+from .soft import soften_here
+from .writes import flush
 
 #: Keys of one invalidation that are distrusted one by one while it is on its way.
 MOST_DOUBTED = 1000
 
 
-def forget(engine: Engine, calls: Sequence[Call]) -> Plan:
+def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
     """
     Invalidate single keys: for each whether there was an entry, in whatever tier.
     """
     if engine.is_inside():
-        _aside(forget, engine, calls)
+        _aside(forget, engine, calls, soft)
         return [False] * len(calls)
     away = [call for call in calls if call.address is not None]
     addresses = [call.address for call in away if call.address is not None]
+    if soft:
+        yield from _write_down(engine, addresses)
     with engine.lock:
-        here = _forget_here(engine, calls)
+        here = _forget_here(engine, calls, soft)
         if engine.store is None or not away:
             return here
         # What lies below is not to be believed from now on, not only from when it is gone.
         doubted = addresses if len(addresses) <= MOST_DOUBTED else []
-        serial = engine.versions.postpone((), doubted, engine.clock.monotonic())
+        now = engine.clock.monotonic()
+        serial = engine.versions.postpone((), doubted, now, soft=soft)
 
-    answer = yield Io(engine.offload, _delete, engine, calls, addresses)
+    answer = yield Io(engine.offload, _delete, engine, calls, addresses, soft)
     if isinstance(answer, StoreError):
-        _forget_here(engine, calls)
-        _postpone(engine, (), addresses, answer)
+        _forget_here(engine, calls, soft)
+        _postpone(engine, (), addresses, answer, soft)
     found, again = answer
     there = {id(call): one for call, one in zip(away, found, strict=True)}
     with engine.lock:
         engine.versions.settle((), doubted, serial)
-        engine.l2_invalidations += sum(found)
+        engine.l2_invalidations += 0 if soft else sum(found)
     return [
         first or second or there.get(id(call), False)
         for call, first, second in zip(calls, here, again, strict=True)
     ]
 
 
-def bump(engine: Engine, names: Sequence[Name]) -> Plan:
+def bump(engine: Engine, names: Sequence[Name], soft: bool = False) -> Plan:
     """
-    Invalidate everything that carries one of *names*, whatever its number.
+    Invalidate everything that carries one of *names*, whatever its number. Who they were, for
+    ``Index.count``, if there is an index.
     """
     if engine.is_inside():
-        return _aside(bump, engine, names)
+        return _aside(bump, engine, names, soft)
+    if soft:
+        yield from _write_down(engine)
     with engine.lock:
-        engine.versions.bump(names)
+        taken = None if soft or engine.index is None else engine.index.take(names)
+        _bump_versions(engine, names, soft)
         if engine.store is None:
-            return None
-        serial = engine.versions.postpone(names, (), engine.clock.monotonic())
+            return taken
+        serial = engine.versions.postpone(names, (), engine.clock.monotonic(), soft=soft)
 
-    answer = yield Io(engine.offload, _bump, engine, names)
+    answer = yield Io(engine.offload, _bump, engine, names, soft)
     if isinstance(answer, StoreError):
-        _bump_here(engine, names)
-        _postpone(engine, names, (), answer)
+        _bump_here(engine, names, soft)
+        _postpone(engine, names, (), answer, soft)
     with engine.lock:
         engine.versions.settle(names, (), serial)
     engine.events.emit("invalidated", {"names": len(names)})
-    return None
+    return taken
+
+
+def expire_function(engine: Engine, shelf: Any) -> Plan:
+    """
+    Invalidate all results of one function softly.
+    """
+    yield from bump(engine, [shelf.function_name], soft=True)
 
 
 def clear_function(engine: Engine, shelf: Any) -> Plan:
@@ -89,7 +108,30 @@ def clear_function(engine: Engine, shelf: Any) -> Plan:
     finally:
         with engine.lock:
             engine.remove(shelf.residents())
+            engine.failures.forget_all(lambda one: one is shelf)
         engine.sweep()
+
+
+def expire_namespace(engine: Engine, namespace: str | None) -> Plan:
+    """
+    Invalidate softly every entry of *namespace* and those below it (None: all); how many there
+    were.
+    """
+    if engine.is_inside():
+        _aside(expire_namespace, engine, namespace)
+        return 0
+    name = naming.EVERYTHING if namespace is None else naming.space(namespace)
+    yield from bump(engine, [name], soft=True)
+    with engine.lock:
+        bury(engine)
+        count = len(_only_here(engine.local_residents(namespace)))
+    if engine.store is not None:
+        answer = yield Io(engine.offload, engine.store.count, namespace)
+        if isinstance(answer, StoreError):
+            engine.fault(answer)
+        else:
+            count += answer
+    return count
 
 
 def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
@@ -101,13 +143,9 @@ def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
         return 0
     name = naming.EVERYTHING if namespace is None else naming.space(namespace)
     with engine.lock:
-        engine.bury()
+        bury(engine)
         residents = engine.local_residents(namespace)
-        only_here = sum(
-            1
-            for one in residents
-            if one.stamp is None or one.stamp.address is None or one.stamp.debt is not None
-        )
+        only_here = len(_only_here(residents))
         left = [
             one
             for address in list(engine.debts.left)
@@ -121,6 +159,9 @@ def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
     yield from bump(engine, [name])
     with engine.lock:
         engine.remove(engine.local_residents(namespace))
+        engine.failures.forget_all(lambda one: namespace is None or one.is_below(namespace))
+        if engine.index is not None:
+            engine.index.clear(name)
     engine.sweep()
     if engine.store is not None:
         # The entries are invalid already; this only makes room.
@@ -137,10 +178,33 @@ def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
     return count
 
 
-def _forget_here(engine: Engine, calls: Sequence[Call]) -> list[bool]:
+def _only_here(residents: Sequence[Resident]) -> list[Resident]:
+    """
+    Those that the second tier does not have.
+    """
+    return [
+        one
+        for one in residents
+        if one.stamp is None or one.stamp.address is None or one.stamp.debt is not None
+    ]
+
+
+def _write_down(engine: Engine, addresses: Sequence[Address] | None = None) -> Plan:
+    """
+    Write what is owed before it is invalidated softly: after that the second tier would not take
+    it, and it would be gone instead of stale.
+    """
+    if engine.debts.unwritten:
+        yield from flush(engine, at=addresses)
+
+
+def _forget_here(engine: Engine, calls: Sequence[Call], soft: bool = False) -> list[bool]:
     with engine.lock:
         answers = []
         for call in calls:
+            if soft:
+                answers.append(soften_here(engine, call))
+                continue
             engine.flights.unwanted((call.flight_key,))
             answers.append(engine.give_up(call))
     engine.sweep()
@@ -148,23 +212,34 @@ def _forget_here(engine: Engine, calls: Sequence[Call]) -> list[bool]:
 
 
 def _delete(
-    engine: Engine, calls: Sequence[Call], addresses: Sequence[Any]
+    engine: Engine, calls: Sequence[Call], addresses: Sequence[Address], soft: bool
 ) -> tuple[list[bool], list[bool]]:
     # Here again in the same operation: whoever asked for it may have been cancelled meanwhile.
     assert engine.store is not None
-    return engine.store.delete(addresses), _forget_here(engine, calls)
+    invalidate = engine.store.expire if soft else engine.store.delete
+    return invalidate(addresses), _forget_here(engine, calls, soft)
 
 
-def _bump(engine: Engine, names: Sequence[Name]) -> None:
+def _bump(engine: Engine, names: Sequence[Name], soft: bool) -> None:
     assert engine.store is not None
-    engine.store.bump(names)
-    _bump_here(engine, names)
+    if soft:
+        engine.store.bump(names, True)
+    else:
+        engine.store.bump(names)
+    _bump_here(engine, names, soft)
 
 
-def _bump_here(engine: Engine, names: Sequence[Name]) -> None:
+def _bump_here(engine: Engine, names: Sequence[Name], soft: bool) -> None:
     with engine.lock:
-        engine.versions.bump(names)
+        _bump_versions(engine, names, soft)
         engine.versions.forget()
+
+
+def _bump_versions(engine: Engine, names: Sequence[Name], soft: bool) -> None:
+    if soft:
+        engine.versions.bump_softly(names, engine.clock.monotonic())
+    else:
+        engine.versions.bump(names)
 
 
 def _aside(plan: Callable[..., Plan], *arguments: Any) -> None:
@@ -176,11 +251,15 @@ def _aside(plan: Callable[..., Plan], *arguments: Any) -> None:
 
 
 def _postpone(
-    engine: Engine, names: Sequence[Name], addresses: Sequence[Any], error: StoreError
+    engine: Engine,
+    names: Sequence[Name],
+    addresses: Sequence[Address],
+    error: StoreError,
+    soft: bool,
 ) -> None:
     engine.fault(error)
     with engine.lock:
-        engine.versions.postpone(names, addresses, engine.clock.monotonic())
+        engine.versions.postpone(names, addresses, engine.clock.monotonic(), soft=soft)
     raise InvalidationNotDurable(
         f"the invalidation holds in this process, but the second tier could not be told: {error} "
         "Until it can be, this process does not use it for what was invalidated."

@@ -2,8 +2,9 @@
 What is done about an entry whose moment of attention has come: serve it, refresh it, fall
 back on it.
 
-An invalidated entry is never served: every decision here is about an entry whose versions were
-just found unchanged, and is made under the lock in which that was found.
+An invalidated entry is never served, except one that was invalidated softly: that is stale. Every
+decision here is about an entry whose versions were just compared, and is made under the lock in
+which that was done, or after finding that nothing has happened since.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from ..entry import Resident
+from ..clock import moment
+from ..entry import NEVER, Resident
+from ..tokens import NOT_EXPIRED
 from ..types import Seconds
 from .calls import Call, Labels
 from .clocks import Clocks, Old, Renewal
@@ -20,6 +23,7 @@ from .engine import Engine
 from .flights import AGAIN, Failed, Flight, Landing
 from .places import Held
 from .tier2 import Found, learn
+from .worlds import still_holds
 
 
 class State(Enum):
@@ -66,6 +70,9 @@ def attend(engine: Engine, call: Call, resident: Resident) -> State:
     state = state_of(stamp.clocks, resident.fresh_until, now)
     if state is DUE and now >= stamp.clocks.fresh_until:
         call.shelf.stale_served += 1
+    elif state is DUE and (windows := call.shelf.windows) and resident.hits < windows.least_hits:
+        # Not hot: to be refreshed by nobody, and in memory no longer than without all this.
+        return GOOD if now < stamp.clocks.memory_until else LAST
     return state
 
 
@@ -74,6 +81,8 @@ def begin_behind(engine: Engine, call: Call, labels: Labels, old: Old) -> Renewa
     The flight of a refresh, known before anyone else can begin one; None if there is one, or
     no room. Called under the lock.
     """
+    if call.table is call.place.exact and call.is_as_asked is None:
+        return None  # made before the function had windows: nobody could tell whether it changed
     flights, key = engine.flights, call.flight_key
     flight = flights.table.get(key)
     if flight is not None:
@@ -83,6 +92,7 @@ def begin_behind(engine: Engine, call: Call, labels: Labels, old: Old) -> Renewa
     if not engine.background.has_room():
         return None
     mine = Renewal(key, engine.versions.epoch, behind=True)
+    mine.world = call.world
     mine.old = old
     flights.table[key] = mine
     return mine
@@ -112,6 +122,8 @@ def old_below(engine: Engine, call: Call, found: Found) -> tuple[State, Old]:
     windows, now = call.shelf.windows, engine.clock.monotonic()
     assert windows is not None
     clocks = Clocks(now + found.ttl_left(engine), windows, found.stamp.fresh, found.cost)
+    if found.stamp.expired_at is not None:
+        clocks.expire(moment(engine.clock, found.stamp.expired_at, now), windows)
     resting = engine.background.resting.get(call.flight_key, now)
     attention = max(clocks.attention, min(resting, clocks.served_until))
     kept = found.kept
@@ -137,18 +149,22 @@ def fall_back(engine: Engine, call: Call, flight: Renewal, failed: Failed) -> Pl
             f"{shelf.label}: computing a result anew raised {kind}; "
             "the old one is served as long as the options allow",
         )
-    if old is None or not (yield from is_valid_old(engine, call, flight, old)):
-        return None
-    with engine.lock:
-        if not flight.wanted or engine.is_outdated(call, flight, old.stamp.names):
+    while old is not None:
+        epoch = yield from valid_in(engine, call, flight, old)
+        if epoch is None:
             return None
-        now, clocks = engine.clock.monotonic(), old.clocks
-        rest(engine, call, old, now)
-        if now >= clocks.served_until:
-            return None
-        shelf.stale_on_error += not flight.behind
-        engine.flights.land(flight, Landing(old.value, old.thaw, True))
-    return Held(old.value, old.thaw)
+        with engine.lock:
+            engine.look()
+            if engine.versions.epoch != epoch:
+                continue  # something happened since
+            now, clocks = engine.clock.monotonic(), old.clocks
+            rest(engine, call, old, now)
+            if now >= clocks.served_until:
+                return None
+            shelf.stale_on_error += not flight.behind
+            engine.flights.land(flight, Landing(old.value, old.thaw, True))
+        return Held(old.value, old.thaw)
+    return None
 
 
 def has_changed(call: Call, flight: Flight) -> bool:
@@ -193,26 +209,50 @@ def rest(engine: Engine, call: Call, old: Old, now: Seconds) -> None:
         resident.fresh_until = until
 
 
-def is_valid_old(engine: Engine, call: Call, flight: Flight, old: Old) -> Plan:
+def valid_in(engine: Engine, call: Call, flight: Flight, old: Old) -> Plan:
     """
-    Whether nothing that *old* depends on was invalidated while the function ran.
+    The epoch in which nothing that *old* depends on was found invalidated, except softly, while
+    the function ran; None if something was, or the world has changed.
     """
-    stamp, versions = old.stamp, engine.versions
+    stamp, versions, windows = old.stamp, engine.versions, call.shelf.windows
+    assert windows is not None
+    if not (yield from still_holds(engine, call, stamp.world)):
+        return None
     while True:
         with engine.lock:
-            if not flight.wanted or engine.is_outdated(call, flight, stamp.names):
-                return False
+            engine.look()
+            epoch, at = versions.epoch, call.address
+            if not flight.wanted or versions.bumped_since(flight.epoch, stamp.names):
+                return None
+            if at is not None and versions.moved_since(flight.epoch, (at,)):
+                return None
+            softened = versions.softened_since(flight.epoch, stamp.names)
+            if softened != NEVER:
+                old.clocks.expire(softened, windows)
             if not versions.shared:
-                return True
+                return epoch
             if stamp.tokens is None:
-                return bool(versions.seen == stamp.seen)
-            if stamp.address is not None and not versions.trusts(stamp.address, stamp.names):
-                return False
+                is_same = versions.seen == stamp.seen
+                return (
+                    None
+                    if versions.moved_since(flight.epoch, stamp.names)
+                    else (epoch if is_same else None)
+                )
+            if stamp.address is not None and not versions.trusts(
+                stamp.address, stamp.names, stale=True
+            ):
+                return None
             unknown = versions.unknown(stamp.names)
             if not unknown:
-                return bool(versions.tokens(stamp.names) == stamp.tokens)
+                expired_at = versions.expired_at(stamp.names, stamp.tokens, stamp.created)
+                if expired_at is None:
+                    return None
+                if expired_at != NOT_EXPIRED:
+                    now = engine.clock.monotonic()
+                    old.clocks.expire(moment(engine.clock, expired_at, now), windows)
+                return epoch
         if not (yield from learn(engine, unknown)):
-            return False
+            return None
 
 
 def hand_out(held: Held, failed: Failed) -> Any:

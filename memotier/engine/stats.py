@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..errors import StoreError
 from .effects import Io
 from .engine import Engine
+from .instances import bury
 from .places import Shelf
 
 
@@ -21,7 +22,8 @@ class CacheInfo(NamedTuple):
     *misses* ran it. *maxsize* bounds the memory tier, which functions of one cache share;
     *currsize* counts the entries of this function there. *errors* are results that could not
     be stored, *bypassed* calls that had no key, *seconds_saved* the computing time that hits
-    did not take.
+    did not take. *errors_served* are calls that were given a remembered error: neither hits nor
+    misses.
     """
 
     hits: int
@@ -34,6 +36,7 @@ class CacheInfo(NamedTuple):
     errors: int
     bypassed: int
     seconds_saved: float
+    errors_served: int
 
 
 def hits_of(shelf: Shelf) -> tuple[int, float, int]:
@@ -60,6 +63,7 @@ def info(engine: Engine, shelf: Shelf) -> CacheInfo:
             errors=shelf.errors,
             bypassed=shelf.bypassed,
             seconds_saved=saved,
+            errors_served=shelf.errors_served,
         )
 
 
@@ -72,7 +76,7 @@ def collect(engine: Engine, l2_max_size: int | None) -> dict[str, Any]:
     The figures of both tiers, as ``MultiLevelCache.get_stats`` documents them.
     """
     with engine.lock:
-        engine.bury()
+        bury(engine)
         shelves = list(engine.shelves)
         l1_hits = l1_misses = l2_hits = l2_misses = 0
         saved = 0.0
@@ -124,6 +128,7 @@ def collect(engine: Engine, l2_max_size: int | None) -> dict[str, Any]:
                 "on_timeout": sum(shelf.stale_on_timeout for shelf in shelves),
             },
             "timeouts": sum(shelf.timeouts for shelf in shelves),
+            "errors_served": sum(shelf.errors_served for shelf in shelves),
             "background": {
                 name: getattr(engine.background, name) + getattr(engine.timed, name)
                 for name in ("running", "done", "failed", "dropped")

@@ -38,11 +38,23 @@ class Found:
     there is no memory tier.
     """
 
-    __slots__ = ("cost", "is_hit", "is_stale", "kept", "mark", "refresh", "stamp", "value")
+    __slots__ = (
+        "cost",
+        "has_moved",
+        "is_hit",
+        "is_stale",
+        "kept",
+        "mark",
+        "refresh",
+        "stamp",
+        "value",
+    )
 
     def __init__(self, mark: Token) -> None:
         self.mark = mark
         self.is_hit = self.is_stale = False
+        #: Whether there was one of another world; see worlds.py.
+        self.has_moved = False
         self.value: Any = None
         self.kept: Kept | None = None
         self.cost: Seconds = 0.0
@@ -65,6 +77,7 @@ class Found:
             writer=record.writer,
         )
         self.stamp.fresh = record.fresh
+        self.stamp.world = record.world
         self.kept = keep(engine, call, value, record.payload) if engine.has_memory else None
 
     @classmethod
@@ -80,6 +93,14 @@ class Found:
         found.kept = Kept(held.value, held.thaw, size)
         found.value = held.hand_out()
         return found
+
+    def expire(self, at: Seconds) -> None:
+        """
+        It was invalidated softly, at *at* in wall seconds: it is no hit any more.
+        """
+        self.is_hit, self.is_stale = False, True
+        before = self.stamp.expired_at
+        self.stamp.expired_at = at if before is None else min(at, before)
 
     def fresh_in_memory(self, engine: Engine) -> Seconds:
         """
@@ -147,14 +168,26 @@ def load(engine: Engine, calls: Sequence[Call]) -> tuple[Token, list[Found]]:
     store = engine.store
     assert store is not None
     addresses = [call.address for call in calls]
+    if engine.claims is not None:
+        for call in calls:
+            if call.claims:
+                call.mark = engine.claims.mark(call.address)
     reading = store.get(addresses)  # type: ignore[arg-type]
     answers = []
-    for call, data, mark in zip(calls, reading.records, reading.marks, strict=True):
+    expired = reading.expired or [None] * len(calls)
+    for call, data, mark, at in zip(calls, reading.records, reading.marks, expired, strict=True):
         found = Found(mark)
-        if data is not None:
+        if data is not None and (at is None or _keeps_stale(call)):
             open_record(engine, call, data, found)
+            if at is not None and found.stamp is not None:
+                found.expire(at)
         answers.append(found)
     return reading.epoch, answers
+
+
+def _keeps_stale(call: Call) -> bool:
+    windows = call.shelf.windows
+    return windows is not None and bool(windows.keeps_stale)
 
 
 def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
@@ -179,7 +212,13 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
         fresh = math.inf if record.fresh is None else record.fresh
         if age < -SKEW or age >= fresh + beyond:
             return
-        if record.codec != shelf.codec.name:
+        if record.codec != shelf.codec.name or not depends_on_all(call, record):
+            return
+        if call.watch is None:
+            if record.world is not None:
+                return  # it was computed when the function had other options
+        elif record.world is None or call.watch(record.world, reads=True) != record.world:
+            found.has_moved = True
             return
         value = shelf.codec.decode(record.payload)
     except UnknownClass as error:
@@ -203,6 +242,14 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
         _discard(engine, address)
     else:
         found.accept(engine, call, record, value, is_fresh=age < fresh)
+
+
+def depends_on_all(call: Call, record: Record) -> bool:
+    """
+    Whether an entry can be invalidated by all that the function's options name today.
+    """
+    needs = (*call.shelf.needs, *call.own_needs)
+    return not needs or set(needs).issubset(record.names)
 
 
 def _discard(engine: Engine, address: Address) -> None:

@@ -20,7 +20,7 @@ from .effects import Wait
 from .engine import Engine
 from .flights import AGAIN, LATE, Failed, Flight, Signal
 from .places import Held
-from .stale import is_valid_old
+from .stale import valid_in
 
 #: The answer of ``apart`` if there is nobody to run it.
 INLINE = Signal("INLINE")
@@ -102,15 +102,19 @@ def instead(engine: Engine, call: Call, flight: Flight, old: Old) -> Plan:
     """
     ``Held`` of the old value for a caller who does not wait any longer, if it may be served.
     """
-    if not (yield from is_valid_old(engine, call, flight, old)):
-        return None
-    with engine.lock:
-        outdated = not flight.wanted or engine.is_outdated(call, flight, old.stamp.names)
-        if outdated or engine.clock.monotonic() >= old.clocks.served_until:
+    while True:
+        epoch = yield from valid_in(engine, call, flight, old)
+        if epoch is None:
             return None
-        call.shelf.stale_on_timeout += 1
-        _leave_alone(flight)
-    return Held(old.value, old.thaw)
+        with engine.lock:
+            engine.look()
+            if engine.versions.epoch != epoch:
+                continue  # something happened since
+            if engine.clock.monotonic() >= old.clocks.served_until:
+                return None
+            call.shelf.stale_on_timeout += 1
+            _leave_alone(flight)
+        return Held(old.value, old.thaw)
 
 
 def _leave_alone(flight: Flight) -> Any:

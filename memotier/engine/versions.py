@@ -17,7 +17,8 @@ with the one that was last looked at, ``cells[1]``. If it moved, ``look`` finds 
 tokens of names in them have to be read again, and entries at addresses in them count as gone.
 
 *pending* names and addresses were invalidated here but could not be written to the second
-tier. Until they are, nothing that carries them is read from it or written to it.
+tier. Until they are, nothing that carries them is read from it or written to it. Those that were
+invalidated *softly* and not hard do not keep a stale resident from being served.
 
 All methods are called under the engine's lock; none does I/O.
 """
@@ -28,7 +29,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..entry import NEVER
 from ..stores.board import Board, moved_cells, slot_on_board
+from ..tokens import expired_at
 from ..types import Address, Name, Seconds, Token
 from . import names as naming
 
@@ -36,6 +39,8 @@ from . import names as naming
 MOST_SORTED = 2_000
 #: Tokens kept before all of them are folded into one: bounds memory whoever chooses the tags.
 MOST_TOKENS = 100_000
+#: Soft invalidations of one name whose moments are remembered.
+MOST_MOMENTS = 8
 #: Keys whose removal could not be written, before everything is distrusted instead.
 MOST_PENDING = 10_000
 #: The epoch that no resident has: every hit takes the slow way and finds out why.
@@ -64,10 +69,15 @@ class Versions:
         #: With the serial of the invalidation that could not be written.
         self.pending: dict[Name, int] = {}
         self.pending_keys: dict[Address, int] = {}
+        #: Names and addresses among them for which a soft invalidation is enough.
+        self.pending_softly: set[bytes] = set()
         self.serial = 0
         self.retry_at: Seconds = 0.0
         self._floor = 0  # alone: everything counts as bumped at this epoch
         self._bumped: dict[Name, int] = {}
+        self._soft_floor = (0, 0.0)
+        #: The epochs and moments in which a name was invalidated softly, the last ones.
+        self._softened: dict[Name, tuple[tuple[int, Seconds], ...]] = {}
         self._parked = False
         self.closed = False
 
@@ -97,6 +107,18 @@ class Versions:
 
     # -- alone -------------------------------------------------------------------
 
+    def bump_softly(self, names: Iterable[Name], now: Seconds) -> None:
+        """
+        The same as ``bump``, only softly, at *now* in monotonic seconds.
+        """
+        number, softened = self.epoch + 1, self._softened
+        for name in names:
+            softened[name] = (*softened.get(name, ())[1 - MOST_MOMENTS :], (number, now))
+        if len(softened) > MOST_TOKENS:
+            softened.clear()
+            self._soft_floor = number, now
+        self.advance()
+
     def bump(self, names: Iterable[Name]) -> None:
         """
         These names changed now (memory only, or noticed here first).
@@ -111,7 +133,7 @@ class Versions:
 
     def bumped_since(self, epoch: int, names: Iterable[Name]) -> bool:
         """
-        Whether this process bumped one of *names* after *epoch*.
+        Whether this process bumped one of *names* after *epoch*, and not only softly.
         """
         if epoch == self.epoch:
             return False
@@ -120,6 +142,19 @@ class Versions:
 
         get = self._bumped.get
         return any(get(name, 0) > epoch for name in names)
+
+    def softened_since(self, epoch: int, names: Iterable[Name]) -> Seconds:
+        """
+        When this process first bumped one of *names* softly after *epoch*, ``NEVER`` if it did
+        not; in monotonic seconds.
+        """
+        if epoch == self.epoch or not (self._softened or self._soft_floor[0] > epoch):
+            return NEVER
+        get = self._softened.get
+        moments = [when for name in names for number, when in get(name, ()) if number > epoch]
+        if self._soft_floor[0] > epoch:
+            moments.append(self._soft_floor[1])
+        return min(moments, default=NEVER)
 
     # -- shared ------------------------------------------------------------------
 
@@ -136,6 +171,15 @@ class Versions:
         """
         known = self.known
         return tuple([known[name] for name in names])
+
+    def expired_at(
+        self, names: Sequence[Name], noted: tuple[Token, ...] | None, created: Seconds
+    ) -> Seconds | None:
+        """
+        When an entry with *names* expired that was computed under the tokens *noted*: see
+        ``tokens.expired_at``. None of the names may be unknown.
+        """
+        return expired_at(noted, self.tokens(names), created)
 
     def observe(self, epoch: Token) -> None:
         """
@@ -217,28 +261,63 @@ class Versions:
 
     # -- what could not be written -------------------------------------------------
 
-    def trusts(self, address: Address, names: Iterable[Name]) -> bool:
+    def trusts(
+        self, address: Address | None, names: Iterable[Name], *, stale: bool = False
+    ) -> bool:
         """
         Whether the second tier may be believed about the entry at *address* with these names.
+
+        Args:
+            stale: Whether it is to be no more than a stale one.
         """
+        if stale and self.pending_softly:
+            at = (*names, address)
+            return not any(
+                (one in self.pending or one in self.pending_keys) and one not in self.pending_softly
+                for one in at
+            )
         if address in self.pending_keys:
             return False
         return not self.pending or self.pending.keys().isdisjoint(names)
 
-    def postpone(self, names: Iterable[Name], addresses: Iterable[Address], now: Seconds) -> int:
+    def postpone(
+        self,
+        names: Iterable[Name],
+        addresses: Iterable[Address],
+        now: Seconds,
+        *,
+        soft: bool = False,
+    ) -> int:
         """
         Remember an invalidation that the second tier has not taken yet; its serial.
         """
         self.serial = serial = self.serial + 1
+        if soft:
+            # Where a hard one is on its way already, that is what will be tried again.
+            new = {*names} - self.pending.keys() | {*addresses} - self.pending_keys.keys()
+            self.pending_softly |= new
+        elif self.pending_softly:
+            self.pending_softly -= {*names, *addresses}
         self.pending.update(dict.fromkeys(names, serial))
         self.pending_keys.update(dict.fromkeys(addresses, serial))
         self.retry_at = now + RETRY_AFTER
         if len(self.pending_keys) > MOST_PENDING:
+            self.pending_softly -= self.pending_keys.keys() | {naming.EVERYTHING}
             self.pending_keys.clear()
             self.pending[naming.EVERYTHING] = serial
         if len(self.pending) > MOST_PENDING:
+            self.pending_softly &= self.pending_keys.keys()
             self.pending = {naming.EVERYTHING: serial}
         return serial
+
+    def distrust(self, address: Address, now: Seconds) -> None:
+        """
+        What lies at *address* is to be removed as soon as somebody goes there.
+        """
+        if not self.is_behind:
+            self.retry_at = now
+        self.serial += 1
+        self.pending_keys[address] = self.serial
 
     @property
     def is_behind(self) -> bool:
@@ -260,6 +339,8 @@ class Versions:
         for name in names:
             if self.pending.get(name, serial + 1) <= serial:
                 del self.pending[name]
+                self.pending_softly.discard(name)
         for address in addresses:
             if self.pending_keys.get(address, serial + 1) <= serial:
                 del self.pending_keys[address]
+                self.pending_softly.discard(address)

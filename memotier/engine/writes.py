@@ -8,13 +8,13 @@ is evicted, at ``flush()``, at every interval and at exit.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
 
 from ..codecs.records import Record, seal
 from ..entry import Resident
 from ..errors import SerializationError, StoreError, ValueTooLarge
-from ..types import Address, Guard, Item, Miss, Name, Seconds, Token
+from ..types import Address, Guard, Item, Miss, Name, Seconds, Store, Token
 from .calls import Call, Labels
 from .drive import Plan
 from .effects import Io
@@ -62,13 +62,15 @@ def lasting(shelf: Shelf, labels: Labels, of_tier: Seconds) -> Seconds:
     return ttl if shelf.windows is None else shelf.windows.lengthened(ttl, labels.draw)
 
 
-def plain_stamp(engine: Engine, shelf: Shelf, labels: Labels) -> Stamp | None:
+def plain_stamp(engine: Engine, call: Call, labels: Labels, world: bytes | None) -> Stamp | None:
     """
     The stamp where there is no second tier; None if the shelf and the age say it all.
     """
-    if not labels.tags and shelf.windows is None:
+    if not (labels.tags or call.own_needs or call.shelf.windows or world):
         return None
-    return Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
+    stamp = Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
+    stamp.world = world
+    return stamp
 
 
 def stamp_of(
@@ -175,6 +177,7 @@ def pack(engine: Engine, out: Outgoing) -> Item:
         tags=stamp.tags,
         writer=engine.writer,
         payload=payload,
+        world=stamp.world,
     )
     group = out.shelf.namespace
     data = seal(record, address=out.address, group=group, keys=engine.options.keys)
@@ -200,9 +203,15 @@ def say_unstored(engine: Engine, shelf: Shelf, reason: str) -> None:
 # -- what is owed ----------------------------------------------------------------------
 
 
-def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -> Plan:
+def flush(
+    engine: Engine,
+    *,
+    only_left: bool = False,
+    most: int | None = None,
+    at: Sequence[Address] | None = None,
+) -> Plan:
     """
-    Write what the second tier is owed; how many entries were written.
+    Write what the second tier is owed (*at* these addresses); how many entries were written.
 
     Two may flush at once, and an entry may be replaced while its predecessor is written:
     whoever finds that it was, and that nothing newer is owed, takes the entry away below. So
@@ -213,7 +222,10 @@ def flush(engine: Engine, *, only_left: bool = False, most: int | None = None) -
     doubtful = []
     with engine.lock:
         now = engine.clock.monotonic()
-        for address, resident in list(engine.debts.unwritten.items()):
+        unwritten = engine.debts.unwritten
+        some = unwritten if at is None else dict.fromkeys(one for one in at if one in unwritten)
+        for address in list(some):
+            resident = unwritten[address]
             stamp, debt = resident.stamp, resident.stamp.debt
             if only_left and address not in engine.debts.left:
                 continue
@@ -298,14 +310,32 @@ def settle(engine: Engine, *, at_once: bool = False) -> Plan:
         versions.retry_at = engine.clock.monotonic() + 1.0
         names: list[Name] = list(versions.pending)
         keys = list(versions.pending_keys)
+        softly = set(versions.pending_softly)
+        answers: list[Any] = []
         serial = versions.serial
     assert engine.store is not None
-    answers = [(yield Io(engine.offload, engine.store.bump, names))] if names else []
-    if keys:
-        answers.append((yield Io(engine.offload, engine.store.delete, keys)))
+    for operation, arguments in _operations(engine.store, names, keys, softly):
+        answers.append((yield Io(engine.offload, operation, *arguments)))
     failed = [answer for answer in answers if isinstance(answer, StoreError)]
     with engine.lock:
         if failed:
             return
         versions.settle(names, keys, serial)
         versions.forget()
+
+
+def _operations(
+    store: Store, names: Sequence[Name], keys: Sequence[Address], softly: Collection[bytes]
+) -> list[tuple[Callable[..., Any], tuple[Any, ...]]]:
+    """
+    How *store* is told of invalidations, of which those of *softly* are soft.
+    """
+    found: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+    for is_soft in (False, True):
+        some = [name for name in names if (name in softly) is is_soft]
+        if some:
+            found.append((store.bump, (some, True) if is_soft else (some,)))
+        some = [key for key in keys if (key in softly) is is_soft]
+        if some:
+            found.append((store.expire if is_soft else store.delete, (some,)))
+    return found

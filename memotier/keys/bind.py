@@ -58,6 +58,13 @@ class Parameters:
         while any(name.startswith(self.prefix) for name in self.names):
             self.prefix += "_"
 
+    @property
+    def take_instance(self) -> bool:
+        """
+        Whether the first can be the instance to which a method is bound.
+        """
+        return bool(self.all) and self.all[0].kind in POSITIONAL
+
     def head(self) -> str:
         """
         The parameter list as source; defaults are the names that ``defaults`` defines.

@@ -5,6 +5,10 @@ A claim is a lock on one byte of a file beside the database, at a place that the
 key says. The kernel gives it back when its holder dies, however he dies, so there is nothing to
 renew and nothing that expires: a killed leader is replaced by the next one who asks.
 
+Whoever gives a claim back leaves a fresh random mark for its key before. So he who looked for a
+result, and then claimed, knows whether somebody has computed in between: the mark has moved. The
+marks share places by the first bytes of addresses, so one that moved tells only to look again.
+
 They are locks of an open file (Linux: ``F_OFD_SETLK``), not of the process: two caches of one
 process exclude each other too, and closing another file of the same name releases nothing. Where
 there are none, every process computes for itself.
@@ -24,6 +28,8 @@ from . import forks
 
 _SET: Final = getattr(fcntl, "F_OFD_SETLK", None)
 _PLACES: Final = 2**62  # a lock needs no file of that length
+_MARKS: Final = 4096
+_MARK: Final = 8  # bytes
 
 
 class Claims:
@@ -45,10 +51,29 @@ class Claims:
         """
         return self._set(fcntl.F_WRLCK, address)
 
+    def mark(self, address: Address) -> bytes | None:
+        """
+        What was left when a claim of *address* was last given back; None if that is not known.
+        """
+        if _SET is None:
+            return None
+        try:
+            file = self._file if self._file >= 0 else self._open()
+            return os.pread(file, _MARK, _place_of_mark(address)).ljust(_MARK, b"\0")
+        except FileNotFoundError:
+            return bytes(_MARK)  # not even the directory is there yet
+        except OSError:
+            return None
+
     def release(self, address: Address) -> None:
         """
         Somebody else may claim *address*.
         """
+        if self._file >= 0:
+            try:
+                os.pwrite(self._file, os.urandom(_MARK), _place_of_mark(address))
+            except OSError:
+                pass  # a full disk: somebody may compute what he could have found
         self._set(fcntl.F_UNLCK, address)
 
     def close(self) -> None:
@@ -94,3 +119,7 @@ class Claims:
                 flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
                 self._file = os.open(self._path, flags, self._mode)
             return self._file
+
+
+def _place_of_mark(address: Address) -> int:
+    return int.from_bytes(address[-8:], "big") % _MARKS * _MARK

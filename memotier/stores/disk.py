@@ -32,12 +32,14 @@ from .rows import (
     count_rows,
     delete_one,
     drop_foreign,
+    expire_one,
     last_row,
+    moment,
     read_many,
     read_one,
     store_items,
 )
-from .tokens import EPOCH, renew, renew_epoch, slot_of, tokens_at_once
+from .tokens import EPOCH, renew, renew_epoch, renew_softly, slot_of, tokens_at_once
 
 log = logging.getLogger("memotier")
 
@@ -125,8 +127,8 @@ class DiskStore:
         now, most = self._clock.wall(), self._max_record
         if len(addresses) == 1:
             # The common case without the detours: 9 us against 18.
-            epoch, mark, record, row = self._access.read(read_one, addresses[0], now, most)
-            reading = Reading([record], epoch, [mark])
+            epoch, mark, record, row, at = self._access.read(read_one, addresses[0], now, most)
+            reading = Reading([record], epoch, [mark], (moment(at),) if at != 0 else ())
             if record is None and row is not None:
                 self._discard_foreign([row])
         else:
@@ -153,9 +155,18 @@ class DiskStore:
             if len(item.record) > self._max_record:
                 self._access.tell("record_too_large", size=len(item.record), limit=self._max_record)
 
+        relabels = any(item.guard.instead_of is not None for item in items)
         stored, removed = self._access.write(
-            lambda writer: self._store(writer, items), "storing", self._access.timeout
+            lambda writer: self._store(writer, items), "storing", self._access.timeout, relabels
         )
+        told = [
+            item.address
+            for item, is_in in zip(items, stored, strict=True)
+            if is_in and item.guard.instead_of is not None
+        ]
+        if told:
+            # What other processes hold in memory does not have the labels.
+            self._announce(told)
         self._count_removed(removed)
         if removed.more:
             self._make_more_room()
@@ -183,12 +194,30 @@ class DiskStore:
             For each address whether an unexpired record was there.
         """
 
-        def delete(writer: sqlite3.Connection) -> list[bool]:
+        return self._at_each(addresses, delete_one)
+
+    def expire(self, addresses: Sequence[Address]) -> list[bool]:
+        """
+        Note of records that they are not fresh from now on and give their slots fresh tokens,
+        durably, in one step. A record that was expired before keeps its first moment.
+
+        Returns:
+            For each address whether an unexpired record was there.
+        """
+
+        return self._at_each(addresses, expire_one)
+
+    def _at_each(
+        self,
+        addresses: Sequence[Address],
+        change: Callable[[sqlite3.Connection, Address, Seconds], bool],
+    ) -> list[bool]:
+        def work(writer: sqlite3.Connection) -> list[bool]:
             renew(writer, {slot_of(address) for address in addresses})
             now = self._clock.wall()
-            return [delete_one(writer, address, now) for address in addresses]
+            return [change(writer, address, now) for address in addresses]
 
-        found = self._access.write(delete, "invalidating", INVALIDATION_TIMEOUT, durable=True)
+        found = self._access.write(work, "invalidating", INVALIDATION_TIMEOUT, durable=True)
         self._announce(addresses)
         return found
 
@@ -219,11 +248,14 @@ class DiskStore:
         found = self._access.read(tokens_at_once, [EPOCH, *names])
         return [found.get(name) for name in names], found.get(EPOCH)
 
-    def bump(self, names: Sequence[Name]) -> None:
-        """Give each name and the epoch a fresh random token; durable when it returns."""
+    def bump(self, names: Sequence[Name], soft: bool = False) -> None:
+        """Give each name and the epoch a fresh token; durable when it returns."""
 
         def bump(writer: sqlite3.Connection) -> None:
-            renew(writer, names)
+            if soft:
+                renew_softly(writer, names, self._clock.wall())
+            else:
+                renew(writer, names)
             renew_epoch(writer)
 
         self._access.write(bump, "invalidating", INVALIDATION_TIMEOUT, durable=True)

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ..clock import SYSTEM, Clock
 from ..errors import StoreUnavailable
+from ..tokens import hard_token, soft_token
 from ..types import MISS, Address, Item, Name, Reading, Seconds, Token
 from . import forks
 from .limits import check_limits
@@ -25,12 +26,13 @@ _SLOTS = 4096
 class _Row:
     """One record; *rank* is its place in the order of leaving, the lowest leaves first."""
 
-    __slots__ = ("alive_until", "group", "rank", "reads", "record")
+    __slots__ = ("alive_until", "expired", "group", "rank", "reads", "record")
 
     def __init__(self, record: bytes, group: str, alive_until: Seconds) -> None:
         self.record = record
         self.group = group
         self.alive_until = alive_until
+        self.expired: Seconds | None = None
         self.reads = 0
         self.rank: tuple[float, int] = (0.0, 0)
 
@@ -84,7 +86,9 @@ class LocalStore:
             self._check_open()
             records = [self._read(address, now) for address in addresses]
             marks = [self._slots.get(_slot(address)) for address in addresses]
-            return Reading(records, self._epoch, marks)
+            rows = [self._rows.get(address) for address in addresses]
+            expired = [None if row is None else row.expired for row in rows]
+            return Reading(records, self._epoch, marks, expired)
 
     def set(self, items: Sequence[Item]) -> list[bool]:
         """
@@ -96,7 +100,7 @@ class LocalStore:
         now = self._clock.monotonic()
         with self._lock:
             self._check_open()
-            stored = [self._holds(item) for item in items]
+            stored = [self._holds(item, now) for item in items]
             new = [item for item, is_wanted in zip(items, stored, strict=True) if is_wanted]
             for item in new:
                 self._put(item, now)
@@ -114,8 +118,28 @@ class LocalStore:
         with self._lock:
             self._check_open()
             for address in addresses:
-                self._slots[_slot(address)] = secrets.token_bytes(8)
+                self._slots[_slot(address)] = hard_token()
             return [self._drop(address, now) for address in addresses]
+
+    def expire(self, addresses: Sequence[Address]) -> list[bool]:
+        """
+        Note of records that they are not fresh from now on and give their slots fresh tokens.
+
+        Returns:
+            For each address whether an unexpired record was there.
+        """
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        with self._lock:
+            self._check_open()
+            answers = []
+            for address in addresses:
+                self._slots[_slot(address)] = hard_token()
+                row = self._rows.get(address)
+                is_there = row is not None and row.alive_until > now
+                if row is not None and row.expired is None:
+                    row.expired = wall
+                answers.append(is_there)
+            return answers
 
     def discard(self, address: Address) -> None:
         """Drop one damaged or outdated record; no token changes."""
@@ -129,11 +153,14 @@ class LocalStore:
             self._check_open()
             return [self._tokens.get(name) for name in names], self._epoch
 
-    def bump(self, names: Sequence[Name]) -> None:
-        """Give each name and the epoch a fresh random token."""
+    def bump(self, names: Sequence[Name], soft: bool = False) -> None:
+        """Give each name and the epoch a fresh token."""
+        now = self._clock.wall()
         with self._lock:
             self._check_open()
-            self._tokens.update({name: secrets.token_bytes(8) for name in names})
+            for name in dict.fromkeys(names):
+                old = self._tokens.get(name)
+                self._tokens[name] = soft_token(old, now) if soft else hard_token()
             self._epoch = secrets.token_bytes(8)
 
     def clear_group(self, group: str) -> int:
@@ -189,10 +216,14 @@ class LocalStore:
         if self._closed:
             raise StoreUnavailable("the local store is closed")
 
-    def _holds(self, item: Item) -> bool:
+    def _holds(self, item: Item, now: Seconds) -> bool:
         guard = item.guard
         if guard.mark is not MISS and guard.mark != self._slots.get(_slot(item.address)):
             return False
+        if guard.instead_of is not None:
+            row = self._rows.get(item.address)
+            if row is None or row.alive_until <= now or row.record != guard.instead_of:
+                return False
         if guard.epoch == self._epoch:
             return True
         tokens = [self._tokens.get(name) for name in guard.names]

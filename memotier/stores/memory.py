@@ -152,6 +152,16 @@ class MemoryTier:
         self._unfinished = False
         return left
 
+    def label(self, resident: Resident, stamp: Any) -> None:
+        """
+        Give a resident another *stamp*, and count the room that it takes.
+        """
+        before = 0 if resident.stamp is None else overhead("", resident.stamp)
+        grown = overhead("", stamp) - (before or overhead("", None))
+        resident.stamp = stamp
+        resident.size += grown
+        self.bytes += grown
+
     def expire(self, resident: Resident) -> None:
         self.expirations += self._remove(resident)
 
@@ -238,6 +248,8 @@ def overhead(key: Any, stamp: Any) -> int:
         size += STAMP if stamp.tokens is None else STAMP + PLACED
         if stamp.clocks is not None:
             size += CLOCKS
+        if stamp.world is not None:
+            size += getsizeof(stamp.world)
     if type(key) is tuple:
         for part in key:
             size += getsizeof(part)

@@ -21,7 +21,9 @@ BATCH: Final = 500  # rows that one transaction of clear() removes
 
 _FOUND: Final = (
     # CASE keeps what is foreign or too large inside the database: only a NULL comes out.
-    f"CASE WHEN {OURS} AND length(value) <= ? THEN value END, rowid"
+    # *size* is diskcache's for values in files: 0 in our rows, and in those that were expired
+    # the moment of that, because diskcache puts it back to 0 with a new value, as we do.
+    f"CASE WHEN {OURS} AND length(value) <= ? THEN value END, rowid, size"
 )
 # One statement is one snapshot; it has a row whether there is a record or not.
 _VERSION: Final = "(SELECT token FROM memotier_version WHERE name = ?)"
@@ -70,14 +72,15 @@ _GROUP: Final = " AND (tag = ? OR (tag >= ? AND tag < ?))"
 
 def read_one(
     connection: sqlite3.Connection, address: Address, now: Seconds, most: int
-) -> tuple[Token, Token, bytes | None, int | None]:
+) -> tuple[Token, Token, bytes | None, int | None, Any]:
     """
-    Epoch, the token of the slot, the record, the number of its row; all of one moment.
+    Epoch, the token of the slot, the record, the number of its row, and what ``moment`` makes
+    the time of that it was expired; all of one moment.
 
     The record is None for a row that is not ours or longer than *most* bytes.
     """
     values = (slot_of(address), most, address, now)
-    rows: list[tuple[Token, Token, bytes | None, int | None]]
+    rows: list[tuple[Token, Token, bytes | None, int | None, Any]]
     rows = connection.execute(_READ_ONE, values).fetchall()
     return rows[0]
 
@@ -90,22 +93,33 @@ def read_many(
     """
     found: dict[Address, bytes] = {}
     foreign: list[int] = []
+    expired: dict[Address, Seconds] = {}
     slots = [slot_of(address) for address in addresses]
     with one_moment(connection):
         tokens = tokens_of(connection, [EPOCH, *slots])
         for piece in padded(addresses):
             values = (most, *piece, now)
-            for address, record, row in connection.execute(_READ_MANY[len(piece)], values):
+            for address, record, row, at in connection.execute(_READ_MANY[len(piece)], values):
                 if record is None:
                     foreign.append(row)
                 else:
                     found[address] = record
+                    if at != 0:
+                        expired[address] = moment(at)
     reading = Reading(
         [found.get(address) for address in addresses],
         tokens.get(EPOCH),
         [tokens.get(slot) for slot in slots],
+        [expired.get(address) for address in addresses] if expired else (),
     )
     return reading, foreign
+
+
+def moment(size: Any) -> Seconds:
+    """
+    When a record was expired, by the *size* of its row: long ago, if that is not a time.
+    """
+    return float(size) if type(size) in (int, float) and math.isfinite(size) else 0.0
 
 
 def store_items(
@@ -114,7 +128,8 @@ def store_items(
     """
     Store those *items* whose guard holds and that are not longer than *most* bytes.
     """
-    if len(items) == 1 and _store_unmoved(connection, items[0], now, most):
+    single = len(items) == 1 and items[0].guard.instead_of is None
+    if single and _store_unmoved(connection, items[0], now, most):
         return [True]
     tokens = tokens_of(connection, [EPOCH, *{slot_of(item.address) for item in items}])
     epoch = tokens.get(EPOCH)
@@ -124,7 +139,11 @@ def store_items(
 
     stored = []
     for item in items:
-        wanted = len(item.record) <= most and holds(item, epoch, tokens)
+        wanted = (
+            len(item.record) <= most
+            and holds(item, epoch, tokens)
+            and _is_still_there(connection, item, now)
+        )
         if wanted:
             connection.execute(_STORE, _row(item, now))
         stored.append(wanted)
@@ -137,6 +156,14 @@ def _store_unmoved(connection: sqlite3.Connection, item: Item, now: Seconds, mos
         return False
     condition = (guard.epoch, guard.mark is MISS, slot_of(item.address), guard.mark or None)
     return connection.execute(_STORE_IF_UNMOVED, (*_row(item, now), *condition)).rowcount == 1
+
+
+def _is_still_there(connection: sqlite3.Connection, item: Item, now: Seconds) -> bool:
+    old = item.guard.instead_of
+    if old is None:
+        return True
+    sql = f"SELECT 1 FROM Cache WHERE key = ? AND {_ALIVE} AND value = ?"  # noqa: S608
+    return bool(connection.execute(sql, (item.address, now, old)).fetchall())
 
 
 def _row(item: Item, now: Seconds) -> tuple[Any, ...]:
@@ -154,6 +181,21 @@ def delete_one(connection: sqlite3.Connection, address: Address, now: Seconds) -
     for row, _ in found:
         connection.execute("DELETE FROM Cache WHERE rowid = ?", (row,))
     return any(alive for _, alive in found)
+
+
+def expire_one(connection: sqlite3.Connection, address: Address, now: Seconds) -> bool:
+    """
+    Note that the record at *address* is not fresh any more, unless that was noted before;
+    whether there is one that has not expired.
+    """
+    found = connection.execute(
+        "SELECT rowid, size FROM Cache WHERE key = ? AND raw = 1 AND expire_time > ?",
+        (address, now),
+    ).fetchall()
+    for row, size in found:
+        if size == 0:
+            connection.execute("UPDATE Cache SET size = ? WHERE rowid = ?", (now, row))
+    return bool(found)
 
 
 def drop_foreign(connection: sqlite3.Connection, row: int, most: int) -> None:

@@ -1,6 +1,6 @@
 """
-Tokens in the database: eight random bytes for each name that was ever invalidated, for the
-slots of addresses that were deleted, and for the epoch, which changes with every name.
+Tokens in the database: one for each name that was ever invalidated, for the slots of addresses
+that were deleted, and for the epoch, which changes with every name. See memotier/tokens.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from ..types import MISS, Address, Item, Name, Token
+from ..tokens import hard_token, soft_token
+from ..types import MISS, Address, Item, Name, Seconds, Token
 
 #: The row of ``memotier_version`` that holds the epoch. It cannot be mistaken for a name:
 #: those have 16 bytes.
@@ -82,7 +83,16 @@ def renew(connection: sqlite3.Connection, names: Iterable[Name]) -> None:
     """
     A fresh random token for each of *names*.
     """
-    connection.executemany(_PUT, [(name, secrets.token_bytes(8)) for name in names])
+    connection.executemany(_PUT, [(name, hard_token()) for name in names])
+
+
+def renew_softly(connection: sqlite3.Connection, names: Sequence[Name], now: Seconds) -> None:
+    """
+    A fresh soft half for the token of each of *names*.
+    """
+    old = tokens_of(connection, names)
+    tokens = [(name, soft_token(old.get(name), now)) for name in dict.fromkeys(names)]
+    connection.executemany(_PUT, tokens)
 
 
 def renew_epoch(connection: sqlite3.Connection) -> None:

@@ -199,9 +199,13 @@ class Guarded:
         """As the store's own."""
         return self.writing.call(self.store.delete, addresses, urgent=True)
 
-    def bump(self, names: Sequence[Name]) -> None:
+    def expire(self, addresses: Sequence[Address]) -> list[bool]:
         """As the store's own."""
-        self.writing.call(self.store.bump, names, urgent=True)
+        return self.writing.call(self.store.expire, addresses, urgent=True)
+
+    def bump(self, names: Sequence[Name], soft: bool = False) -> None:
+        """As the store's own."""
+        self.writing.call(self.store.bump, names, soft, urgent=True)
 
     def clear_group(self, group: str) -> int:
         """As the store's own."""

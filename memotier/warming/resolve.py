@@ -48,7 +48,8 @@ class Functions:
     def __init__(self, engine: Engine) -> None:
         self._by_name: dict[tuple[str, str], Memo] = {}
         for memo in memos():
-            if memo.options.record is False or not _is_of(memo, engine):
+            # Whoever said record=True once may have taken it back: a history gives no leave.
+            if memo.options.record is False or not _is_of(memo, engine) or memo.recording is None:
                 continue
             self._by_name[memo.options.namespace, memo.identity.name] = memo
             for parameter in memo.parameters.all:

@@ -45,7 +45,7 @@ def _through_class(call, cache, seen):
             found = getattr(self._target, name)
             if name == "seed":
                 return lambda value, *args, **kwargs: found(value, instance, *args, **kwargs)
-            if name in ("cache_info", "cache_parameters", "cache_clear"):
+            if name in ("cache_info", "cache_parameters", "cache_clear", "cache_expire"):
                 return found
             return lambda *args, **kwargs: found(instance, *args, **kwargs)
 

@@ -5,6 +5,7 @@ Exceptions of the function: the very object, with its traceback, and never store
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import sys
 import threading
@@ -122,6 +123,26 @@ def test_every_way_of_calling(call, cache, way, error):
     assert error is caught.value
     assert caught.value.__context__ is None
     assert "raise error" in "".join(traceback.format_exception(caught.value))
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen(Exception):
+    number: int
+
+
+def test_an_exception_that_cannot_be_changed(call, cache):
+    """
+    Nothing is assigned to what the function raised: a frozen dataclass would refuse it.
+    """
+    error = Frozen(3)
+
+    @call.cached(cache=cache)
+    def f():
+        raise error
+
+    with pytest.raises(Frozen) as caught:
+        call(f())
+    assert error is caught.value
 
 
 def test_stop_iteration(cache):

@@ -7,10 +7,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import math
+import types
 
 import pytest
 
-from memotier import ConfigError, MultiLevelCache, tiered_cache
+from memotier import ConfigError, MultiLevelCache, epoch, file, tiered_cache
 
 
 def _plain(x, y=1, *args, **kwargs):
@@ -216,12 +217,53 @@ class _Generates:
     ],
     ids=["generator", "async", "partial", "callable", "staticmethod", "classmethod"],
 )
-def test_generator_functions(function):
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"stale_while_revalidate": 1},
+        {"stale_if_error": "1d"},
+        {"refresh_ahead": 0.5},
+        {"stale_if_error": 60, "soft_timeout": 1},
+        {"hard_timeout": "2s"},
+        {"error_ttl": "2s"},
+        {"record": True},
+    ],
+    ids=lambda option: next(iter(option)),
+)
+def test_generator_functions_and_options_of_results(function, option):
     """
-    What can be read only once is refused, with advice.
+    What needs an old result, or a moment of return, is refused for streams, with the value.
     """
-    with pytest.raises(ConfigError, match=r"generator function.*returns a list"):
-        tiered_cache(function)
+    name, value = next(iter(option.items()))
+    with pytest.raises(ConfigError, match=f"{name}={value!r}.*generator function"):
+        tiered_cache(**option)(function)
+
+
+def test_generator_functions_and_worlds():
+    """
+    A file may change while its stream is read: refused, where an epoch is not.
+    """
+    with pytest.raises(ConfigError, match=r"file\(\) or env\(\).*epoch"):
+        tiered_cache(depends_on=[file("x")])(_generator)
+    tiered_cache(depends_on=[epoch("x")])(_generator)
+
+
+def test_generator_functions_and_batches():
+    """
+    Neither many ids in one stream, nor many streams at once.
+    """
+    with pytest.raises(ConfigError, match="generator function"):
+        tiered_cache.many(_generator)
+    with pytest.raises(ConfigError, match="read its streams one by one"):
+        tiered_cache(_generator).map([()])
+
+
+def test_a_generator_that_is_awaited():
+    """
+    What types.coroutine makes of a generator function is no stream, and is refused.
+    """
+    with pytest.raises(ConfigError, match=r"_generator.*awaited.*async def"):
+        tiered_cache(types.coroutine(_generator))
 
 
 def test_a_class():

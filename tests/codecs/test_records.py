@@ -61,8 +61,10 @@ def changed(**fields):
         changed(payload=os.urandom(10_000)),
         changed(names=(), tokens=(), tags=(), fresh=None),
         changed(writer="", codec="pickle", flags=0, cost=0.0),
+        changed(world=b"w" * 48),
+        changed(world=b""),
     ],
-    ids=range(6),
+    ids=range(8),
 )
 def test_record_comes_back_the_same(record, compress, keys):
     """
@@ -207,6 +209,35 @@ def test_fault_52_golden_records(name, keys, compress):
         assert data == seal(record, **HERE, keys=keys)
 
 
+def test_fault_52_a_world_makes_another_format():
+    """
+    A record with one is read by its golden bytes, and is no record to a version that would not
+    compare it; a record without one is what it was.
+    """
+    record = changed(world=b"w" * 48)
+    data = (GOLDEN / "world.record").read_bytes()
+
+    assert record == unseal(data, **HERE)
+    assert data == seal(record, **HERE)
+    assert (1, 2) == (seal(RECORD, **HERE)[len(MAGIC)], data[len(MAGIC)])
+
+
+@pytest.mark.parametrize("world", [None, "text", 1, []])
+def test_fault_20_an_odd_world_is_refused(world):
+    """
+    Even with a right checksum: in its own format, and in the one that has none.
+    """
+    for lead, fields in [
+        (records._LEAD_OF_WORLDS, [*GOOD, world]),
+        (records._LEAD_OF_WORLDS, GOOD),
+        (records._LEAD, [*GOOD, b"w" * 48]),
+    ]:
+        with pytest.raises(DecodeRefused, match="malformed"):
+            unseal(forge(b"", 0, flags=0, header=fields, lead=lead), **HERE)
+    sound = forge(b"", 0, flags=0, header=[*GOOD, b"w"], lead=records._LEAD_OF_WORLDS)
+    assert b"w" == unseal(sound, **HERE).world
+
+
 def test_fault_52_golden_payload():
     """
     The same for the default codec: every tag still means what it meant.
@@ -235,7 +266,7 @@ def test_compression_only_where_it_gains():
     assert 50_000 <= len(seal(changed(payload=b"t" * 50_000), **HERE))
 
 
-def forge(payload, size, *, flags=1, header=None):
+def forge(payload, size, *, flags=1, header=None, lead=records._LEAD):
     """
     A record with a right checksum around whatever is in it.
     """
@@ -245,8 +276,8 @@ def forge(payload, size, *, flags=1, header=None):
     packed = ormsgpack.packb(fields)
     body = struct.pack("<I", len(packed) << 8 | flags) + packed
     body += bytes(-(20 + len(body)) % 16) + payload
-    where = records._where(ADDRESS, GROUP)
-    return records._LEAD + xxh3_128(where + body).digest() + body
+    where = records._where(ADDRESS, GROUP, lead)
+    return lead + xxh3_128(where + body).digest() + body
 
 
 def test_forge_makes_sound_records():

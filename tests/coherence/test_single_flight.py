@@ -268,3 +268,41 @@ def test_claims_that_cannot_be_had_cost_nothing(tmp_path: Path) -> None:
     assert claims.take(bytes(16)) is None
     claims.release(bytes(16))
     claims.close()
+
+
+def test_what_was_computed_between_the_look_and_the_claim_is_found(tmp_path, monkeypatch):
+    """
+    Another process stores its result just after we looked, and gives its claim back just before
+    we claim: it is not computed again.
+    """
+    from memotier.stores import claims
+
+    computed = []
+
+    def cached(cache):
+        @tiered_cache(cache=cache, name="f", namespace="t")
+        def f(x):
+            computed.append(x)
+            return x
+
+        return f
+
+    with (
+        MultiLevelCache(directory=tmp_path / "c") as mine,
+        MultiLevelCache(directory=tmp_path / "c") as others,
+    ):
+        ours, theirs = cached(mine), cached(others)
+        assert (0, 0) == (ours(0), theirs(0))  # both have opened their stores
+        take = claims.Claims.take
+
+        def late(self, address):
+            monkeypatch.setattr(claims.Claims, "take", take)
+            theirs(1)
+            return take(self, address)
+
+        monkeypatch.setattr(claims.Claims, "take", late)
+        assert 1 == ours(1)
+        monkeypatch.setattr(claims.Claims, "take", late)
+        assert [1, 1] == ours.map([1, 1])
+
+    assert 1 == computed.count(1)

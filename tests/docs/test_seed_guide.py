@@ -2,8 +2,8 @@
 The guide from which this API comes: every call in it works as it is written there.
 
 Left out are the parts that need companions: CacheWarmer comes with the issue on warming,
-CacheAnalytics with the one on analytics, CacheInvalidator with the one on invalidation
-strategies. What they are built on is tested here: tags, statistics, promotion.
+CacheAnalytics with the one on analytics. The guide on CacheInvalidator has a file of its own,
+test_seed_invalidation.py. What they are built on is tested here: tags, statistics, promotion.
 """
 
 from __future__ import annotations
@@ -13,7 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from memotier import CacheLevelConfig, EvictionPolicy, MultiLevelCache, WritePolicy
+from memotier import (
+    CacheInvalidator,
+    CacheLevelConfig,
+    EvictionPolicy,
+    MultiLevelCache,
+    WritePolicy,
+)
 
 logger = logging.getLogger("application")
 
@@ -214,7 +220,7 @@ async def test_error_handling(cache):
 
 async def test_tags(cache):
     """
-    What the invalidator of the guide tags afterwards is tagged here when it is stored.
+    What is stored with its tags.
     """
     await cache.set("key1", 1, namespace="tool", tags=["python_files", "src"])
     await cache.set("key2", 2, namespace="tool", tags=["docs"])
@@ -222,3 +228,15 @@ async def test_tags(cache):
 
     assert await cache.get("key1", namespace="tool") is None
     assert 2 == await cache.get("key2", namespace="tool")
+
+
+async def test_enable_intelligent_invalidation(cache):
+    """
+    Tagged afterwards, by the companion.
+    """
+    invalidator = CacheInvalidator(cache=cache, enable_tagging=True)
+    await cache.set("key1", 1, namespace="tool")
+    invalidator.tag("key1", "tool", ["python_files", "src"])
+    await invalidator.invalidate_tag("python_files")
+
+    assert await cache.get("key1", namespace="tool") is None

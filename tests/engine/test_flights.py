@@ -340,13 +340,17 @@ def test_a_sync_call_inside_the_loop_of_its_leader_computes(cache: MultiLevelCac
     """
 
     async def main() -> tuple[str, str]:
+        entered, goes_on = asyncio.Event(), asyncio.Event()
+
         async def slow() -> str:
-            await asyncio.sleep(0.05)
+            entered.set()
+            await goes_on.wait()
             return "task"
 
         leader = asyncio.create_task(cache.get_or_compute("k", slow))
-        await asyncio.sleep(0.01)
+        await entered.wait()
         mine = cache.sync.get_or_compute("k", lambda: "sync")
+        goes_on.set()
         return await leader, mine
 
     assert ("task", "sync") == Background(lambda: asyncio.run(main())).result()

@@ -3,7 +3,8 @@ Any sequence of operations, against a dictionary that remembers what each entry 
 
 Memory holds three entries, so nearly everything is evicted, demoted and promoted all the
 time; the second tier has room for all. So the answer must be exactly what the dictionary
-says: nothing lost, nothing old, nothing of somebody else.
+says: nothing lost, nothing old, nothing of somebody else. That holds for the stale results too
+that a function falls back on: until a moment that soft invalidations can only bring nearer.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -27,6 +29,13 @@ KEYS = st.sampled_from(["a", "b", "c", 1, 1.0, True, (1, "a"), 0.0])
 SPACES = st.sampled_from(["tool", "tool.search", "toolbox"])
 TAGS = st.lists(st.sampled_from(["t", "u", "v"]), unique=True, max_size=2)
 TTLS = st.sampled_from([None, 10, 1000, math.inf])
+SOFT = st.booleans()
+#: Of the function that may be stale: odd, so that no sum of waits comes near a boundary.
+FRESH, WINDOW = 1003.7, 601.3
+
+
+class Down(Exception):
+    pass
 
 
 class AgainstADictionary(RuleBasedStateMachine):
@@ -36,14 +45,17 @@ class AgainstADictionary(RuleBasedStateMachine):
         self.time = HandClock()
         self.model: dict[Any, tuple[Any, float, list[str]]] = {}
         self.computed: dict[Any, tuple[int, float]] = {}
+        #: Number of the run, and until when it is fresh, and of use.
+        self.shown: dict[str, tuple[int, float, float]] = {}
         self.runs = 0
         self.number = 0
+        self.is_down = False
 
     @initialize(policy=st.sampled_from(WritePolicy), eviction=st.sampled_from(EvictionPolicy))
     def open(self, policy: WritePolicy, eviction: EvictionPolicy) -> None:
         self.policy, self.eviction = policy, eviction
         self.cache = self._opened()
-        self.cached = self._decorated()
+        self.cached, self.covered = self._decorated()
 
     def _opened(self) -> MultiLevelCache:
         return MultiLevelCache(
@@ -60,7 +72,23 @@ class AgainstADictionary(RuleBasedStateMachine):
             self.runs += 1
             return [self.runs, repr(x)]
 
-        return f
+        @tiered_cache(
+            namespace="tool.search",
+            cache=self.cache,
+            name="g",
+            version=1,
+            tags=["t", "u"],
+            ttl=FRESH,
+            stale_if_error=WINDOW,
+            error_backoff=0.001,
+        )
+        def g(x: Any) -> list[Any]:
+            self.runs += 1
+            if self.is_down:
+                raise Down
+            return [self.runs, repr(x)]
+
+        return f, g
 
     def teardown(self) -> None:
         self.cache.sync.close()
@@ -90,10 +118,10 @@ class AgainstADictionary(RuleBasedStateMachine):
         found = self.cache.sync.get_many(keys, namespace=space)
         assert {k: v for k, v in expected.items() if v != "nothing"} == found
 
-    @rule(key=KEYS, space=SPACES)
-    def delete(self, key: Any, space: str) -> None:
+    @rule(key=KEYS, space=SPACES, soft=SOFT)
+    def delete(self, key: Any, space: str, soft: bool) -> None:
         was_there = self._expected(key, space) != "nothing"
-        deleted = self.cache.sync.delete(key, namespace=space)
+        deleted = self.cache.sync.delete(key, namespace=space, soft=soft)
         # What a tag had made unreachable before may still have been there to be removed.
         assert deleted or not was_there
         self.model.pop((space, _exact(key)), None)
@@ -117,9 +145,9 @@ class AgainstADictionary(RuleBasedStateMachine):
             self.computed[_exact(x)] = (self.runs, self.time.now + 3600)
         found.append("changed")
 
-    @rule(x=KEYS)
-    def forget_call(self, x: Any) -> None:
-        self.cached.invalidate(x)
+    @rule(x=KEYS, soft=SOFT)
+    def forget_call(self, x: Any, soft: bool) -> None:
+        (self.cached.expire if soft else self.cached.invalidate)(x)
         self.computed.pop(_exact(x), None)
 
     @rule(x=KEYS)
@@ -127,18 +155,61 @@ class AgainstADictionary(RuleBasedStateMachine):
         assert [self.runs + 1, repr(x)] == self.cached.refresh(x)
         self.computed[_exact(x)] = (self.runs, self.time.now + 3600)
 
+    # -- by call, with something to fall back on ------------------------------------------
+
+    @rule(x=KEYS, is_down=st.booleans())
+    def call_covered(self, x: Any, is_down: bool) -> None:
+        self.is_down, before = is_down, self.runs
+        number, fresh, dead = self.shown.get(_exact(x), (0, 0.0, 0.0))
+        if fresh > self.time.now:
+            assert [number, repr(x)] == self.covered(x)
+            assert before == self.runs
+        elif not is_down:
+            assert [before + 1, repr(x)] == self.covered(x)
+            now = self.time.now
+            self.shown[_exact(x)] = (self.runs, now + FRESH, now + FRESH + WINDOW)
+        elif dead > self.time.now:
+            assert [number, repr(x)] == self.covered(x)
+            assert before + 1 == self.runs
+        else:
+            with pytest.raises(Down):
+                self.covered(x)
+        self.time.turn(0.01)  # past the backoff
+
+    @rule(x=KEYS, soft=SOFT)
+    def forget_covered(self, x: Any, soft: bool) -> None:
+        (self.covered.expire if soft else self.covered.invalidate)(x)
+        self._forget_shown(soft, _exact(x))
+
+    @rule(soft=SOFT)
+    def clear_covered(self, soft: bool) -> None:
+        (self.covered.cache_expire if soft else self.covered.cache_clear)()
+        self._forget_shown(soft)
+
+    def _forget_shown(self, soft: bool, *keys: str) -> None:
+        now = self.time.now
+        for key in [key for key in keys or list(self.shown) if key in self.shown]:
+            number, fresh, dead = self.shown.pop(key)
+            if soft:
+                until = (min(fresh, now), min(dead, now + WINDOW)) if fresh > now else (fresh, dead)
+                self.shown[key] = (number, *until)
+
     # -- by name ------------------------------------------------------------------------
 
-    @rule(tag=st.sampled_from(["t", "u", "v"]))
-    def invalidate_tag(self, tag: str) -> None:
-        self.cache.sync.invalidate_tags(tag)
+    @rule(tag=st.sampled_from(["t", "u", "v"]), soft=SOFT)
+    def invalidate_tag(self, tag: str, soft: bool) -> None:
+        self.cache.sync.invalidate_tags(tag, soft=soft)
+        if tag != "v":
+            self._forget_shown(soft)
         self.model = {k: v for k, v in self.model.items() if tag not in v[2]}
         if tag == "t":
             self.computed.clear()
 
-    @rule(space=SPACES)
-    def clear_namespace(self, space: str) -> None:
-        self.cache.sync.clear_namespace(space)
+    @rule(space=SPACES, soft=SOFT)
+    def clear_namespace(self, space: str, soft: bool) -> None:
+        self.cache.sync.clear_namespace(space, soft=soft)
+        if space != "toolbox":
+            self._forget_shown(soft)
         below = (space, space + ".")
         self.model = {
             k: v for k, v in self.model.items() if k[0] != space and not k[0].startswith(below[1])
@@ -146,9 +217,10 @@ class AgainstADictionary(RuleBasedStateMachine):
         if space == "tool":
             self.computed.clear()
 
-    @rule()
-    def clear(self) -> None:
-        self.cache.sync.clear()
+    @rule(soft=SOFT)
+    def clear(self, soft: bool) -> None:
+        self.cache.sync.clear(soft=soft)
+        self._forget_shown(soft)
         self.model.clear()
         self.computed.clear()
 
@@ -166,7 +238,7 @@ class AgainstADictionary(RuleBasedStateMachine):
     def restart(self) -> None:
         self.cache.sync.close()
         self.cache = self._opened()
-        self.cached = self._decorated()
+        self.cached, self.covered = self._decorated()
 
     @invariant()
     def memory_is_bounded(self) -> None:

@@ -258,3 +258,44 @@ def test_fault_49_a_value_above_the_limit_is_returned_and_not_stored(tmp_path: P
     assert {"small": 1, "fits": b"x" * 9_900} == found
     assert 1 == cache.get_stats()["l1"]["errors"]
     cache.sync.close()
+
+
+@pytest.mark.parametrize("where", ["memory", "left"])
+def test_what_an_owed_entry_was_to_replace_does_not_come_back(tmp_path: Path, where: str) -> None:
+    """
+    A value was replaced, and its successor invalidated before it was written: both are gone,
+    although the older one does not carry the tag.
+    """
+    with MultiLevelCache(
+        directory=tmp_path / "c",
+        write_policy=WritePolicy.WRITE_BACK,
+        flush_interval=3600,
+        l1_maxsize=2,
+    ) as cache:
+        cache.sync.set("k", "old")
+        cache.sync.flush()
+        cache.sync.set("k", "new", tags=["t"])
+        if where == "left":
+            cache.sync.set_many({1: 1, 2: 2, 3: 3})
+        cache.sync.invalidate_tags("t")
+
+        assert None is cache.sync.get("k")
+        with MultiLevelCache(directory=tmp_path / "c") as other:
+            assert None is other.sync.get("k")
+
+
+def test_what_replaces_an_expired_debt_is_kept(tmp_path: Path, time: HandClock) -> None:
+    """
+    That the old record is taken away below does not count as an invalidation of the new one.
+    """
+    runs = []
+    with opened(tmp_path, WritePolicy.WRITE_BACK, time, l1=1) as cache:
+
+        @tiered_cache(cache=cache, name="f", version=1, ttl=100)
+        def f(x: int) -> int:
+            runs.append(x)
+            return len(runs)
+
+        f(1), f(2)
+        time.turn(100)
+        assert 3 == f(1) == f(1)

@@ -235,6 +235,7 @@ def test_close_twice_then_unavailable(store):
         lambda: store.get([address("a")]),
         lambda: store.set([one]),
         lambda: store.delete([address("a")]),
+        lambda: store.expire([address("a")]),
         lambda: store.discard(address("a")),
         lambda: store.versions([NAME]),
         lambda: store.bump([NAME]),

@@ -4,6 +4,7 @@ The ``Store`` protocol about tokens: which writes an invalidation stops, on each
 
 from __future__ import annotations
 
+from memotier.stores.board import moved_cells, slot_on_board
 from memotier.types import MISS, Guard
 
 from .support import NAME, OTHER, address, item, noted, put, read
@@ -183,3 +184,69 @@ def test_batch_is_judged_item_by_item(store):
 
     assert [False, True] == store.set([mine, yours])
     assert [None, b"record"] == read(store, "a", "b")
+
+
+def test_a_relabelled_record_takes_the_place_of_the_one_that_was_read(store):
+    """
+    Only of that very record: not of another, of none, or of one that expired.
+    """
+    put(store, "a", record=b"old")
+    guard = noted(store)._replace(instead_of=b"old")
+    assert [True] == store.set([item(store, record=b"new", guard=guard)])
+    assert [False] == store.set([item(store, record=b"late", guard=guard)])
+    assert [b"new"] == read(store, "a")
+    store.discard(address("a"))
+    assert [False] == store.set([item(store, record=b"late", guard=guard)])
+    assert [None] == read(store, "a")
+
+
+def test_a_relabelled_record_is_refused_like_any_other(store):
+    """
+    By a bump of its names, a delete, and an end of its life.
+    """
+    for spoil in (lambda: store.bump([NAME]), lambda: store.delete([address("a")])):
+        put(store, "a", record=b"old")
+        guard = noted(store)._replace(instead_of=b"old")
+        spoil()
+        assert [False] == store.set([item(store, record=b"new", guard=guard)])
+
+
+def test_a_relabelled_record_of_no_use_any_more(store, time):
+    """
+    What has expired is not there.
+    """
+    put(store, "a", record=b"old", expire=10)
+    guard = noted(store)._replace(instead_of=b"old")
+    time.pass_(11)
+
+    assert [False] == store.set([item(store, record=b"new", guard=guard)])
+
+
+def test_relabelling_many_in_one_call(store):
+    """
+    Each by its own guard, beside others that have none.
+    """
+    put(store, "a", "b", record=b"old")
+    guards = [noted(store, text)._replace(instead_of=b"old") for text in "ab"]
+    put(store, "b", record=b"newer")
+    items = [item(store, t, record=b"new", guard=g) for t, g in zip("ab", guards, strict=True)]
+
+    assert [True, False, True] == store.set([*items, item(store, "c", record=b"other")])
+    assert [b"new", b"newer", b"other"] == read(store, "a", "b", "c")
+
+
+def test_relabelling_is_told_on_the_board(on_disk):
+    """
+    Who holds the record in memory has to look again; a refused one is told to nobody.
+    """
+    store = on_disk()
+    put(store, "a", record=b"old")
+    before = bytes(store.board.cells)
+    guard = noted(store)._replace(instead_of=b"old")
+    store.set([item(store, record=b"new", guard=guard)])
+    moved = bytes(store.board.cells)
+    store.set([item(store, record=b"late", guard=guard)])
+
+    assert [slot_on_board(address("a"))] == moved_cells(before, moved)
+    assert before[:8] != moved[:8]
+    assert [] == moved_cells(moved, bytes(store.board.cells))

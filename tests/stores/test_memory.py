@@ -236,7 +236,9 @@ def test_forgotten_debts_are_handed_out(world):
     What is owed to the second tier keeps its value when all is forgotten, and the next insertion
     tells that it has left.
     """
-    owed = world.resident("owed", stamp=SimpleNamespace(debt=object(), tokens=(b"t",), clocks=None))
+    owed = world.resident(
+        "owed", stamp=SimpleNamespace(debt=object(), tokens=(b"t",), clocks=None, world=None)
+    )
     world.tier.insert(owed)
     world.tier.policy = SimpleNamespace(add=None)
     with pytest.raises(TypeError):
@@ -301,7 +303,7 @@ def test_bytes_are_those_of_value_key_and_entry(name):
         assert ENTRY + size + 10 == pytest.approx(world.tier.bytes - before, abs=8)
     before = world.tier.bytes
     world.tier.insert(
-        world.resident(8, stamp=SimpleNamespace(debt=None, tokens=(b"t",), clocks=None))
+        world.resident(8, stamp=SimpleNamespace(debt=None, tokens=(b"t",), clocks=None, world=None))
     )
     assert world.tier.bytes - before > ENTRY + 200
     world.tier.drop(world.here())

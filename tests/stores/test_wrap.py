@@ -42,11 +42,22 @@ def method(name):
     return call
 
 
-METHODS = ("get", "set", "delete", "discard", "versions", "bump", "clear", "clear_group", "count")
+METHODS = (
+    "get",
+    "set",
+    "delete",
+    "expire",
+    "discard",
+    "versions",
+    "bump",
+    "clear",
+    "clear_group",
+    "count",
+)
 for _name in METHODS:
     setattr(Failing, _name, method(_name))
 
-WRITES = {"set", "discard", "delete", "bump", "clear", "clear_group"}
+WRITES = {"set", "discard", "delete", "expire", "bump", "clear", "clear_group"}
 
 
 @pytest.fixture
@@ -163,13 +174,14 @@ def test_locked_three_times_in_a_row_opens(store, inner, changes):
     assert [("write", "open", inner.problem)] == changes
 
 
-@pytest.mark.parametrize("name", ["delete", "bump", "clear", "clear_group"])
+@pytest.mark.parametrize("name", ["delete", "expire", "bump", "clear", "clear_group"])
 def test_invalidation_is_tried_again_after_a_second(store, inner, time, changes, name):
     """
     It fails quickly while the fault is fresh, and does not wait for the whole rest.
     """
     call = {
         "delete": lambda: store.delete([address("a")]),
+        "expire": lambda: store.expire([address("a")]),
         "bump": lambda: store.bump([NAME]),
         "clear": store.clear,
         "clear_group": lambda: store.clear_group("g"),

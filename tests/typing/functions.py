@@ -10,7 +10,16 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar, assert_type
 
-from memotier import MISS, CacheInfo, Entry, MultiLevelCache, tiered_cache
+from memotier import (
+    MISS,
+    CacheInfo,
+    Entry,
+    MultiLevelCache,
+    env,
+    epoch,
+    file,
+    tiered_cache,
+)
 from memotier.types import Miss
 
 T = TypeVar("T")
@@ -40,6 +49,20 @@ def ahead(a: int) -> str:
 
 tiered_cache(refresh_ahead="xfetch")
 tiered_cache(refresh_ahead="often")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+
+
+tiered_cache(depends_on=[file("a", content=True), env("B"), epoch("c"), ahead, windowed])
+tiered_cache(depends_on=["a"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+
+
+@tiered_cache(cache_exceptions=(KeyError, OSError), error_ttl="5s", error_ttl_max=60)
+async def remembering(a: int) -> str:
+    return str(a)
+
+
+tiered_cache(cache_exceptions=KeyError)
+tiered_cache(cache_exceptions={KeyError: "1m", OSError: None})
+tiered_cache(cache_exceptions=KeyboardInterrupt)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 tiered_cache(stale_if_error=[1])  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
@@ -74,6 +97,7 @@ h("1")  # type: ignore[arg-type, unused-coroutine]  # pyright: ignore[reportArgu
 # -- attributes ----------------------------------------------------------------------------------
 
 assert_type(f.invalidate(1), bool)
+assert_type(f.expire(1), bool)
 assert_type(f.refresh(1, "y"), list[int])
 assert_type(f.lookup(1), Entry | None)
 assert_type(f.seed([2], 1, c=2.0), None)
@@ -82,6 +106,7 @@ assert_type(f.bypass(a=1), list[int])
 assert_type(f.cache_info(), CacheInfo)
 assert_type(f.cache_parameters(), dict[str, Any])
 assert_type(f.cache_clear(), None)
+assert_type(f.cache_expire(), None)
 assert_type(f.__name__, str)
 
 found = f.peek(1)
@@ -92,6 +117,7 @@ if not isinstance(found, Miss):
     assert_type(found, list[int])
 
 f.invalidate("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+f.expire("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 f.refresh()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 f.peek(1, d=1)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 f.cache_key("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
@@ -108,11 +134,13 @@ async def attributes_of_coroutine_functions() -> None:
     assert_type(await h(1), dict[str, int])
     assert_type(await i(1), bytes)
     assert_type(await i.invalidate(1), bool)
+    assert_type(await i.expire(1), bool)
     assert_type(await i.refresh(1), bytes)
     assert_type(await i.lookup(1), Entry | None)
     assert_type(await i.seed(b"", 1), None)
     assert_type(await i.bypass(1), bytes)
     assert_type(await i.cache_clear(), None)
+    assert_type(await i.cache_expire(), None)
     assert_type(i.peek(1), bytes | Miss)
     assert_type(i.cache_key(1), str)
     assert_type(i.cache_info(), CacheInfo)

@@ -121,21 +121,27 @@ def test_an_error_is_counted_and_stops_nothing(call, lives):
     [
         (lambda call, cache: None, "vanished"),
         (
-            lambda call, cache: call.cached(cache=cache, name="square", namespace="tool.w")(
-                lambda y, k=1: y
-            ),
+            lambda call, cache: call.cached(
+                cache=cache, name="square", namespace="tool.w", record=True
+            )(lambda y, k=1: y),
             "changed",
         ),
         (
-            lambda call, cache: call.cached(cache=cache, name="square", namespace="tool.w")(
-                lambda x, other, *, k=1: x
-            ),
+            lambda call, cache: call.cached(
+                cache=cache, name="square", namespace="tool.w", record=True
+            )(lambda x, other, *, k=1: x),
             "changed",
         ),
         (
             lambda call, cache: call.cached(
                 cache=cache, name="square", namespace="tool.w", record=False
             )(lambda x, *, k=1: x),
+            "vanished",
+        ),
+        (
+            lambda call, cache: call.cached(cache=cache, name="square", namespace="tool.w")(
+                lambda x, *, k=1: x
+            ),
             "vanished",
         ),
     ],

@@ -1,0 +1,82 @@
+"""
+What a function has beyond memory: its results in the second tier, its calls in a history.
+"""
+
+from __future__ import annotations
+
+import os
+import typing
+from typing import TYPE_CHECKING, Any
+
+from .callnames import is_what_its_name_says
+from .engine.engine import Engine
+from .engine.places import Shelf
+from .wiring import Wiring
+
+if TYPE_CHECKING:
+    from .memo import Memo
+
+
+def share(memo: Memo, engine: Engine, shelf: Shelf, wiring: Wiring) -> None:
+    """
+    Give *shelf* what it needs to use the second tier, if the function's name is good for that.
+    """
+    reason = "" if memo.identity.stable else memo.identity.reason
+
+    def is_it(found: Any) -> bool:
+        return found is memo.function or getattr(found, "_self_memo", None) is memo
+
+    if not (reason or memo.options.name or is_what_its_name_says(memo.function, is_it)):
+        reason = "it wraps the function of that name"
+    if reason:
+        engine.events.say_once(
+            memo.label,
+            "identity",
+            f"{memo.label}: its results are kept in memory only, because {reason}; "
+            "give it a name= to keep them in the second tier",
+        )
+        return
+    shelf.codec = _codec(memo)
+    shelf.digester, *shelf.former = wiring.digesters(
+        memo.options.namespace, memo.identity.name, memo.version
+    )
+
+
+def recording_of(memo: Memo, keyed: Any, shelf: Shelf) -> Any:
+    """
+    Who records the calls, if the function or the settings ask for it; else None.
+    """
+    settings, wanted = keyed.wiring.settings, memo.options.record
+    if wanted is None:
+        wanted = settings is not None and settings.warming.record and not memo.no_map
+    if not wanted:
+        return None
+    from .recording.function import record
+
+    return record(memo, keyed, shelf)
+
+
+def result_annotation(function: Any) -> Any:
+    """
+    What *function* says that it returns; None if it does not say, or not understandably.
+    """
+    try:
+        return typing.get_type_hints(function, include_extras=True).get("return")
+    except Exception:
+        return getattr(function, "__annotations__", {}).get("return")
+
+
+def _codec(memo: Memo) -> Any:
+    codec = memo.options.codec
+    if codec == "safe":
+        from .codecs.classes import register_from_annotation
+        from .codecs.values import SafeCodec
+
+        register_from_annotation(result_annotation(memo.function))
+        return SafeCodec()
+    if codec == "pickle":
+        from .codecs.pickled import PickleCodec
+        from .codecs.secrets import load_keys, user_key
+
+        return PickleCodec(load_keys(os.environ) or (user_key(),))
+    return codec
