@@ -75,6 +75,9 @@ class DiskStore:
             ``record_too_large``, with details; no lock is held.
 
         mounts: The text of /proc/self/mountinfo.
+
+        everything: Names that all records depend on. They are bumped in a database that is put
+            in the place of the open one, because that may be an older copy.
     """
 
     kind = "disk"
@@ -93,6 +96,7 @@ class DiskStore:
         allow_network_fs: bool = False,
         on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
         mounts: Callable[[], str] = read_mountinfo,
+        everything: Sequence[Name] = (),
     ) -> None:
         check_limits(max_size, max_bytes, eviction)
         self.directory = Path(directory).absolute()
@@ -109,6 +113,7 @@ class DiskStore:
             clock=clock,
             allow_network_fs=allow_network_fs,
             mounts=mounts,
+            everything=everything,
         )
         self._access = Access(connections, clock.monotonic, on_event)
         #: Who computes a key, among the processes of this machine.
