@@ -122,6 +122,14 @@ class Connections:
             log.info("memotier: %s was replaced; opening it again", self.home.database)
             self.events.append(("store_replaced", {"path": str(self.home.database)}))
 
+    def lost_versions(self) -> None:
+        """
+        The epoch is gone from the database: have it opened again, which makes another.
+        """
+        session = self._session
+        if session is not None:
+            self.retire(session)
+
     def retire(self, session: Session, *, replaced: bool = False) -> bool:
         """
         Use *session* no more; whether it was the current one.
@@ -236,24 +244,26 @@ class Connections:
 
     def _adopted(self, session: Session) -> bool:
         """
-        Whether nothing in the database may be believed, because it was put in the place of ours.
+        Whether nothing in the database was to be believed: it does not know of all that was
+        invalidated, so that would be served again.
 
-        It may be an older copy of that: what was invalidated since would be served again. Only
-        the first process that finds it there has to do something about it.
+        Of the processes that find another one in the place of theirs, only the first has to do
+        something about it.
         """
-        adopted = False
+        why = ""
         if self._was_replaced or (self._last is not None and session.identity != self._last):
             self._lost.add(self._birth)
             if not session.is_new and (session.birth in self._lost or not session.is_at_home()):
-                session.adopt(self._everything)
-                log.warning(
-                    "memotier: another database was put in the place of %s; it may be an older "
-                    "copy, so everything in it counts as invalidated",
-                    self.home.database,
-                )
-                adopted = True
+                why = "another database was put in its place, which may be an older copy"
+        if session.has_lost_versions():
+            why = "it has lost its versions"
+        if why:
+            session.adopt(self._everything)
+            log.warning(
+                "memotier: %s: %s; everything in it counts as invalidated", self.home.database, why
+            )
         self._last, self._birth, self._was_replaced = session.identity, session.birth, False
-        return adopted
+        return bool(why)
 
     def _open_board(self, is_new: bool) -> None:
         """Before the first reading, so that nothing which is invalidated after it is missed."""

@@ -138,6 +138,9 @@ class DiskStore:
             reading, foreign = self._access.read(read_many, addresses, now, most)
             if foreign:
                 self._discard_foreign(foreign)
+        if reading.epoch is None:
+            self._access.connections.lost_versions()
+            return reading._replace(records=[None] * len(addresses))
 
         if self._room.wants_notes:
             for address, record in zip(addresses, reading.records, strict=True):
@@ -222,6 +225,9 @@ class DiskStore:
         """The tokens of *names*, None for a name never bumped, and the epoch, consistently."""
 
         found = self._access.read(tokens_at_once, [EPOCH, *names])
+        if EPOCH not in found:
+            self._access.connections.lost_versions()
+            found = self._access.read(tokens_at_once, [EPOCH, *names])
         return [found.get(name) for name in names], found.get(EPOCH)
 
     def bump(self, names: Sequence[Name]) -> None:

@@ -56,6 +56,14 @@ class Session:
         """
         return tokens_of(self.writer, [FILE]).get(FILE) == self.identity.as_bytes()
 
+    def has_lost_versions(self) -> bool:
+        """
+        Whether there are records, but the epoch was gone: nobody knows what was invalidated.
+        """
+        if not self.is_new:
+            return False
+        return bool(self.writer.execute("SELECT EXISTS (SELECT 1 FROM Cache)").fetchone()[0])
+
     def adopt(self, names: Sequence[Name]) -> None:
         """
         Let everything in it count as changed, durably; see ``tokens.adopt``.

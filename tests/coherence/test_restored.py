@@ -194,3 +194,38 @@ def test_fault_16_in_real_processes(tmp_path: Path, way: str) -> None:
         assert new == (process.do("call"), process.do("acall"))
     for process in (one, other, third):
         process.end()
+
+
+@pytest.mark.parametrize("when", ["while it runs", "between two processes"])
+@pytest.mark.parametrize("way", ["tag", "function", "namespace", "everything"])
+def test_fault_17_a_database_without_versions_has_nothing_valid(
+    tmp_path: Path, clock: Any, way: str, when: str
+) -> None:
+    """
+    "Never invalidated" is not what a lost version says: everything older is a miss.
+    """
+    tool = Tool(tmp_path / "c", clock)
+    assert "old" == tool.f(1)
+    tool.data = "new"
+    with closing(sqlite3.connect(tmp_path / "c" / DATABASE)) as stranger, stranger:
+        kept = stranger.execute("SELECT * FROM Cache").fetchall()
+    WAYS[way](tool)
+    if when == "between two processes":
+        tool.cache.sync.close()
+    with closing(sqlite3.connect(tmp_path / "c" / DATABASE)) as stranger, stranger:
+        stranger.execute("DELETE FROM memotier_version")
+        stranger.execute("DELETE FROM Cache")
+        marks = ",".join("?" * len(kept[0]))
+        stranger.executemany(f"INSERT INTO Cache VALUES ({marks})", kept)  # not cleared yet
+    if when == "between two processes":
+        tool = Tool(tmp_path / "c", clock)
+        tool.data = "new"
+    assert "new" == tool.f(1)
+    later = Tool(tmp_path / "c", clock)
+    later.data = "new"
+    assert "new" == later.f(1)
+    clock.advance(31)
+    tool.f.cache_clear()
+    assert "new" == tool.f(1)
+    tool.cache.sync.close()
+    later.cache.sync.close()
