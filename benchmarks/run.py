@@ -19,6 +19,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import coherence
 import hit
 import imports
 import memory
@@ -26,7 +27,7 @@ import policies
 import tiers
 
 HERE = Path(__file__).parent
-PARTS = (hit, memory, tiers, imports, policies)
+PARTS = (hit, memory, tiers, coherence, imports, policies)
 PACKAGES = ("memotier", "wrapt", "diskcache", "cachetools", "cachebox", "joblib")
 
 
