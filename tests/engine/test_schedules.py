@@ -15,7 +15,8 @@ import pytest
 from memotier.engine.drive import drive
 
 from ..effort import examples
-from .schedules import Cast, Script, World, explore
+from .schedules import Cast, explore
+from .stage import Script, World
 
 MORE = examples(1) > 1
 WAYS = ["key", "tag", "function", "namespace", "clear"]
