@@ -19,6 +19,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import coherence
 import depends
 import hit
 import imports
@@ -27,7 +28,7 @@ import policies
 import tiers
 
 HERE = Path(__file__).parent
-PARTS = (hit, depends, memory, tiers, imports, policies)
+PARTS = (hit, depends, memory, tiers, coherence, imports, policies)
 PACKAGES = ("memotier", "wrapt", "diskcache", "cachetools", "cachebox", "joblib")
 
 
