@@ -19,6 +19,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import coherence
 import depends
 import hit
 import imports
@@ -29,7 +30,7 @@ import tiers
 import warming
 
 HERE = Path(__file__).parent
-PARTS = (hit, depends, memory, tiers, imports, policies, recording, warming)
+PARTS = (hit, depends, memory, tiers, coherence, imports, policies, recording, warming)
 PACKAGES = ("memotier", "wrapt", "diskcache", "cachetools", "cachebox", "joblib")
 
 

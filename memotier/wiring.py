@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .clock import Clock
-from .engine import lifecycle
+from .engine import lifecycle, names
 from .engine.engine import Engine
 from .engine.options import Options
 from .keys.digest import Digester
@@ -119,6 +119,7 @@ def _store(
         clock=clock,
         max_record_bytes=wiring.options.max_value_bytes + HEADER_ROOM,
         on_event=hear,
+        everything=(names.EVERYTHING,),
     )
     return Guarded(store, clock=clock)
 

@@ -17,9 +17,9 @@ from memotier import MultiLevelCache, registry, tiered_cache
 
 #: Packages that memotier works with and does not need.
 EXTRAS = (
-    "attrs", "cloudpickle", "msgspec", "numpy", "pandas", "polars", "pyarrow", "pydantic",
-    "watchfiles",
-)  # fmt: skip
+    *("attrs", "cloudpickle", "msgspec", "numpy", "pandas", "polars", "pyarrow", "pydantic"),
+    *("simloom", "watchfiles"),
+)
 _USES_EXTRAS = re.compile(
     rf"^(?:import|from) (?:{'|'.join(EXTRAS)})\b|^from \. import .*\bmodels\b|^from \.same\b",
     re.MULTILINE,

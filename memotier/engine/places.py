@@ -258,7 +258,7 @@ class Debt:
     What a delayed write needs to know.
     """
 
-    __slots__ = ("beyond", "epoch", "fingerprint", "guard", "paid", "until")
+    __slots__ = ("beyond", "crossed", "epoch", "fingerprint", "guard", "paid", "until")
 
     def __init__(
         self,
@@ -280,3 +280,5 @@ class Debt:
         self.beyond = beyond
         #: Whether it has been written.
         self.paid = False
+        #: How often something older was written to its place since it is owed.
+        self.crossed = 0

@@ -149,7 +149,9 @@ def learn(engine: Engine, names: list[Name]) -> Plan:
     Read the tokens of *names* from the second tier; False if it did not answer.
     """
     assert engine.store is not None
-    before = engine.versions.epoch
+    with engine.lock:
+        engine.look()
+        before = engine.versions.epoch
     answer = yield Io(engine.offload, engine.store.versions, names)
     if isinstance(answer, StoreError):
         engine.fault(answer)
@@ -157,7 +159,10 @@ def learn(engine: Engine, names: list[Name]) -> Plan:
     tokens, epoch = answer
     with engine.lock:
         versions = engine.versions
-        if versions.epoch != before and versions.seen != epoch:
+        engine.look()
+        if versions.moved_since(before, names) or (
+            versions.epoch != before and versions.seen != epoch
+        ):
             return True  # something happened since it was asked: whoever needs it asks again
         engine.observe(epoch)
         versions.learn(names, tokens)

@@ -215,10 +215,12 @@ def flush(
 
     Two may flush at once, and an entry may be replaced while its predecessor is written:
     whoever finds that it was, and that nothing newer is owed, takes the entry away below. So
-    does who finds that an entry cannot be written any more: what lies there is older.
+    does who finds that an entry cannot be written any more: what lies there is older. If
+    something newer is owed, that may have been written before the older one: it is written again.
     """
     batch: list[Outgoing] = []
     residents: list[Resident] = []
+    crossed: list[int] = []
     doubtful = []
     with engine.lock:
         now = engine.clock.monotonic()
@@ -236,17 +238,22 @@ def flush(
             shelf, held = resident.place.shelf, Held(resident.value, resident.thaw)
             batch.append(Outgoing(shelf, address, held, stamp, resident.cost, debt))
             residents.append(resident)
+            crossed.append(debt.crossed)
             if len(batch) == most:
                 break
     answers = (yield from send(engine, batch)) if batch else []
     written = lost = 0
+    again = False
     with engine.lock:
-        for out, resident, answer in zip(batch, residents, answers, strict=True):
+        for out, resident, before, answer in zip(batch, residents, crossed, answers, strict=True):
             stamp, address, debt = out.stamp, out.address, out.debt
             if stamp.debt is None:  # written, invalidated or replaced meanwhile
                 # If it is in memory still, then the same was written, twice.
                 same = debt.paid and resident.table is not None
-                if answer is True and not same and address not in engine.debts.unwritten:
+                newer = engine.debts.unwritten.get(address)
+                if answer is True and newer is not None:
+                    newer.stamp.debt.crossed += 1
+                elif answer is True and not same:
                     doubtful.append(address)
                 continue
             if isinstance(answer, StoreError):
@@ -255,6 +262,9 @@ def flush(
                     doubtful.append(address)
                     lost += 1
                 continue  # still owed
+            if answer is True and debt.crossed != before:
+                again = True
+                continue
             debt.paid = answer is True
             written += debt.paid
             twin = engine.debts.unwritten.get(address, resident)
@@ -275,6 +285,8 @@ def flush(
             f"cache {engine.options.name!r}: the second tier has been "
             f"away for so long that {lost} entries that had left memory were given up",
         )
+    if again:
+        written += yield from flush(engine, only_left=only_left, most=most)
     return written
 
 

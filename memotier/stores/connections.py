@@ -14,12 +14,12 @@ import logging
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ..clock import Clock
 from ..errors import StoreError, StoreUnavailable
-from ..types import Seconds
+from ..types import Name, Seconds
 from . import forks
 from .board import Board
 from .directory import Home, network_type
@@ -48,6 +48,7 @@ class Connections:
         clock: Clock,
         allow_network_fs: bool,
         mounts: Callable[[], str],
+        everything: Sequence[Name] = (),
     ) -> None:
         self.home = home
         self.timeout = timeout
@@ -58,6 +59,12 @@ class Connections:
         self._clock = clock
         self._allow_network_fs = allow_network_fs
         self._mounts = mounts
+        self._everything = everything
+        #: The file of the last session; the births of the databases that were lost with theirs.
+        self._last: Identity | None = None
+        self._birth = b""
+        self._lost: set[bytes] = set()
+        self._was_replaced = False
         #: None until the first session, and where no file can be mapped.
         self.board: Board | None = None
         self._session: Session | None = None
@@ -111,17 +118,26 @@ class Connections:
         """
         The file of *session* was removed or replaced: its records and tokens are of the past.
         """
-        if self.retire(session):
+        if self.retire(session, replaced=True):
             log.info("memotier: %s was replaced; opening it again", self.home.database)
             self.events.append(("store_replaced", {"path": str(self.home.database)}))
 
-    def retire(self, session: Session) -> bool:
+    def lost_versions(self) -> None:
+        """
+        The epoch is gone from the database: have it opened again, which makes another.
+        """
+        session = self._session
+        if session is not None:
+            self.retire(session)
+
+    def retire(self, session: Session, *, replaced: bool = False) -> bool:
         """
         Use *session* no more; whether it was the current one.
         """
         with self._opening:
             if session is not self._session:
                 return False
+            self._was_replaced = replaced
             self._session = None
             self._retired.append(session)
             self._bury(wait=0)
@@ -197,7 +213,11 @@ class Connections:
             with self.home.locked(self.timeout):
                 self.home.prepare()  # Once more: others may have made the files meanwhile.
                 session = self._opened_or_made_anew(wal)
-                self._open_board(session.is_new)
+                try:
+                    self._open_board(self._adopted(session) or session.is_new)
+                except BaseException:
+                    session.close()
+                    raise
                 return session
         except StoreError:
             raise
@@ -221,6 +241,29 @@ class Connections:
                     raise
                 self._set_aside(found, error)
         raise AssertionError("unreachable")
+
+    def _adopted(self, session: Session) -> bool:
+        """
+        Whether nothing in the database was to be believed: it does not know of all that was
+        invalidated, so that would be served again.
+
+        Of the processes that find another one in the place of theirs, only the first has to do
+        something about it.
+        """
+        why = ""
+        if self._was_replaced or (self._last is not None and session.identity != self._last):
+            self._lost.add(self._birth)
+            if not session.is_new and (session.birth in self._lost or not session.is_at_home()):
+                why = "another database was put in its place, which may be an older copy"
+        if session.has_lost_versions():
+            why = "it has lost its versions"
+        if why:
+            session.adopt(self._everything)
+            log.warning(
+                "memotier: %s: %s; everything in it counts as invalidated", self.home.database, why
+            )
+        self._last, self._birth, self._was_replaced = session.identity, session.birth, False
+        return bool(why)
 
     def _open_board(self, is_new: bool) -> None:
         """Before the first reading, so that nothing which is invalidated after it is missed."""

@@ -77,6 +77,9 @@ class DiskStore:
             ``record_too_large``, with details; no lock is held.
 
         mounts: The text of /proc/self/mountinfo.
+
+        everything: Names that all records depend on. They are bumped in a database that is put
+            in the place of the open one, because that may be an older copy.
     """
 
     kind = "disk"
@@ -95,6 +98,7 @@ class DiskStore:
         allow_network_fs: bool = False,
         on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
         mounts: Callable[[], str] = read_mountinfo,
+        everything: Sequence[Name] = (),
     ) -> None:
         check_limits(max_size, max_bytes, eviction)
         self.directory = Path(directory).absolute()
@@ -111,6 +115,7 @@ class DiskStore:
             clock=clock,
             allow_network_fs=allow_network_fs,
             mounts=mounts,
+            everything=everything,
         )
         self._access = Access(connections, clock.monotonic, on_event)
         #: Who computes a key, among the processes of this machine.
@@ -135,6 +140,9 @@ class DiskStore:
             reading, foreign = self._access.read(read_many, addresses, now, most)
             if foreign:
                 self._discard_foreign(foreign)
+        if reading.epoch is None:
+            self._access.connections.lost_versions()
+            return reading._replace(records=[None] * len(addresses))
 
         if self._room.wants_notes:
             for address, record in zip(addresses, reading.records, strict=True):
@@ -246,6 +254,9 @@ class DiskStore:
         """The tokens of *names*, None for a name never bumped, and the epoch, consistently."""
 
         found = self._access.read(tokens_at_once, [EPOCH, *names])
+        if EPOCH not in found:
+            self._access.connections.lost_versions()
+            found = self._access.read(tokens_at_once, [EPOCH, *names])
         return [found.get(name) for name in names], found.get(EPOCH)
 
     def bump(self, names: Sequence[Name], soft: bool = False) -> None:

@@ -4,12 +4,12 @@ Chooses the second tier from what the user asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..clock import SYSTEM, Clock
-from ..types import Seconds, Store
+from ..types import Name, Seconds, Store
 
 
 def open_store(
@@ -24,6 +24,7 @@ def open_store(
     allow_shared_dir: bool = False,
     allow_network_fs: bool = False,
     on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+    everything: Sequence[Name] = (),
 ) -> Store:
     """
     A ``DiskStore`` in *directory*, or a ``LocalStore`` if that is None.
@@ -49,4 +50,5 @@ def open_store(
         allow_shared_dir=allow_shared_dir,
         allow_network_fs=allow_network_fs,
         on_event=on_event,
+        everything=everything,
     )

@@ -22,6 +22,9 @@ class Identity(NamedTuple):
     device: int
     inode: int
 
+    def as_bytes(self) -> bytes:
+        return b"%d:%d" % self
+
 
 def identity_of(path: Path) -> Identity | None:
     """

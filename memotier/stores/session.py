@@ -11,16 +11,16 @@ import os
 import random
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from ..types import Seconds
+from ..types import Name, Seconds
 from ._diskcache import connect, lay_out, strangers
 from .directory import Home
 from .faults import LOCKED, kind_of
 from .quarantine import Identity, identity_of
-from .tokens import EPOCH, renew_epoch, tokens_of
+from .tokens import EPOCH, FILE, adopt, birth_of, renew_epoch, settle_in, tokens_of
 
 T = TypeVar("T")
 
@@ -47,6 +47,30 @@ class Session:
     wal: bool
     #: Whether the database was made, or its epoch lost: nothing known of it before holds.
     is_new: bool
+    #: Of the epoch it was opened with.
+    birth: bytes
+
+    def is_at_home(self) -> bool:
+        """
+        Whether it was made in this very file, or adopted there; not so for a copy.
+        """
+        return tokens_of(self.writer, [FILE]).get(FILE) == self.identity.as_bytes()
+
+    def has_lost_versions(self) -> bool:
+        """
+        Whether there are records, but the epoch was gone: nobody knows what was invalidated.
+        """
+        if not self.is_new:
+            return False
+        return bool(self.writer.execute("SELECT EXISTS (SELECT 1 FROM Cache)").fetchone()[0])
+
+    def adopt(self, names: Sequence[Name]) -> None:
+        """
+        Let everything in it count as changed, durably; see ``tokens.adopt``.
+        """
+        file = self.identity.as_bytes()
+        self.transact(lambda writer: adopt(writer, file, names), self.timeout, True)
+        self.birth = birth_of(self.writer)
 
     def is_current(self) -> bool:
         """Whether the file still has its name."""
@@ -128,7 +152,7 @@ def open_session(home: Home, *, eviction: str, limit: int, timeout: Seconds, wal
         odd = strangers(writer)
         if odd:
             raise Foreign(", ".join(sorted(odd)))
-        is_new = _prepare(writer, eviction, limit)
+        is_new = _prepare(writer, eviction, limit, identity)
         if wal:
             # From here on we wait ourselves. Without the log a commit has to wait for readers,
             # and that is SQLite's to do.
@@ -142,10 +166,12 @@ def open_session(home: Home, *, eviction: str, limit: int, timeout: Seconds, wal
         if reader is not None:
             reader.close()
         raise
-    return Session(home, reader, writer, identity, timeout, wal, is_new)
+    return Session(home, reader, writer, identity, timeout, wal, is_new, birth_of(writer))
 
 
-def _prepare(connection: sqlite3.Connection, eviction: str, limit: int) -> bool:
+def _prepare(
+    connection: sqlite3.Connection, eviction: str, limit: int, identity: Identity | None
+) -> bool:
     """
     Layout, settings and epoch, in one transaction that only writes if something is missing;
     whether there was no epoch.
@@ -157,6 +183,8 @@ def _prepare(connection: sqlite3.Connection, eviction: str, limit: int) -> bool:
             is_new = EPOCH not in tokens_of(connection, [EPOCH])
             if is_new:
                 renew_epoch(connection)
+                if identity is not None:
+                    settle_in(connection, identity.as_bytes())
             connection.execute("COMMIT")
             return is_new
         except BaseException as error:

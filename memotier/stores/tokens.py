@@ -17,6 +17,8 @@ from ..types import MISS, Address, Item, Name, Seconds, Token
 #: The row of ``memotier_version`` that holds the epoch. It cannot be mistaken for a name:
 #: those have 16 bytes.
 EPOCH: Final = b"epoch"
+#: The row that says which file the database was made or adopted in: a copy lies in another one.
+FILE: Final = b"file"
 _BIRTH: Final = 4  # bytes at the front of an epoch that stay the same for the life of a file
 _SLOTS: Final = 4096
 _SLOT_NAMES: Final = [b"s" + slot.to_bytes(2, "big") for slot in range(_SLOTS)]
@@ -102,6 +104,31 @@ def renew_epoch(connection: sqlite3.Connection) -> None:
     epoch = tokens_of(connection, [EPOCH]).get(EPOCH, b"")
     birth = epoch[:_BIRTH] if len(epoch) == 8 else secrets.token_bytes(_BIRTH)
     connection.execute(_PUT, (EPOCH, birth + secrets.token_bytes(8 - _BIRTH)))
+
+
+def birth_of(connection: sqlite3.Connection) -> bytes:
+    """
+    What tells this database from any other, and from itself before it was adopted.
+    """
+    return tokens_of(connection, [EPOCH]).get(EPOCH, b"")[:_BIRTH]
+
+
+def settle_in(connection: sqlite3.Connection, file: bytes) -> None:
+    """
+    The database is at home in *file*.
+    """
+    connection.execute(_PUT, (FILE, file))
+
+
+def adopt(connection: sqlite3.Connection, file: bytes, names: Iterable[Name]) -> None:
+    """
+    Let nothing that was known of the database, or stored in it under one of *names*, hold any
+    longer: it gets a birth of its own, in *file*.
+    """
+    renew(connection, names)
+    connection.execute("DELETE FROM memotier_version WHERE name = ?", (EPOCH,))
+    renew_epoch(connection)
+    settle_in(connection, file)
 
 
 def slot_of(address: Address) -> Name:

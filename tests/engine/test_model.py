@@ -47,6 +47,8 @@ class AgainstADictionary(RuleBasedStateMachine):
         self.computed: dict[Any, tuple[int, float]] = {}
         #: Number of the run, and until when it is fresh, and of use.
         self.shown: dict[str, tuple[int, float, float]] = {}
+        self.deep: dict[str, tuple[int, float]] = {}
+        self._g_of: Any = None
         self.runs = 0
         self.number = 0
         self.is_down = False
@@ -223,6 +225,91 @@ class AgainstADictionary(RuleBasedStateMachine):
         self._forget_shown(soft)
         self.model.clear()
         self.computed.clear()
+        self.deep.clear()
+
+    # -- a function two levels deep, and every way to invalidate it ----------------------
+
+    @property
+    def g(self) -> Any:
+        if self._g_of is not self.cache:
+            self._g_of = self.cache
+
+            @tiered_cache(
+                namespace="shelf.deep",
+                cache=self.cache,
+                name="g",
+                version=1,
+                tags=lambda x: ["g", f"of:{_exact(x)}"],
+            )
+            def g(x: Any) -> list[Any]:
+                self.runs += 1
+                return [self.runs, repr(x)]
+
+            self._g = g
+        return self._g
+
+    @rule(x=KEYS)
+    def call_deep(self, x: Any) -> None:
+        number, until = self.deep.get(_exact(x), (None, 0.0))
+        before = self.runs
+        found = self.g(x)
+        if number is not None and until > self.time.now:
+            assert [number, repr(x)] == found
+            assert before == self.runs
+        else:
+            assert [before + 1, repr(x)] == found
+            self.deep[_exact(x)] = (self.runs, self.time.now + 3600)
+        found.append("changed")
+
+    @rule(x=KEYS)
+    def look_deep(self, x: Any) -> None:
+        number, until = self.deep.get(_exact(x), (None, 0.0))
+        entry = self.g.lookup(x)
+        if number is not None and until > self.time.now:
+            assert [number, repr(x)] == entry.value
+        else:
+            assert entry is None
+
+    @rule(x=KEYS)
+    def seed_deep(self, x: Any) -> None:
+        self.runs += 1
+        self.g.seed([self.runs, repr(x)], x)
+        self.deep[_exact(x)] = (self.runs, self.time.now + 3600)
+
+    @rule(x=KEYS)
+    def refresh_deep(self, x: Any) -> None:
+        assert [self.runs + 1, repr(x)] == self.g.refresh(x)
+        self.deep[_exact(x)] = (self.runs, self.time.now + 3600)
+
+    @rule(x=KEYS, how=st.sampled_from(["call", "its tag"]))
+    def forget_deep(self, x: Any, how: str) -> None:
+        if how == "call":
+            self.g.invalidate(x)
+        else:
+            self.cache.sync.invalidate_tags(f"of:{_exact(x)}")
+        self.deep.pop(_exact(x), None)
+
+    @rule(how=st.sampled_from(["function", "tag", "shelf", "shelf.deep"]))
+    def forget_all_deep(self, how: str) -> None:
+        if how == "function":
+            self.g.cache_clear()
+        elif how == "tag":
+            self.cache.sync.invalidate_tags("g")
+        else:
+            self.cache.sync.clear_namespace(how)
+        self.deep.clear()
+
+    @rule()
+    def clear_function(self) -> None:
+        self.cached.cache_clear()
+        self.computed.clear()
+
+    @rule(space=st.sampled_from(["shel", "shelf.dee", "shelf.deep.er", "tool.other"]))
+    def clear_a_neighbour(self, space: str) -> None:
+        """
+        Names that only begin alike have nothing to do with each other.
+        """
+        assert 0 == self.cache.sync.clear_namespace(space)
 
     # -- the world ----------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ class HandClock:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        #: By how much somebody has set the wall clock.
+        self.set_by = 0.0
 
     def _read(self) -> float:
         self.now += 1e-9
@@ -33,7 +35,7 @@ class HandClock:
 
     @property
     def clock(self) -> Clock:
-        return Clock(monotonic=self._read, wall=lambda: 1_700_000_000 + self._read())
+        return Clock(monotonic=self._read, wall=lambda: 1_700_000_000 + self.set_by + self._read())
 
 
 class Gate:
