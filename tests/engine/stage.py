@@ -116,6 +116,9 @@ class World:
         """
         self._set[value] = self.moment() if is_over else None
 
+    def is_being_set(self) -> bool:
+        return None in self._set.values()
+
     def check(self, found: int, asked: int) -> None:
         """
         Whether somebody who asked then may be given this.
@@ -181,12 +184,14 @@ class Machine:
 
     def refresh(self) -> Script:
         """
-        Whoever asks after a refresh gets nothing older.
+        Whoever asks after a refresh gets nothing older. A refresh gives way to what somebody is
+        about to set, though: until that is there, it is what was there before.
         """
         began = self.world.moment()
         found = yield from plan.refresh(self.engine, self._call())
         self.world.check(found, began)
-        self.world.changed(began, found)
+        if not self.world.is_being_set():
+            self.world.changed(began, found)
 
     def set(self) -> Script:
         """

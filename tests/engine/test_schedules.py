@@ -155,9 +155,13 @@ def test_fault_03_whatever_is_newer_wins(tier: str, one: str, two: str) -> None:
     Setting, refreshing and invalidating, two at a time, while somebody computes.
     """
     cast: Cast = {"call": does("call"), f"{one} 1": NEWER[one], f"{two} 2": NEWER[two]}
-    explore(world(tier), cast, most=preempted(1))
+    # A value that is set does not refuse an older computation below, it is taken away when that
+    # has written it. Where memory does not hold what was set, one more preemption shows somebody
+    # who reads it there in between, once.
+    most = 1 if tier == "around" and "set" in (one, two) else preempted(1)
+    explore(world(tier), cast, most=most)
     if MORE or tier == "memory":
-        explore(world(tier, "warm"), cast, most=preempted(1))
+        explore(world(tier, "warm"), cast, most=most)
 
 
 @pytest.mark.parametrize("what", NEWER)
