@@ -42,7 +42,10 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
             engine.sweep()
             return found
     if engine.versions.is_behind:
+        was_distrusted = address in engine.versions.pending_keys
         yield from writes.settle(engine)
+        if was_distrusted:
+            begin_now(engine, flight)
 
     answer = None if call.looked is None else call.looked.take(engine, labels)
     if answer is None:

@@ -299,3 +299,37 @@ def test_what_replaces_an_expired_debt_is_kept(tmp_path: Path, time: HandClock) 
         f(1), f(2)
         time.turn(100)
         assert 3 == f(1) == f(1)
+
+
+@pytest.mark.parametrize("failing", [{"versions"}, {"versions", "get"}])
+def test_what_an_owed_entry_was_to_replace_does_not_come_back_after_a_fault(
+    tmp_path: Path, failing: set[str]
+) -> None:
+    """
+    Nobody could say whether the successor was still valid, so it was given up; the older value,
+    which lies below and is valid by its own names, is not taken for it when the disk is back.
+    """
+    runs: list[int] = []
+    with MultiLevelCache(
+        directory=tmp_path / "c", write_policy=WritePolicy.WRITE_BACK, flush_interval=3600
+    ) as cache:
+
+        @tiered_cache(cache=cache, name="f", version=1)
+        def f() -> int:
+            runs.append(1)
+            if len(runs) == 3:
+                raise ValueError
+            return len(runs)
+
+        f()
+        cache.sync.flush()
+        assert 2 == f.refresh()
+        engine = cache._keyed.engine
+        faulty = engine.store = Faulty(engine.store)  # type: ignore[assignment, arg-type]
+        cache.sync.invalidate_tags("of others")
+        faulty.failing = failing
+        with pytest.raises(ValueError):
+            f()
+        faulty.failing = set()
+
+        assert 4 == f() == f()

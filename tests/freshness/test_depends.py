@@ -954,6 +954,26 @@ def test_write_back_keeps_the_world(make_cache, call, text, age):
         assert (1, value + "!") == call(read(1))
 
 
+def test_what_an_owed_result_was_to_replace_does_not_come_back(make_cache, call, source, monkeypatch):
+    """
+    Write-back: a result was refreshed, and the world changed before that was written. In the old
+    world again, the result from before the refresh is not served; what is computed is kept.
+    """
+    cache = make_cache("disk", write_policy=memotier.WritePolicy.WRITE_BACK)
+    monkeypatch.setenv("W", "a")
+    read = call.cached(cache=cache, name="r", depends_on=[env("W")])(source.read)
+    call(read())
+    cache.sync.flush()
+    assert "value 2" == call(read.refresh())
+    monkeypatch.setenv("W", "b")
+    source.error = ValueError()
+    with pytest.raises(ValueError):
+        call(read())
+    source.error = None
+    monkeypatch.setenv("W", "a")
+    assert ["value 4", "value 4"] == [call(read()), call(read())]
+
+
 def test_content_is_read_in_a_thread(make_cache, text, monkeypatch):
     """
     Not in the event loop, whose thread would stand still.
