@@ -82,7 +82,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
                         if ours is None:
                             continue
                         if not ours:
-                            flights.detach(flight)
+                            flights.set_aside(flight)
                             flight = None
                     shelf.misses += 1
                     if not joins:
