@@ -333,3 +333,25 @@ def test_what_an_owed_entry_was_to_replace_does_not_come_back_after_a_fault(
         faulty.failing = set()
 
         assert 4 == f() == f()
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_what_left_memory_and_is_owed_hears_of_other_processes(tmp_path: Path, soft: bool) -> None:
+    """
+    A result waits to be written when another cache on the directory invalidates its call.
+    """
+    runs: list[int] = []
+
+    def f(x: int) -> int:
+        runs.append(x)
+        return len(runs)
+
+    with (
+        opened(tmp_path, WritePolicy.WRITE_BACK, l1=1) as cache,
+        opened(tmp_path, WritePolicy.WRITE_BACK) as other,
+    ):
+        here = tiered_cache(cache=cache, name="f", namespace="n", version=1)(f)
+        there = tiered_cache(cache=other, name="f", namespace="n", version=1)(f)
+        here(1), here(2)
+        (there.expire if soft else there.invalidate)(1)
+        assert 3 == here(1)
