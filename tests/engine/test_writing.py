@@ -355,3 +355,31 @@ def test_what_left_memory_and_is_owed_hears_of_other_processes(tmp_path: Path, s
         here(1), here(2)
         (there.expire if soft else there.invalidate)(1)
         assert 3 == here(1)
+
+
+@pytest.mark.parametrize("policy", list(WritePolicy))
+@pytest.mark.parametrize("way", ["call", "refresh", "seed", "flush"])
+def test_what_is_in_memory_only_hears_of_other_processes(
+    tmp_path: Path, policy: WritePolicy, way: str
+) -> None:
+    """
+    A result that cannot be written stays in memory; when another cache on the directory
+    invalidates its call it is gone from there.
+    """
+    runs: list[int] = []
+
+    def f() -> object:
+        runs.append(1)
+        return lambda: None
+
+    with opened(tmp_path, policy) as cache, opened(tmp_path, policy) as other:
+        here = tiered_cache(cache=cache, name="f", namespace="n", version=1)(f)
+        there = tiered_cache(cache=other, name="f", namespace="n", version=1)(f)
+        there.lookup()  # it is open
+        {"refresh": here.refresh, "seed": lambda: here.seed(print)}.get(way, here)()
+        if way == "flush":
+            cache.sync.flush()
+        kept = here()
+        assert kept is here()
+        there.invalidate()
+        assert kept is not here()
