@@ -75,6 +75,8 @@ class Engine:
         self.index: Index | None = None
         #: What functions are told that say nothing of it themselves; see predict.py.
         self.predicts: float | None = None
+        #: How many have asked for it, by the number of hits.
+        self.predictors: dict[int, int] = {}
         #: Whether other processes may invalidate what memory holds, and tell it on a board.
         self.watches = store is not None and store.kind == "disk"
         #: Who computes a key, among the processes of this machine; None if nobody else is there.

@@ -50,6 +50,7 @@ class Core:
         self.handlers = Handlers(self._count_handler)
         self.invalidations = self.by_tag = self.by_dependency = 0
         self.entries = self.events = self.failures = 0
+        self._has_ended = False
         with engine.lock:
             if engine.index is None:
                 engine.index = Index()
@@ -75,8 +76,9 @@ class Core:
         with engine.lock:
             if engine.options is self._options:
                 engine.options = self._before
-        if config.least_hits is not None and engine.predicts == config.least_hits:
-            predict(engine, None)
+            has_ended, self._has_ended = self._has_ended, True
+        if config.least_hits is not None and not has_ended:
+            predict(engine, config.least_hits, ends=True)
 
     # -- what entries are about ---------------------------------------------------------
 

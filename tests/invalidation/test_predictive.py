@@ -291,3 +291,25 @@ def test_a_soft_invalidation_leaves_what_the_function_allows(cache, call, source
     clock.advance(50)
     with pytest.raises(ValueError):
         call(f(1))
+
+
+def test_another_invalidator_takes_nothing_away(cache, call, source, settle, clock):
+    """
+    Of two invalidators of one cache the lower number of calls holds, until its own is closed.
+    """
+    few = CacheInvalidator(cache, predictive_refresh_threshold=3)
+    f = function_of(cache, call, source, ttl=100)
+    many = CacheInvalidator(cache, predictive_refresh_threshold=100)
+    refreshed = []
+    for ended in (None, many, many, few, few):
+        if ended is not None:
+            ended.close()
+        call(f.refresh(1))
+        before = source.asked
+        for _ in range(5):
+            call(f(1))
+        clock.advance(90)
+        call(f(1))
+        settle(cache)
+        refreshed.append(source.asked > before)
+    assert [True, True, True, False, False] == refreshed
