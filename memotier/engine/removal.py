@@ -51,7 +51,7 @@ def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
         now = engine.clock.monotonic()
         serial = engine.versions.postpone((), doubted, now, soft=soft)
         for address in owed:
-            # It could not be written, and is gone; what it was to replace is no good as a stale one.
+            # It is gone unwritten; what it was to replace is no good as a stale one.
             engine.versions.distrust(address, now)
 
     answer = yield Io(engine.offload, _delete, engine, calls, addresses, soft)
