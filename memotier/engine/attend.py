@@ -68,7 +68,7 @@ def attend(
         if not (yield from learn(engine, unknown)):
             # Nobody can say whether the resident is still valid: it is not served.
             with engine.lock:
-                engine.remove(filter(None, (call.resident(),)))
+                engine.reject(call.resident())
 
 
 def _enter(

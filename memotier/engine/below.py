@@ -42,7 +42,10 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
             engine.sweep()
             return found
     if engine.versions.is_behind:
+        was_distrusted = address in engine.versions.pending_keys
         yield from writes.settle(engine)
+        if was_distrusted:
+            begin_now(engine, flight)
 
     answer = None if call.looked is None else call.looked.take(engine, labels)
     if answer is None:
@@ -143,15 +146,17 @@ def still_owed(engine: Engine, call: Call) -> Plan:
     address = call.address
     assert address is not None
     with engine.lock:
+        engine.look()
         resident = engine.debts.unwritten.get(address)
         if resident is None or (debt := resident.stamp.debt) is None:
             return None
         over = debt.until is not None and debt.until + debt.beyond <= engine.clock.monotonic()
         names, versions = resident.stamp.names, engine.versions
-        # Also softly: it could not be written any more.
+        # Also softly, or by another process: it could not be written any more.
         bumped = (
             versions.bumped_since(debt.epoch, names)
             or versions.softened_since(debt.epoch, names) != NEVER
+            or versions.moved_since(debt.epoch, (address,))
         )
         held = Held(resident.value, resident.thaw)
     if over or bumped or not (yield from worlds.still_holds(engine, call, resident.stamp.world)):

@@ -78,7 +78,9 @@ class Clocks:
         if at >= self.fresh_until:
             return  # its windows have begun already
         # With refresh_ahead a result is served at once from the moment of attention on.
-        early = self.fresh_until - self.attention if self.attention < self.fresh_until else 0.0
+        # (If the function has asked for that itself: what an invalidator wants allows no more.)
+        is_early = self.attention < self.fresh_until and not windows.least_hits
+        early = self.fresh_until - self.attention if is_early else 0.0
         self.revalidate_until = min(self.revalidate_until, at + early + windows.revalidate)
         self.error_until = min(self.error_until, at + windows.on_error)
         self.served_until = max(self.revalidate_until, self.error_until)
@@ -125,7 +127,7 @@ class Windows:
         """
         Whether an entry may be of use that was invalidated softly.
         """
-        return self.ahead is not None or self.longest > 0
+        return (self.ahead is not None and not self.least_hits) or self.longest > 0
 
     def draw(self) -> float:
         """

@@ -86,7 +86,7 @@ def compute(
     if kept is None and flight.future is not None and not (wanted and engine.has_memory):
         kept = keep(engine, call, value)  # not for memory, but for those who wait
     if finish(engine, call, flight, labels, kept, cost, stamp, written):
-        yield from drop_below(engine, [call.address])
+        yield from drop_below(engine, [call.address], [call.resident()])
         if not flight.wanted:
             with engine.lock:
                 # Overtaken: somebody may have read there what is gone now.

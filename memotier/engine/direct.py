@@ -142,7 +142,8 @@ def set_many(
                 doubtful.append(setting)
                 addresses.append(setting.call.address)
         if doubtful:
-            yield from drop_below(engine, addresses)
+            newer = [setting.call.resident() for setting in doubtful]
+            yield from drop_below(engine, addresses, newer)
             with engine.lock:
                 for setting in doubtful:
                     if setting.overtaken:

@@ -75,6 +75,8 @@ class Engine:
         self.index: Index | None = None
         #: What functions are told that say nothing of it themselves; see predict.py.
         self.predicts: float | None = None
+        #: How many have asked for it, by the number of hits.
+        self.predictors: dict[int, int] = {}
         #: Whether other processes may invalidate what memory holds, and tell it on a board.
         self.watches = store is not None and store.kind == "disk"
         #: Who computes a key, among the processes of this machine; None if nobody else is there.
@@ -132,15 +134,15 @@ class Engine:
             names = resident.place.shelf.names if stamp is None else stamp.names
             if versions.bumped_since(resident.epoch, names) or (
                 stamp is not None
-                and stamp.address is not None
-                and versions.moved_since(resident.epoch, (stamp.address,))
+                and stamp.told_at is not None
+                and versions.moved_since(resident.epoch, (stamp.told_at,))
             ):
-                self._remove_invalid(resident)
+                self.reject(resident)
                 return None, []
             if versions.shared and stamp.tokens is None:
                 # Computed while the second tier could not say under which versions.
                 if versions.seen != stamp.seen or versions.moved_since(resident.epoch, names):
-                    self._remove_invalid(resident)
+                    self.reject(resident)
                     return None, []
             elif versions.shared:
                 unknown = versions.unknown(names)
@@ -148,20 +150,26 @@ class Engine:
                     return None, unknown
                 at = versions.expired_at(names, stamp.tokens, stamp.created)
                 if at is None:
-                    self._remove_invalid(resident)
+                    self.reject(resident)
                     return None, []
                 expired_at = at if at == NEVER else moment(self.clock, at, now)
             expired_at = min(expired_at, versions.softened_since(resident.epoch, names))
             # Before the epoch, which lets hits pass.
             if expired_at != NEVER and not soften(resident, expired_at):
-                self._remove_invalid(resident)
+                self.reject(resident)
                 return None, []
             resident.epoch = versions.epoch
             if resident.fresh_until <= now and not self._is_of_use(resident, now, stale):
                 return None, []
         return resident, []
 
-    def _remove_invalid(self, resident: Resident) -> None:
+    def reject(self, resident: Resident | None) -> None:
+        """
+        Take away *resident*, if there is one, which must not be served, or cannot be. Called under
+        the lock.
+        """
+        if resident is None:
+            return
         stamp = resident.stamp
         if stamp is not None and stamp.debt is not None:
             # What lies below is what it was to replace; it may be valid, and is older.

@@ -260,6 +260,14 @@ class Flights:
         if self.table.get(flight.key) is flight:
             del self.table[flight.key]
 
+    def set_aside(self, flight: Flight) -> None:
+        """
+        The same, and its result may be kept: whatever happens next to the key must reach it.
+        """
+        self.detach(flight)
+        if not flight.abandoned():
+            self.start_beside(flight)
+
     def unwanted(self, keys: Iterable[Hashable]) -> None:
         """
         The results in progress for these keys must not be kept.
@@ -275,11 +283,10 @@ class Flights:
         """
         The results in progress for *key* are stale already; who comes from now on waits for none.
         """
-        joinable = self.table.pop(key, None)
+        joinable = self.table.get(key)
         if joinable is not None:
             joinable.softened = True
-            # Known still, so that whatever happens next to the key reaches it.
-            self.start_beside(joinable)
+            self.set_aside(joinable)
         for flight in self.beside.get(key, ()):
             flight.softened = True
 

@@ -16,6 +16,7 @@ noted first is forgotten when there are ``MOST_KNOWN``.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,6 +64,8 @@ class Index:
     def __init__(self) -> None:
         self.by_key: Listed = {}
         self.by_name: dict[Name, Listed] = {}
+        #: Those for whom it is kept.
+        self.invalidators: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def note(self, call: Call, stamp: Stamp | None, resident: Resident | None, epoch: int) -> None:
         """

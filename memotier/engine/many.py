@@ -210,7 +210,7 @@ def _join(batch: _Batch, chunk: Sequence[Want], mine: list[Want]) -> Plan:
                 if not (yield from learn(engine, unknown)):
                     # Nobody can say whether the resident is still valid: it is not served.
                     with engine.lock:
-                        engine.remove(filter(None, (want.call.resident(),)))
+                        engine.reject(want.call.resident())
                 continue
             break
 

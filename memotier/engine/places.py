@@ -215,6 +215,7 @@ class Stamp:
         "seen",
         "tags",
         "tokens",
+        "told_at",
         "world",
         "writer",
     )
@@ -235,6 +236,8 @@ class Stamp:
         self.created = created
         #: Where it lies in the second tier; None if it is in memory only.
         self.address = address
+        #: Where removals by other processes are told, also of what is in memory only.
+        self.told_at = address
         #: The tokens of *names* under which it was computed (shared tiers only).
         self.tokens = tokens
         #: Without tokens: the store's epoch that was last seen before it was computed.

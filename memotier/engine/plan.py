@@ -61,7 +61,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
                     if ours is None:
                         continue  # it has come since we looked
                     if not ours:
-                        engine.remove((resident,))
+                        engine.reject(resident)
                         resident = None
                 if resident is not None and windows is not None:
                     state = stale.attend(engine, call, resident)
@@ -82,7 +82,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
                         if ours is None:
                             continue
                         if not ours:
-                            flights.detach(flight)
+                            flights.set_aside(flight)
                             flight = None
                     shelf.misses += 1
                     if not joins:
@@ -107,7 +107,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
                 if not (yield from learn(engine, unknown)):
                     # Nobody can say whether the resident is still valid: it is not served.
                     with engine.lock:
-                        engine.remove(filter(None, (call.resident(),)))
+                        engine.reject(call.resident())
                 continue
             if mine is not None:
                 answer = yield from bring(engine, call, mine, labels, old)
@@ -322,7 +322,7 @@ def say_unusable(engine: Engine, call: Call, error: Exception) -> None:
     A value in memory could not be copied for its caller: it goes, and is computed anew.
     """
     with engine.lock:
-        engine.remove(filter(None, (call.resident(),)))
+        engine.reject(call.resident())
     engine.sweep()
     engine.events.say_once(
         call.shelf.label,

@@ -24,14 +24,17 @@ from .places import Shelf
 AHEAD: Final = 0.8
 
 
-def predict(engine: Engine, least_hits: int | None) -> None:
+def predict(engine: Engine, least_hits: int, *, ends: bool = False) -> None:
     """
-    Refresh entries of functions that answered *least_hits* calls; None: no longer.
+    Refresh entries of functions that answered *least_hits* calls; or, for who asked for it
+    (*ends*), no longer. Of several who ask the lowest number holds.
 
     Functions with a ``refresh_ahead`` of their own keep that.
     """
     with engine.lock:
-        engine.predicts = math.inf if least_hits is None else least_hits
+        asked = engine.predictors
+        asked[least_hits] = asked.get(least_hits, 0) + (-1 if ends else 1)
+        engine.predicts = min((least for least in asked if asked[least] > 0), default=math.inf)
         for shelf in list(engine.shelves):
             tell(engine, shelf)
 

@@ -41,6 +41,8 @@ def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
     if soft:
         yield from _write_down(engine, addresses)
     with engine.lock:
+        unwritten = engine.debts.unwritten
+        owed = [address for address in addresses if address in unwritten] if soft else []
         here = _forget_here(engine, calls, soft)
         if engine.store is None or not away:
             return here
@@ -48,6 +50,9 @@ def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
         doubted = addresses if len(addresses) <= MOST_DOUBTED else []
         now = engine.clock.monotonic()
         serial = engine.versions.postpone((), doubted, now, soft=soft)
+        for address in owed:
+            # It is gone unwritten; what it was to replace is no good as a stale one.
+            engine.versions.distrust(address, now)
 
     answer = yield Io(engine.offload, _delete, engine, calls, addresses, soft)
     if isinstance(answer, StoreError):

@@ -88,7 +88,7 @@ def begin_behind(engine: Engine, call: Call, labels: Labels, old: Old) -> Renewa
     if flight is not None:
         if not (flight.abandoned() or engine.is_outdated(call, flight, labels.names)):
             return None
-        flights.detach(flight)
+        flights.set_aside(flight)
     if not engine.background.has_room():
         return None
     mine = Renewal(key, engine.versions.epoch, behind=True)

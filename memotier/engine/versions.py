@@ -318,6 +318,7 @@ class Versions:
             self.retry_at = now
         self.serial += 1
         self.pending_keys[address] = self.serial
+        self.pending_softly.discard(address)
 
     @property
     def is_behind(self) -> bool:

@@ -86,7 +86,7 @@ def stamp_of(
     stamp.fresh = finite(lasting(call.shelf, labels, engine.options.l2_ttl))
     stamp.tokens = tokens = noted.tokens
     stamp.seen = noted.epoch
-    address = call.address
+    stamp.told_at = address = call.address
     if tokens is None or address is None or call.shelf.codec is None:
         return stamp, None
     with engine.lock:
@@ -277,7 +277,7 @@ def flush(
         engine.writes_lost += lost
         engine.versions.postpone((), doubtful, now)  # not to be believed until it is gone
     engine.sweep()
-    yield from drop_below(engine, doubtful)
+    yield from drop_below(engine, doubtful, residents)
     if lost:
         engine.events.say_once(
             engine.options.name,
@@ -290,12 +290,19 @@ def flush(
     return written
 
 
-def drop_below(engine: Engine, addresses: Sequence[Address | None]) -> Plan:
+def drop_below(
+    engine: Engine,
+    addresses: Sequence[Address | None],
+    newer: Sequence[Resident | None] = (),
+) -> Plan:
     """
     Take away what the second tier has there, because something newer is not there.
 
     Whoever finds after a write that he was overtaken does this: two writes of one key may
     have happened in either order, and to have nothing is never wrong.
+
+    Args:
+        newer: What memory has of these keys, which this does not concern.
     """
     known = [address for address in addresses if address is not None]
     if engine.store is None or not known:
@@ -308,6 +315,20 @@ def drop_below(engine: Engine, addresses: Sequence[Address | None]) -> Plan:
         return
     with engine.lock:
         engine.versions.settle((), known, serial)
+        for resident in newer:
+            _hear_on(engine, resident)
+
+
+def _hear_on(engine: Engine, resident: Resident | None) -> None:
+    """
+    Our own removal is none of what is in memory only. Called under the lock.
+    """
+    if resident is None or resident.table is None or resident.stamp.address is not None:
+        return
+    stamp = resident.stamp
+    told_at, stamp.told_at = stamp.told_at, None
+    engine.examine(resident.table, resident.key, stale=True)
+    stamp.told_at = told_at
 
 
 def settle(engine: Engine, *, at_once: bool = False) -> Plan:

@@ -50,6 +50,7 @@ class Core:
         self.handlers = Handlers(self._count_handler)
         self.invalidations = self.by_tag = self.by_dependency = 0
         self.entries = self.events = self.failures = 0
+        self._has_ended = False
         with engine.lock:
             if engine.index is None:
                 engine.index = Index()
@@ -58,6 +59,8 @@ class Core:
             if config.default_ttl is not None:
                 engine.options = self._with_ttl(config.default_ttl)
             self._options = engine.options
+            self._others = self.index.invalidators
+            self._others.add(self)
         if config.least_hits is not None:
             predict(engine, config.least_hits)
 
@@ -75,8 +78,13 @@ class Core:
         with engine.lock:
             if engine.options is self._options:
                 engine.options = self._before
-        if config.least_hits is not None and engine.predicts == config.least_hits:
-            predict(engine, None)
+            for other in self._others:
+                # Made when ours held: that one does not bring them back.
+                if other is not self and other._before is self._options:
+                    other._before = self._before
+            has_ended, self._has_ended = self._has_ended, True
+        if config.least_hits is not None and not has_ended:
+            predict(engine, config.least_hits, ends=True)
 
     # -- what entries are about ---------------------------------------------------------
 

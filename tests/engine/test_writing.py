@@ -299,3 +299,87 @@ def test_what_replaces_an_expired_debt_is_kept(tmp_path: Path, time: HandClock) 
         f(1), f(2)
         time.turn(100)
         assert 3 == f(1) == f(1)
+
+
+@pytest.mark.parametrize("failing", [{"versions"}, {"versions", "get"}])
+def test_what_an_owed_entry_was_to_replace_does_not_come_back_after_a_fault(
+    tmp_path: Path, failing: set[str]
+) -> None:
+    """
+    Nobody could say whether the successor was still valid, so it was given up; the older value,
+    which lies below and is valid by its own names, is not taken for it when the disk is back.
+    """
+    runs: list[int] = []
+    with MultiLevelCache(
+        directory=tmp_path / "c", write_policy=WritePolicy.WRITE_BACK, flush_interval=3600
+    ) as cache:
+
+        @tiered_cache(cache=cache, name="f", version=1)
+        def f() -> int:
+            runs.append(1)
+            if len(runs) == 3:
+                raise ZeroDivisionError
+            return len(runs)
+
+        f()
+        cache.sync.flush()
+        assert 2 == f.refresh()
+        engine = cache._keyed.engine
+        faulty = engine.store = Faulty(engine.store)  # type: ignore[assignment, arg-type]
+        cache.sync.invalidate_tags("of others")
+        faulty.failing = failing
+        with pytest.raises(ZeroDivisionError):
+            f()
+        faulty.failing = set()
+
+        assert 4 == f() == f()
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_what_left_memory_and_is_owed_hears_of_other_processes(tmp_path: Path, soft: bool) -> None:
+    """
+    A result waits to be written when another cache on the directory invalidates its call.
+    """
+    runs: list[int] = []
+
+    def f(x: int) -> int:
+        runs.append(x)
+        return len(runs)
+
+    with (
+        opened(tmp_path, WritePolicy.WRITE_BACK, l1=1) as cache,
+        opened(tmp_path, WritePolicy.WRITE_BACK) as other,
+    ):
+        here = tiered_cache(cache=cache, name="f", namespace="n", version=1)(f)
+        there = tiered_cache(cache=other, name="f", namespace="n", version=1)(f)
+        here(1), here(2)
+        (there.expire if soft else there.invalidate)(1)
+        assert 3 == here(1)
+
+
+@pytest.mark.parametrize("policy", list(WritePolicy))
+@pytest.mark.parametrize("way", ["call", "refresh", "seed", "flush"])
+def test_what_is_in_memory_only_hears_of_other_processes(
+    tmp_path: Path, policy: WritePolicy, way: str
+) -> None:
+    """
+    A result that cannot be written stays in memory; when another cache on the directory
+    invalidates its call it is gone from there.
+    """
+    runs: list[int] = []
+
+    def f() -> object:
+        runs.append(1)
+        return lambda: None
+
+    with opened(tmp_path, policy) as cache, opened(tmp_path, policy) as other:
+        here = tiered_cache(cache=cache, name="f", namespace="n", version=1)(f)
+        there = tiered_cache(cache=other, name="f", namespace="n", version=1)(f)
+        there.lookup()  # it is open
+        {"refresh": here.refresh, "seed": lambda: here.seed(print)}.get(way, here)()
+        if way == "flush":
+            cache.sync.flush()
+        kept = here()
+        assert kept is here()
+        there.invalidate()
+        assert kept is not here()

@@ -20,7 +20,7 @@ from memotier import MISS, ConfigError, UnkeyableArgument, env, epoch, file, tie
 from memotier.engine import worlds
 from memotier.engine.calls import Sight
 
-from ..engine.worlds import Gate, in_threads
+from ..engine.worlds import Background, Gate, in_threads
 from .conftest import engine_of
 
 
@@ -952,6 +952,59 @@ def test_write_back_keeps_the_world(make_cache, call, text, age):
         text.write_text(value + "!")
         call(read(2))
         assert (1, value + "!") == call(read(1))
+
+
+def test_what_an_owed_result_was_to_replace_does_not_come_back(
+    make_cache, call, source, monkeypatch
+):
+    """
+    Write-back: a result was refreshed, and the world changed before that was written. In the old
+    world again, the result from before the refresh is not served; what is computed is kept.
+    """
+    cache = make_cache("disk", write_policy=memotier.WritePolicy.WRITE_BACK)
+    monkeypatch.setenv("W", "a")
+    read = call.cached(cache=cache, name="r", depends_on=[env("W")])(source.read)
+    call(read())
+    cache.sync.flush()
+    assert "value 2" == call(read.refresh())
+    monkeypatch.setenv("W", "b")
+    source.error = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        call(read())
+    source.error = None
+    monkeypatch.setenv("W", "a")
+    assert ["value 4", "value 4"] == [call(read()), call(read())]
+
+
+@pytest.mark.parametrize("newer", ["invalidate", "seed", "refresh"])
+def test_a_computation_of_another_world_hears_of_its_key(tiers, monkeypatch, newer):
+    """
+    A call in a new world leaves an older computation behind; in the old world again, what then
+    happens to the key wins against it.
+    """
+    gate, calls = Gate(), []
+    monkeypatch.setenv("W", "a")
+
+    @tiered_cache(cache=tiers, name="r", depends_on=[env("W")])
+    def read():
+        calls.append(1)
+        number = len(calls)
+        if number == 1:
+            gate.wait()
+        return number
+
+    early = Background(read)
+    gate.entered.wait(10)
+    monkeypatch.setenv("W", "b")
+    assert 2 == read()
+    monkeypatch.setenv("W", "a")
+    {"invalidate": read.invalidate, "seed": lambda: read.seed(100), "refresh": read.refresh}[
+        newer
+    ]()
+    gate.open()
+    assert 1 == early.result()
+    assert {"invalidate": 3, "seed": 100, "refresh": 3}[newer] == read()
+    assert not engine_of(tiers).flights.beside
 
 
 def test_content_is_read_in_a_thread(make_cache, text, monkeypatch):

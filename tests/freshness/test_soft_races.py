@@ -313,3 +313,39 @@ def test_what_comes_late_does_not_replace_what_is_newer(make_cache, paused, tier
         thread.join(10)
     assert "value 3" == read.peek(1) == read(1)
     assert 3 == paused.asked
+
+
+@pytest.mark.parametrize("hard", HARD)
+@pytest.mark.parametrize("tier", ["memory", "disk"])
+def test_a_refresh_that_was_left_behind_hears_of_a_hard_one(make_cache, paused, tier, hard):
+    """
+    Another refresh took the place of one that a soft invalidation had overtaken; then a hard one
+    takes everything: what the first brings is not even kept as stale.
+    """
+    cache = make_cache(tier)
+    read = tiered_cache(
+        cache=cache, name="read", version=1, ttl=TTL, tags=["t"], namespace="soft.deep",
+        stale_while_revalidate=WINDOW, stale_if_error=WINDOW,
+    )(paused.read)  # fmt: skip
+    read(1)
+    cache.sync.invalidate_tags("t", soft=True)
+    gate = paused.gate = Gate()
+    assert "value 1" == read(1)
+    gate.entered.wait(10)
+    engine = engine_of(cache)
+    first = set(engine.background._threads)
+    cache.sync.invalidate_tags("t", soft=True)
+    second = paused.gate = Gate()
+    assert "value 1" == read(1)
+    second.entered.wait(10)
+    HARD[hard](cache, read)
+    second.open()
+    for thread in set(engine.background._threads) - first:
+        thread.join(10)
+    gate.open()
+    for thread in first:
+        thread.join(10)
+    paused.error = Down()
+    with pytest.raises(Down):
+        read(1)
+    assert not engine.flights.beside

@@ -230,3 +230,42 @@ def test_a_hard_one_that_is_not_durable_stays_hard(tmp_path, call, source):
     with pytest.raises(Down):
         call(read(1))
     cache.sync.close()
+
+
+@each_way
+@pytest.mark.parametrize("failing", [{"set"}, {"set", "expire", "bump"}], ids=len)
+def test_what_could_not_be_written_before_is_not_stood_in_for(
+    tmp_path, call, source, way, failing, clock
+):
+    """
+    Write-back: a result was refreshed, and the disk does not take it before a soft invalidation.
+    The result from before the refresh is not the stale one, then or later.
+    """
+    directory = tmp_path / "cache"
+    cache = MultiLevelCache(directory=directory, write_policy="write_back", clock=clock)
+    read = defined(cache, call, source, stale_if_error=WINDOW, error_backoff=BACKOFF)
+    call(read(1))
+    cache.sync.flush()
+    call(read.refresh(1))
+    engine = engine_of(cache)
+    engine.store = store = Faulty(engine.store)
+    store.failing = failing
+    try:
+        told(call, SOFT[way](cache, read))
+    except InvalidationNotDurable:
+        assert "bump" in failing
+    store.failing = set()
+    source.error = Down()
+    for _ in range(3):
+        clock.advance(BACKOFF + 1)
+        try:
+            assert "value 2" == call(read(1))
+        except Down:
+            pass
+    cache.sync.close()
+
+    cache = MultiLevelCache(directory=directory, clock=clock)
+    read = defined(cache, call, source, stale_if_error=WINDOW)
+    with pytest.raises(Down):
+        call(read(1))
+    cache.sync.close()

@@ -255,3 +255,61 @@ def test_a_call_from_before_the_invalidator_refreshes_nothing(cache, clock):
         thread.join(10)
 
     assert 3 == total([1, 2])
+
+
+@pytest.mark.parametrize("way", ["call", "tag", "function"])
+def test_a_soft_invalidation_is_a_hard_one_as_before(cache, call, source, way):
+    """
+    That an invalidator refreshes what is hot gives no function a use for stale results: what was
+    invalidated is not served, in neither tier.
+    """
+    CacheInvalidator(cache)
+    f = function_of(cache, call, source, ttl=100, tags=["t"])
+    for times in range(1, 4):
+        assert f"value {times}" == call(f(1))
+        if way == "call":
+            call(f.expire(1))
+        elif way == "tag":
+            cache.sync.invalidate_tags("t", soft=True)
+        else:
+            call(f.cache_expire())
+    assert "value 4" == call(f(1))
+
+
+def test_a_soft_invalidation_leaves_what_the_function_allows(cache, call, source, clock):
+    """
+    With a window for errors the old result covers a failure, and does nothing else.
+    """
+    CacheInvalidator(cache)
+    f = function_of(cache, call, source, ttl=100, tags=["t"], stale_if_error=50, error_backoff=1)
+    call(f(1))
+    cache.sync.invalidate_tags("t", soft=True)
+    assert "value 2" == call(f(1))
+    cache.sync.invalidate_tags("t", soft=True)
+    source.error = ZeroDivisionError()
+    assert "value 2" == call(f(1))
+    clock.advance(50)
+    with pytest.raises(ZeroDivisionError):
+        call(f(1))
+
+
+def test_another_invalidator_takes_nothing_away(cache, call, source, settle, clock):
+    """
+    Of two invalidators of one cache the lower number of calls holds, until its own is closed.
+    """
+    few = CacheInvalidator(cache, predictive_refresh_threshold=3)
+    f = function_of(cache, call, source, ttl=100)
+    many = CacheInvalidator(cache, predictive_refresh_threshold=100)
+    refreshed = []
+    for ended in (None, many, many, few, few):
+        if ended is not None:
+            ended.close()
+        call(f.refresh(1))
+        before = source.asked
+        for _ in range(5):
+            call(f(1))
+        clock.advance(90)
+        call(f(1))
+        settle(cache)
+        refreshed.append(source.asked > before)
+    assert [True, True, True, False, False] == refreshed

@@ -71,6 +71,22 @@ def test_a_short_default_ttl_holds_in_memory_too(make_cache, clock):
     assert cache.sync.get("k") is None
 
 
+@pytest.mark.parametrize("order", ["0123", "3210", "1032", "2130"])
+def test_closing_in_any_order_leaves_the_cache_as_it_was(cache, order):
+    """
+    Of several with a default_ttl, the last one that is open holds, and none is left at the end.
+    """
+    engine = cache._keyed.engine
+    before = engine.options
+    made = [CacheInvalidator(cache, default_ttl=ttl) for ttl in (10, 20, None, 30)]
+    for at in map(int, order):
+        made[at].close()
+        made[at].close()
+        assert engine.options is made[3]._core._options or order.index("3") <= order.index(str(at))
+
+    assert before is engine.options
+
+
 @pytest.mark.parametrize("strategy", [s for s in STRATEGIES if not s.has_events])
 def test_without_events(make_cache, strategy, tmp_path):
     """
