@@ -270,6 +270,32 @@ def test_claims_that_cannot_be_had_cost_nothing(tmp_path: Path) -> None:
     claims.close()
 
 
+def test_a_claim_is_never_given_back_in_another_file(tmp_path, monkeypatch):
+    """
+    The store is closed while a claim is given back, and the number of its file is somebody else's
+    at once: nothing is written there, and nothing is opened again.
+    """
+    claims = Claims(tmp_path / "claims", 0o600)
+    assert claims.take(bytes(16))
+    victim = tmp_path / "database"
+    victim.write_bytes(b"x" * 65536)
+    opened = []
+    random = os.urandom
+
+    def late(number):
+        if not opened:
+            claims.close()
+            opened.append(os.open(victim, os.O_RDWR))
+        return random(number)
+
+    monkeypatch.setattr(os, "urandom", late)
+    claims.release(bytes(16))
+    claims.release(bytes(16))
+    os.close(opened[0])
+    assert b"x" * 65536 == victim.read_bytes()
+    assert claims._file is None
+
+
 def test_what_was_computed_between_the_look_and_the_claim_is_found(tmp_path, monkeypatch):
     """
     Another process stores its result just after we looked, and gives its claim back just before
