@@ -219,6 +219,8 @@ def finish(
             flight.wanted = True
         if is_late and stamp is not None:
             stamp.expired_at = engine.clock.wall()
+        if stamp is not None and stamp.address is None and flight.renews:
+            stamp.told_at = None
         wanted = current or (is_late and not finds_newer)
         wanted = wanted and not (around or written in (UNWANTED, REFUSED))
         if wanted and kept is not None:

@@ -217,7 +217,7 @@ def _keep(engine: Engine, setting: _Setting, cost: Seconds) -> bool:
     """
     call, stamp, flight, labels = setting.call, setting.stamp, setting.flight, setting.labels
     if setting.is_sent and not setting.stored and stamp is not None:
-        stamp.address = None
+        stamp.address = stamp.told_at = None
     around = engine.options.write_policy == "write_around" and setting.stored
     debt = None if stamp is None else stamp.debt
     with engine.lock:

@@ -130,8 +130,8 @@ class Engine:
             names = resident.place.shelf.names if stamp is None else stamp.names
             if versions.bumped_since(resident.epoch, names) or (
                 stamp is not None
-                and stamp.address is not None
-                and versions.moved_since(resident.epoch, (stamp.address,))
+                and stamp.told_at is not None
+                and versions.moved_since(resident.epoch, (stamp.told_at,))
             ):
                 self._remove_invalid(resident)
                 return None, []

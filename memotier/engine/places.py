@@ -211,6 +211,7 @@ class Stamp:
         "seen",
         "tags",
         "tokens",
+        "told_at",
         "world",
         "writer",
     )
@@ -231,6 +232,9 @@ class Stamp:
         self.created = created
         #: Where it lies in the second tier; None if it is in memory only.
         self.address = address
+        #: Where other processes say that they have invalidated its key; None: nobody looks,
+        #: because we ourselves remove there what it replaces, which cannot be told apart.
+        self.told_at = address
         #: The tokens of *names* under which it was computed (shared tiers only).
         self.tokens = tokens
         #: Without tokens: the store's epoch that was last seen before it was computed.

@@ -86,7 +86,7 @@ def stamp_of(
     stamp.fresh = finite(lasting(call.shelf, labels, engine.options.l2_ttl))
     stamp.tokens = tokens = noted.tokens
     stamp.seen = noted.epoch
-    address = call.address
+    address = stamp.told_at = call.address
     if tokens is None or address is None or call.shelf.codec is None:
         return stamp, None
     with engine.lock:
@@ -260,7 +260,7 @@ def flush(
             twin = engine.debts.unwritten.get(address, resident)
             engine.debts.forgive(resident)
             if answer is not True:
-                stamp.address = None
+                stamp.address = stamp.told_at = None
                 doubtful.append(address)
             if answer is False:
                 engine.remove((resident, twin))  # invalidated by another process

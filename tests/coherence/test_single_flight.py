@@ -332,3 +332,40 @@ def test_what_was_computed_between_the_look_and_the_claim_is_found(tmp_path, mon
         assert [1, 1] == ours.map([1, 1])
 
     assert 1 == computed.count(1)
+
+
+@pytest.mark.parametrize("is_many", [False, True], ids=["single", "many"])
+@pytest.mark.parametrize("why", ["the store is away", "no codec can carry it"])
+def test_what_is_in_memory_alone_hears_of_other_processes(make_cache, why, is_many):
+    """
+    A result that could not be written is invalidated by its key from another process, too.
+    """
+    from ..engine.worlds import Faulty
+
+    ours, theirs = make_cache("disk"), make_cache("disk")
+    ran = []
+
+    def compute(x):
+        ran.append(x)
+        return print if why == "no codec can carry it" else x
+
+    def cached(cache):
+        if not is_many:
+            return tiered_cache(cache=cache, name="f", namespace="t")(compute)
+        return tiered_cache.many(cache=cache, name="f", namespace="t")(
+            lambda ids: {one: compute(one) for one in ids}
+        )
+
+    f, other = cached(ours), cached(theirs)
+    ask = (lambda x: f([x])[x]) if is_many else f
+    ask(0), other.invalidate(0)  # both have opened their stores
+    engine = ours._keyed.engine
+    engine.store = Faulty(engine.store)
+    if why == "the store is away":
+        engine.store.failing.add("set")
+    ask(1), ask(1)
+    assert 1 == ran.count(1)
+    engine.store.failing.clear()
+    other.invalidate(1)
+    ask(1)
+    assert 2 == ran.count(1)
