@@ -23,6 +23,7 @@ from typing import Any, Final
 from . import asked
 from .durations import short
 from .engine.attend import Make, attend, pair_of, past
+from .engine.calls import Call
 from .engine.drive import Plan, adrive, drive, raise_as_is
 from .engine.engine import Engine
 from .engine.links import End, Pair
@@ -165,6 +166,12 @@ class StreamMemo(Memo):
             return (yield from self._past(values, reader))
         joins = self.options.single_flight is not None
         return (yield from attend(engine, call, reader, self._make, joins=joins, renews=renews))
+
+    def equip(self, call: Call, values: tuple[Any, ...]) -> Call:
+        super().equip(call, values)
+        if call.table is call.place.exact:
+            call.is_as_asked = lambda: self._has_key(call, values)
+        return call
 
     def _past(self, values: tuple[Any, ...], reader: Reader) -> Plan:
         engine = self.engine or self.attach()

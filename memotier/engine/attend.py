@@ -49,6 +49,9 @@ def attend(
         return None
     while True:
         held = None
+        running = engine.streams.table.get(call.flight_key) if joins else None
+        if running is not None:
+            running.look_at_arguments()
         with engine.lock:
             resident, unknown = engine.examine(call.table, call.key)
             if resident is not None:
@@ -99,6 +102,7 @@ def _enter(
     flight = new_flight(engine, call, None)
     flight.renews = renews
     stream = make(engine, call.shelf, flight, bring(engine, call, flight, labels))
+    stream.as_asked = call.is_as_asked
     reader.join(stream, stream.tail)
     streams.running.add(stream)
     if joins and running is None:

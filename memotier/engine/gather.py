@@ -71,7 +71,9 @@ def keep_many(engine: Engine, wants: Sequence[Want], umbrella: Flight, cost: Sec
         if finish(engine, call, flight, labels, kept, cost, stamp, way):
             doubtful.append(want)
     if doubtful:
-        yield from drop_below(engine, [want.needs_call.address for want in doubtful])
+        calls = [want.needs_call for want in doubtful]
+        newer = [call.resident() for call in calls]
+        yield from drop_below(engine, [call.address for call in calls], newer)
         with engine.lock:
             for want in doubtful:
                 if want.flight is not None and not want.flight.wanted:

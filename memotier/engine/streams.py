@@ -18,6 +18,7 @@ the first: no reader can change what the source, or another reader, goes on with
 What must never happen:
 - part of a stream is taken for all of it: nothing but the end of the source stores it;
 - a reader who came after an invalidation is given what began before it: he does not join;
+- what a source makes of arguments that its readers have changed is kept under what they were;
 - a source runs that nobody waits for: only who has read everything has it advanced, and when
   the last reader leaves, the source is closed;
 - a reader waits for himself: what is asked for inside a source does not join its stream.
@@ -27,7 +28,7 @@ How a stream is advanced lies in engine/turns.py (threads) and engine/pumps.py (
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from enum import Enum
 from typing import Any, NoReturn
 
@@ -106,6 +107,7 @@ class Stream:
 
     __slots__ = (
         "__weakref__",
+        "as_asked",
         "engine",
         "flight",
         "halted",
@@ -127,6 +129,8 @@ class Stream:
         self.shelf = shelf
         self.flight = flight
         self.plan = plan
+        #: Whether the arguments still have the key of the stream; None: they cannot change.
+        self.as_asked: Callable[[], bool] | None = None
         #: Calls the function: what the plan asked for when it was halted.
         self.halted: Invoke | None = None
         self.source: Any = None
@@ -166,6 +170,23 @@ class Stream:
         """
         return False
 
+    def look_at_arguments(self) -> None:
+        """
+        See whether they were changed while it is read. Runs code of their classes.
+        """
+        if self.head is None or self.as_asked is None or self.as_asked():
+            return
+        with self.engine.lock:
+            self.flight.wanted = False  # what is there may be right
+            self.release_head()
+        label = self.shelf.label
+        self.engine.events.say_once(
+            label,
+            "changed",
+            f"{label}: arguments of a stream were changed while it was read; it was neither "
+            "shared any longer nor stored",
+        )
+
     # -- plans: what is done before the first item, and after the last ---------------
 
     def opening(self) -> Plan:
@@ -190,6 +211,7 @@ class Stream:
             state, end = State.FAILED, End(error=outcome)
         else:
             state, end = State.COMPLETE, End(outcome.value, outcome.thaw, outcome.own)
+            self.look_at_arguments()
             answer = self._result(outcome)
         try:
             yield from halting(self.plan, answer)

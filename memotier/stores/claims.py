@@ -32,6 +32,25 @@ _MARKS: Final = 4096
 _MARK: Final = 8  # bytes
 
 
+class _File:
+    """
+    The open file. Whoever uses its number holds it: after ``Claims.close`` in another thread the
+    number may soon be that of somebody else's file, into which nothing may be written.
+    """
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def close(self) -> None:
+        number, self.number = self.number, -1
+        if number >= 0:
+            os.close(number)
+
+    __del__ = close
+
+
 class Claims:
     """
     The claims of one store. Nothing here waits or raises.
@@ -40,7 +59,7 @@ class Claims:
     def __init__(self, path: Path, mode: int) -> None:
         self._path = path
         self._mode = mode
-        self._file = -1
+        self._file: _File | None = None
         self._lock = threading.Lock()
         self._fork_locks = forks.ForkSafeLocks(self._lock)
         forks.register(self)
@@ -58,8 +77,8 @@ class Claims:
         if _SET is None:
             return None
         try:
-            file = self._file if self._file >= 0 else self._open()
-            return os.pread(file, _MARK, _place_of_mark(address)).ljust(_MARK, b"\0")
+            file = self._file or self._open()
+            return os.pread(file.number, _MARK, _place_of_mark(address)).ljust(_MARK, b"\0")
         except FileNotFoundError:
             return bytes(_MARK)  # not even the directory is there yet
         except OSError:
@@ -69,19 +88,19 @@ class Claims:
         """
         Somebody else may claim *address*.
         """
-        if self._file >= 0:
-            try:
-                os.pwrite(self._file, os.urandom(_MARK), _place_of_mark(address))
-            except OSError:
-                pass  # a full disk: somebody may compute what he could have found
-        self._set(fcntl.F_UNLCK, address)
+        file = self._file
+        if file is None:
+            return  # closing it gave back all of them
+        try:
+            os.pwrite(file.number, os.urandom(_MARK), _place_of_mark(address))
+        except OSError:
+            pass  # a full disk: somebody may compute what he could have found
+        self._set(fcntl.F_UNLCK, address, file)
 
     def close(self) -> None:
         """Give back all claims."""
         with self._lock:
-            file, self._file = self._file, -1
-        if file >= 0:
-            os.close(file)
+            self._file = None
 
     def before_fork(self) -> None:
         """Nobody else may be opening the file while the process is copied."""
@@ -90,34 +109,31 @@ class Claims:
     def after_fork(self, in_child: bool) -> None:
         """The claims are the parent's; the child must not keep them when he dies."""
         self._fork_locks.release(in_child, self._new_lock)
-        if in_child:
-            self.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_file", -1) >= 0:
-            os.close(self._file)
+        if in_child and self._file is not None:
+            self._file.close()  # also if a thread held it that is not here
+            self._file = None
 
     def _new_lock(self) -> None:
         self._lock = threading.Lock()
 
-    def _set(self, kind: int, address: Address) -> bool | None:
+    def _set(self, kind: int, address: Address, file: _File | None = None) -> bool | None:
         if _SET is None:
             return None
         try:
-            file = self._file if self._file >= 0 else self._open()
+            file = file or self._file or self._open()
             at = int.from_bytes(address[:8], "big") % _PLACES
-            fcntl.fcntl(file, _SET, struct.pack("hhqqi4x", kind, os.SEEK_SET, at, 1, 0))
+            fcntl.fcntl(file.number, _SET, struct.pack("hhqqi4x", kind, os.SEEK_SET, at, 1, 0))
         except (BlockingIOError, PermissionError):
             return False
         except OSError:
             return None
         return True
 
-    def _open(self) -> int:
+    def _open(self) -> _File:
         with self._lock:
-            if self._file < 0:
+            if self._file is None:
                 flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-                self._file = os.open(self._path, flags, self._mode)
+                self._file = _File(os.open(self._path, flags, self._mode))
             return self._file
 
 

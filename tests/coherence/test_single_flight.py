@@ -270,6 +270,32 @@ def test_claims_that_cannot_be_had_cost_nothing(tmp_path: Path) -> None:
     claims.close()
 
 
+def test_a_claim_is_never_given_back_in_another_file(tmp_path, monkeypatch):
+    """
+    The store is closed while a claim is given back, and the number of its file is somebody else's
+    at once: nothing is written there, and nothing is opened again.
+    """
+    claims = Claims(tmp_path / "claims", 0o600)
+    assert claims.take(bytes(16))
+    victim = tmp_path / "database"
+    victim.write_bytes(b"x" * 65536)
+    opened = []
+    random = os.urandom
+
+    def late(number):
+        if not opened:
+            claims.close()
+            opened.append(os.open(victim, os.O_RDWR))
+        return random(number)
+
+    monkeypatch.setattr(os, "urandom", late)
+    claims.release(bytes(16))
+    claims.release(bytes(16))
+    os.close(opened[0])
+    assert b"x" * 65536 == victim.read_bytes()
+    assert claims._file is None
+
+
 def test_what_was_computed_between_the_look_and_the_claim_is_found(tmp_path, monkeypatch):
     """
     Another process stores its result just after we looked, and gives its claim back just before
@@ -306,3 +332,40 @@ def test_what_was_computed_between_the_look_and_the_claim_is_found(tmp_path, mon
         assert [1, 1] == ours.map([1, 1])
 
     assert 1 == computed.count(1)
+
+
+@pytest.mark.parametrize("is_many", [False, True], ids=["single", "many"])
+@pytest.mark.parametrize("why", ["the store is away", "no codec can carry it"])
+def test_what_is_in_memory_alone_hears_of_other_processes(make_cache, why, is_many):
+    """
+    A result that could not be written is invalidated by its key from another process, too.
+    """
+    from ..engine.worlds import Faulty
+
+    ours, theirs = make_cache("disk"), make_cache("disk")
+    ran = []
+
+    def compute(x):
+        ran.append(x)
+        return print if why == "no codec can carry it" else x
+
+    def cached(cache):
+        if not is_many:
+            return tiered_cache(cache=cache, name="f", namespace="t")(compute)
+        return tiered_cache.many(cache=cache, name="f", namespace="t")(
+            lambda ids: {one: compute(one) for one in ids}
+        )
+
+    f, other = cached(ours), cached(theirs)
+    ask = (lambda x: f([x])[x]) if is_many else f
+    ask(0), other.invalidate(0)  # both have opened their stores
+    engine = ours._keyed.engine
+    engine.store = Faulty(engine.store)
+    if why == "the store is away":
+        engine.store.failing.add("set")
+    ask(1), ask(1)
+    assert 1 == ran.count(1)
+    engine.store.failing.clear()
+    other.invalidate(1)
+    ask(1)
+    assert 2 == ran.count(1)

@@ -176,6 +176,32 @@ def test_invalidated_in_the_middle(kind, tiers, source):
         assert is_quiet(tiers)
 
 
+def test_arguments_that_a_reader_changes(kind, tiers):
+    """
+    What came of them is nobody else's: who comes with equal ones does not join, and it is not
+    stored.
+    """
+    f = kind.cached(cache=tiers, name="f")(lambda items: (yield from items))
+    mine = [1, 2]
+    one, two = f(mine), f([1, 2])
+    assert [1, 1] == kind.take(one, 1) + kind.take(two, 1)
+    assert 1 == f.cache_info().joined
+    mine.append(3)
+    assert [1, 2] == kind.list(f([1, 2]))
+    assert [1, 2] == f.peek([1, 2])
+    assert [2, 3] == kind.list(one)
+    assert [1, 2] == f.peek([1, 2])
+
+    mine = [7]
+    one = f(mine)
+    kind.take(one, 1)
+    mine.append(8)
+    assert [8] == kind.list(one)
+    assert MISS is f.peek([7]) and MISS is f.peek([7, 8])
+    assert [7] == kind.list(f([7])) == f.peek([7])
+    assert is_quiet(tiers)
+
+
 def test_invalidated_with_nobody_after(kind, tiers, source):
     """
     Nothing of an overtaken stream is kept, in no tier.
