@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from memotier import MultiLevelCache, get_cache, tiered_cache
+from memotier import ConfigError, MultiLevelCache, get_cache, tiered_cache
 from memotier.recording import recorder as recorder_module
 from memotier.recording.opening import history_of
 
@@ -343,8 +343,6 @@ def test_options_that_cannot_be_used(options, told):
     """
     Said when the function is decorated.
     """
-    from memotier import ConfigError
-
     with pytest.raises(ConfigError, match=told):
         tiered_cache(**options)(lambda x: x)
 
@@ -389,3 +387,60 @@ def test_the_ttl_of_what_was_promoted_is_that_of_its_function(make_cache, call, 
     assert [86_400] == ttls(make())
     clock.advance(80_000)
     assert [86_400] == ttls(make())
+
+
+@pytest.mark.parametrize("place", ["file", "link", "open"])
+def test_a_key_that_cannot_be_used_fails_no_call(
+    make_cache, call, tmp_path, monkeypatch, place, caplog
+):
+    """
+    A home that nobody can write to is usual in containers; it is said once, and nothing is kept.
+    """
+    config = tmp_path / "config"
+    if place == "file":
+        config.write_text("")
+    elif place == "link":
+        config.mkdir()
+        (config / "memotier").symlink_to(tmp_path)
+    else:
+        (config / "memotier").mkdir(parents=True)
+        (config / "memotier").chmod(0o777)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+    cache = make_cache("disk")
+
+    @call.cached(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    @call.cached(cache=cache, record=True, rewarm=True, name="g")
+    def g(x):
+        return x
+
+    assert [1, 1, 2] == [call(f(1)), call(f(1)), call(g(2))]
+    assert 1 == caplog.text.count("its calls are not recorded")
+    with pytest.raises(ConfigError):
+        history_of(cache._keyed)
+
+
+def test_no_file_is_looked_for_under_the_engines_lock(make_cache, monkeypatch):
+    """
+    A first call that waits for a slow home keeps no other call waiting.
+    """
+    from memotier.recording import opening
+
+    cache = make_cache("disk")
+    held = []
+
+    def looked(*arguments):
+        held.append(cache._keyed.engine.lock._is_owned())
+        return history_of(*arguments)
+
+    monkeypatch.setattr(opening, "history_of", looked)
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    f(1)
+
+    assert [False] == held
