@@ -16,7 +16,6 @@ What must never happen: a call fails, or waits for a file, because it is recorde
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 import time
 import weakref
@@ -30,8 +29,10 @@ from ..engine.engine import Engine
 from ..engine.events import kind_and_place, logger
 from ..entry import NEVER, Resident
 from ..errors import StoreUnavailable
+from ..stores import forks
 from ..types import Seconds
 from .history import History
+from .known import Known
 from .pattern import Pattern
 from .records import Recorded
 from .signature import Signature, Unrecordable, sign
@@ -47,36 +48,6 @@ INTERVAL: Final[Seconds] = 30.0
 replaying: ContextVar[bool] = ContextVar("memotier_replaying", default=False)
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
-
-
-class Known:
-    """
-    One call of this process, and what was not saved of it yet.
-    """
-
-    __slots__ = (
-        *("arguments", "born", "cost", "hits", "key", "misses", "recording", "seen"),
-        *("signature", "table", "taken", "ttl", "user", "uses"),
-    )
-
-    def __init__(
-        self, recording: Recording, call: Call, arguments: dict[str, Any] | None, user: str
-    ) -> None:
-        self.recording = recording
-        # (Held, so that its id names no other table.)
-        self.table = call.table
-        self.key = call.key
-        self.arguments = arguments
-        self.signature: Signature | None = None
-        self.user = user
-        self.misses = 0
-        self.hits = 0  # of entries that have left
-        self.taken = 0  # misses that were saved
-        self.uses = 0  # all that were saved
-        self.born: Seconds = -1.0  # of the entry whose hits were read
-        self.seen = 0  # and how many they were
-        self.cost: Seconds = 0.0
-        self.ttl: Seconds | None = None
 
 
 class Recording:
@@ -201,9 +172,12 @@ class Recorder:
         self._interval = interval
         self._stop = threading.Event()
         self._saving = threading.Lock()
+        self._waking = threading.Lock()
         self._closed = False
+        self._fork_locks = forks.ForkSafeLocks(self._saving)
         engine.before_close.append(self.close)
         _recorders.add(self)
+        forks.register(self)
 
     def __repr__(self) -> str:
         return f"<Recorder of {len(self.known)} calls in {self.history!r}>"
@@ -301,7 +275,10 @@ class Recorder:
         """
         There is something to save: have a thread that does it.
         """
-        with self._saving:
+        # Who is busy with that, in another thread or (a finalizer) in this one, is not waited for.
+        if not self._waking.acquire(blocking=False):
+            return
+        try:
             if self.thread is not None or self._closed:
                 return
             thread = threading.Thread(
@@ -315,6 +292,8 @@ class Recorder:
             except RuntimeError:
                 return  # no more threads: the next call tries again, and close() saves
             self.thread = thread
+        finally:
+            self._waking.release()
 
     def save_quietly(self) -> None:
         try:
@@ -337,12 +316,28 @@ class Recorder:
         if not closed:
             self.save_quietly()
 
+    def before_fork(self) -> None:
+        """
+        No database may be open while the process is copied: SQLite would take the locks of the
+        parent's connection for the child's own, and the child would find it locked for ever.
+        """
+        self._fork_locks.take()
+
+    def after_fork(self, in_child: bool) -> None:
+        """
+        Go on; a child with what it counts itself.
+        """
+        self._fork_locks.release(in_child, lambda: None)
+        if in_child:
+            self.forget()
+
     def forget(self) -> None:
         """
         A forked child: what was counted so far is the parent's to save.
         """
         self.thread = None
-        self._saving = threading.Lock()
+        self._saving, self._waking = threading.Lock(), threading.Lock()
+        self._fork_locks = forks.ForkSafeLocks(self._saving)
         self._stop = threading.Event()
         self._gone.clear()
         for known in list(self.known.values()):
@@ -387,10 +382,4 @@ def _at_exit() -> None:
             logger.error("saving the recorded calls failed (%s)", kind_and_place(error))
 
 
-def _after_fork_in_child() -> None:
-    for recorder in list(_recorders):
-        recorder.forget()
-
-
 atexit.register(_at_exit)
-os.register_at_fork(after_in_child=_after_fork_in_child)

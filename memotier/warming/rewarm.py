@@ -25,8 +25,9 @@ from ..engine.engine import Engine
 from ..engine.events import kind_and_place, logger
 from ..engine.tier2 import learn
 from ..memo import Memo
+from ..recording.known import Known
 from ..recording.pattern import Pattern
-from ..recording.recorder import Known, Recorder, Recording
+from ..recording.recorder import Recorder, Recording
 from ..recording.records import Recorded
 from ..types import Seconds
 from .pace import Pace

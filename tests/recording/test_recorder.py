@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -444,3 +445,77 @@ def test_no_file_is_looked_for_under_the_engines_lock(make_cache, monkeypatch):
     f(1)
 
     assert [False] == held
+
+
+def test_no_child_is_forked_while_the_history_is_open(make_cache, monkeypatch):
+    """
+    A connection that crosses a fork leaves the child with locks that nobody gives back.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    f(1)
+    saving, go_on = threading.Event(), threading.Event()
+    add = recorder(cache).history.add
+
+    def slow_add(calls):
+        saving.set()
+        assert go_on.wait(30)
+        add(calls)
+
+    monkeypatch.setattr(recorder(cache).history, "add", slow_add)
+    saver = threading.Thread(target=recorder(cache).save)
+    saver.start()
+    assert saving.wait(30)
+
+    def child():
+        os._exit(0 if recorder(cache)._saving.acquire(blocking=False) else 1)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    forker = threading.Thread(target=process.start)
+    forker.start()
+    forker.join(0.2)
+    assert process.pid is None  # it waits for the save
+    go_on.set()
+    for thread in (saver, forker):
+        thread.join(30)
+    process.join(30)
+
+    assert 0 == process.exitcode
+
+
+def test_no_call_waits_for_a_save(make_cache, monkeypatch):
+    """
+    Neither in a thread nor in a finalizer that runs in the middle of a save; also where no thread
+    could be started before.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_to_start)
+    f(1)
+    assert recorder(cache).thread is None
+    monkeypatch.undo()
+    add = recorder(cache).history.add
+    called = []
+
+    def add_and_call(calls):
+        called.append(f(2))
+        add(calls)
+
+    monkeypatch.setattr(recorder(cache).history, "add", add_and_call)
+    saver = threading.Thread(target=recorder(cache).save, daemon=True)
+    saver.start()
+    saver.join(30)
+
+    assert [2] == called and not saver.is_alive()
+
+
+def refuse_to_start(thread):
+    raise RuntimeError("can't start new thread")
