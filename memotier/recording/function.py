@@ -14,6 +14,7 @@ from ..keys.bind import VAR_KEYWORD, VAR_POSITIONAL
 from ..memo import Memo
 from .opening import recorder_of
 from .recorder import Recording
+from .signature import is_secret
 
 
 def record(memo: Memo, keyed: Keyed, shelf: Shelf) -> Recording | None:
@@ -77,6 +78,8 @@ def _user_of(memo: Memo) -> Any:
 
     def user_of(values: tuple[Any, ...]) -> str:
         user = values[at]
+        if is_secret(name, user):
+            return ""
         return "" if user is None else str(user)[:256] if type(user) in (str, int) else ""
 
     return user_of

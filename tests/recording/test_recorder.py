@@ -336,6 +336,7 @@ f(1); f(1)
         ({"redact": "x"}, r"write redact=\('x',\)"),
         ({"redact": ("z",)}, "it is not a parameter; there are: x"),
         ({"record_user": "z"}, "it is not a parameter; there are: x"),
+        ({"record_user": "x", "redact": ("x",)}, "redact= says that it is never written down"),
         ({"rewarm": True}, "record=True"),
         ({"rewarm": 1}, "rewarm=1"),
     ],
@@ -519,3 +520,37 @@ def test_no_call_waits_for_a_save(make_cache, monkeypatch):
 
 def refuse_to_start(thread):
     raise RuntimeError("can't start new thread")
+
+
+def test_a_user_that_is_a_secret_is_not_written(make_cache):
+    """
+    ``record_user`` may name what identifies the user, and what proves it.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, record=True, name="f", record_user="auth_token")
+    def f(x, auth_token):
+        return x
+
+    f(1, "CANARY")
+    cache.sync.close()
+
+    folder = history_of(cache._keyed).folder
+    assert b"CANARY" not in b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+def test_a_user_that_cannot_be_written_keeps_nothing_else_from_being_saved(make_cache):
+    """
+    A lone surrogate, as JSON may bring it, would fail every save from then on.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, record=True, name="f", record_user="user")
+    def f(x, user):
+        return x
+
+    f(1, "\ud800")
+    f(2, "ann")
+    recorder(cache).save()
+
+    assert {"{'x': 2, 'user': 'ann'}": (0, 1)} == remembered(cache)

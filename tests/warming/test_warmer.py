@@ -258,3 +258,18 @@ def test_what_cannot_be_used(cache, arguments, told):
     """
     with pytest.raises(ConfigError, match=told):
         CacheWarmer(**{"cache": cache, **arguments})
+
+
+async def test_a_secret_key_is_not_given_to_the_loader(tiers, loader):
+    """
+    What was written in its place is a fingerprint, and no key of anything.
+    """
+    warmer = CacheWarmer(tiers, value_loader=loader.load)
+    await warmer.record_access({"token": "CANARY"}, "users")
+    await warmer.record_access("ann", "users")
+    await warmer.record_access("bob", "users", user_id="\ud800")
+    await warmer.save_patterns_to_history()
+
+    assert 1 == await warmer.warm_top_items()
+    assert [("ann", "users")] == loader.asked
+    assert 2 == warmer.get_stats()["unrecordable"]
