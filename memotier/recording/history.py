@@ -117,6 +117,8 @@ class History:
         """
         Forget the calls for which *wanted* holds (None: all, also what cannot be read); how many.
         """
+        if wanted is None:
+            self._database.forget_aside()
         if not self._database.exists:
             return 0
 

@@ -185,6 +185,9 @@ def test_fault_28_an_oversized_row_is_not_even_read(history, folder):
         lambda file: file.write_bytes(b"not a database, but long enough to be one" * 100),
         lambda file: file.write_bytes(file.read_bytes()[:5000]),
         lambda file: file.write_bytes(b"\0" * 8192),
+        lambda file: patch(file, 18, 121),  # "read-only"
+        lambda file: patch(file, 47, 205),  # a format of the future
+        lambda file: patch(file, file.read_bytes().index(b"CREATE TABLE") + 2, 0x80),
         lambda file: change(file.parent, "CREATE TABLE other (x)"),
         lambda file: change(
             file.parent,
@@ -204,6 +207,38 @@ def test_fault_28_a_damaged_or_foreign_file_is_set_aside(history, folder, damage
     assert [7] == arguments(history)
     assert 1 == len(list(folder.glob("history.db.corrupt-*")))
     assert 1 == caplog.text.count("set aside")
+
+
+def patch(file, at, byte):
+    content = bytearray(file.read_bytes())
+    content[at] = byte
+    file.write_bytes(content)
+
+
+def test_fault_28_a_damaged_row_costs_no_other(history, folder):
+    """
+    Neither text in place of bytes, nor text that is none.
+    """
+    history.add([call(1)])
+    change(folder, "INSERT INTO calls VALUES (x'00', CAST(x'80ff' AS TEXT))")
+    change(folder, "INSERT INTO calls VALUES (CAST(x'80fe' AS TEXT), 5)")
+    history.add([call(2)])
+
+    assert {1, 2} == set(arguments(history))
+    assert 2 == history.read().refused
+
+
+def test_forgetting_everything_forgets_what_was_set_aside(history, folder):
+    """
+    It holds arguments, too.
+    """
+    history.add([call("CANARY")])
+    patch(folder / "history.db", 0, 0)
+    history.add([call(7)])
+    assert any(b"CANARY" in file.read_bytes() for file in folder.iterdir())
+    history.forget()
+
+    assert not any(b"CANARY" in file.read_bytes() for file in folder.iterdir())
 
 
 def test_fault_28_a_file_beyond_all_bounds_is_set_aside(history, folder, monkeypatch):
