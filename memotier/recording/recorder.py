@@ -102,8 +102,8 @@ class Recording:
 
     def _meet(self, call: Call, values: tuple[Any, ...]) -> Known | None:
         recorder = self.recorder
-        if len(recorder.known) >= MOST_KNOWN:
-            recorder.left_out["too many"] += 1
+        if recorder.is_full:
+            self._leave_out(Unrecordable("too many"))
             return None
         try:
             known = Known(self, call, self._arguments_of(values), self._user_of(values))
@@ -134,11 +134,14 @@ class Recording:
                 key=self.recorder.history.key,
             )
             known.arguments = None
+            self.recorder.size += len(known.signature.payload)
         return known.signature
 
     def _leave_out(self, error: Exception) -> None:
         reason = error.reason if isinstance(error, Unrecordable) else type(error).__name__
         self.recorder.left_out[reason] += 1
+        if reason == "too many":
+            reason = f"a process knows {MOST_KNOWN:,} at once, or as many bytes as max_bytes"
         self.recorder.say_once(
             self.label,
             "record",
@@ -159,6 +162,8 @@ class Recorder:
     def __init__(self, engine: Engine, history: History, interval: Seconds = INTERVAL) -> None:
         self.history = history
         self.known: dict[Hashable, Known] = {}
+        #: Bytes of their arguments, since the last save.
+        self.size = 0
         #: Calls that were not recorded, by reason.
         self.left_out: Counter[str] = Counter()
         self.thread: threading.Thread | None = None
@@ -181,6 +186,13 @@ class Recorder:
 
     def __repr__(self) -> str:
         return f"<Recorder of {len(self.known)} calls in {self.history!r}>"
+
+    @property
+    def is_full(self) -> bool:
+        """
+        Whether no further call can be known, until some that are known have left memory.
+        """
+        return len(self.known) >= MOST_KNOWN or self.size >= self.history.limits.bytes
 
     def left(self, table: Any, resident: Resident, hits: int) -> None:
         """
@@ -263,11 +275,14 @@ class Recorder:
         """
         What has left memory is known to the history alone, until it is called again.
         """
-        if self.lost:
-            return  # somebody is about to ask for one of them
-        for at, known in list(self.known.items()):
-            if known.key not in known.table and known.misses == known.taken:
-                self.known.pop(at, None)
+        if not self.lost:  # (Else somebody is about to ask for one of them.)
+            gone = [one for one in list(self.known.items()) if one[1].key not in one[1].table]
+            self._take_gone()
+            for at, known in gone:
+                if known.misses == known.taken and not known.hits:
+                    self.known.pop(at, None)
+        signed = [one.signature for one in list(self.known.values())]
+        self.size = sum(len(one.payload) for one in signed if one is not None)
 
     # -- when it is saved -----------------------------------------------------------------
 

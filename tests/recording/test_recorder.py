@@ -15,6 +15,7 @@ import pytest
 
 from memotier import ConfigError, MultiLevelCache, get_cache, tiered_cache
 from memotier.recording import recorder as recorder_module
+from memotier.recording.history import Limits
 from memotier.recording.opening import history_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
@@ -222,9 +223,9 @@ def test_a_call_that_cannot_be_written_down_is_counted_and_works(make_cache, cal
     assert "some calls are not recorded" in caplog.text and "odd" not in caplog.text.lower()[60:]
 
 
-def test_there_is_a_bound_to_the_calls_that_are_known(make_cache, monkeypatch):
+def test_there_is_a_bound_to_the_calls_that_are_known(make_cache, monkeypatch, caplog):
     """
-    A million keys of an attacker's choice do not fill memory.
+    A million keys of an attacker's choice do not fill memory; it is said once.
     """
     monkeypatch.setattr(recorder_module, "MOST_KNOWN", 10)
     cache = make_cache("disk")
@@ -238,6 +239,55 @@ def test_there_is_a_bound_to_the_calls_that_are_known(make_cache, monkeypatch):
 
     assert 10 == len(recorder(cache).known)
     assert 40 == recorder(cache).left_out["too many"]
+    assert 1 == caplog.text.count("a process knows 10 at once")
+
+
+def test_there_is_a_bound_to_their_bytes(make_cache):
+    """
+    Until what is known has left memory; then there is room again.
+    """
+    cache = make_cache("disk", l1_maxsize=3)
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    f(0)
+    recorder(cache).history.limits = Limits(bytes=5_000)
+    for n in range(20):
+        f([n, "x" * 1_000])
+
+    assert len(recorder(cache).known) < 7 and 0 < recorder(cache).left_out["too many"]
+    recorder(cache).save()
+    f([99, "x" * 1_000])
+    recorder(cache).save()
+    assert any("99" in call for call in remembered(cache))
+
+
+def test_hits_of_what_leaves_memory_while_it_is_saved_are_counted(make_cache, monkeypatch):
+    """
+    It is forgotten here only when everything of it is written down.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    f(1)
+    add = recorder(cache).history.add
+
+    def add_meanwhile(calls):
+        add(calls)
+        assert [1, 1] == [f(1), f(1)]
+        f.invalidate(1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recorder(cache).history, "add", add_meanwhile)
+        recorder(cache).save()
+    recorder(cache).save()
+
+    assert {"{'x': 1}": (2, 1)} == remembered(cache)
 
 
 def test_what_left_memory_is_forgotten_here_when_it_is_saved(make_cache):
@@ -554,3 +604,23 @@ def test_a_user_that_cannot_be_written_keeps_nothing_else_from_being_saved(make_
     recorder(cache).save()
 
     assert {"{'x': 2, 'user': 'ann'}": (0, 1)} == remembered(cache)
+
+
+def test_cache_parameters_tell(make_cache):
+    """
+    Whether calls are recorded is what holds, not what was asked for.
+    """
+    cache = make_cache("disk")
+    asked = {"record": True, "redact": ("x",), "record_user": "user", "rewarm": True}
+
+    @tiered_cache(cache=cache, name="f", **asked)
+    def f(x, user):
+        return x
+
+    @tiered_cache(cache=cache, record=True, ignore=("x",))
+    def local(x):
+        return x
+
+    shown = f.cache_parameters()
+    assert asked == {name: shown[name] for name in asked}
+    assert local.cache_parameters()["record"] is False
