@@ -192,6 +192,16 @@ def test_export_gives_back_the_same_call(arguments):
         ({"payload": "AAAA"}, "mapping|read"),
         ({"hits": "many"}, "invalid literal"),
         ({"redacted": ["x"]}, "not recorded"),
+        ({"last": float("nan")}, "out of all bounds"),
+        ({"weight": float("inf")}, "out of all bounds"),
+        ({"at": 1e300}, "out of all bounds"),
+        ({"misses": -1}, "out of all bounds"),
+        ({"hits": 10**30}, "out of all bounds"),
+        ({"ttl": -1}, "out of all bounds"),
+        ({"hours": {"3": float("nan")}}, "out of all bounds"),
+        ({"user": "\ud800"}, "surrogates"),
+        ({"function": "f" * 5000}, "too long"),
+        ({"arguments": {"x": "x" * (LARGEST + 1)}}, "larger than|too long"),
     ],
 )
 def test_a_line_that_is_no_recorded_call_is_an_error(change, told):
