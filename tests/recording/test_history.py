@@ -302,6 +302,36 @@ def test_what_is_older_than_allowed_is_not_replayed(folder, clock):
         assert [(2,)] == db.execute("SELECT count(*) FROM calls").fetchall()
 
 
+def test_what_a_wrong_clock_counted_fades_and_ends(history, folder, clock):
+    """
+    Ten years ahead for a minute: such calls would rule for ten years, and new uses count nothing.
+    """
+    wrong = clock.wall() + 10 * 365 * 86_400
+    history.add([call(1, at=wrong), call(2, at=wrong)])
+    history.add([call(1, hits=4, at=clock.wall())])
+    weights = {
+        one.arguments()["x"]: pattern.weight_at(clock.wall())
+        for one, pattern in history.read().calls
+    }
+
+    assert {1: pytest.approx(5), 2: pytest.approx(1)} == weights
+    history.add([call(2, at=clock.wall())])
+    clock.advance(8 * 86_400)
+    assert [] == arguments(history)
+
+
+def test_a_clock_that_was_never_set_forgets_nothing(folder, clock, history):
+    """
+    A machine that begins in 1970 until it has asked for the time.
+    """
+    history.add([call(1, at=clock.wall())])
+    clock.advance(1_000 - clock.wall())
+    History(folder, (KEY,), clock=clock).add([call(1, at=clock.wall())])
+    clock.advance(1_700_000_010 - clock.wall())
+
+    assert [1] == arguments(history)
+
+
 def test_forgetting_leaves_no_trace_in_the_file(history, folder):
     """
     ``forget --user`` is for people who have a right to it.
