@@ -24,6 +24,7 @@ from typing import Any, Final, TypeVar
 from .. import asked
 from ..engine.drive import adrive, drive
 from ..engine.flights import Failed
+from ..memo import Memo
 from ..recording.recorder import replaying
 from ..types import Seconds
 from .pace import Pace
@@ -176,7 +177,7 @@ def _plan(job: Job, soon: float) -> Any:
         began = monotonic()
         if kind == "fresh" and entry.tier == "l1":
             return Outcome(kind)
-        if kind == "refreshed":
+        if kind == "refreshed" or (entry is None and _may_be_stale(memo)):
             answer = yield from asked.refresh(memo, values)
         else:
             value, plan = memo.begin(values)
@@ -187,6 +188,15 @@ def _plan(job: Job, soon: float) -> Any:
     if answer.__class__ is Failed:
         return Outcome(type(answer.error).__qualname__, monotonic() - began, failed=True)
     return Outcome(kind, 0.0 if kind == "fresh" else _cost(job, monotonic() - began))
+
+
+def _may_be_stale(memo: Memo) -> bool:
+    """
+    Whether a caller may be given an old result while a new one is computed behind it, which
+    nobody would wait for here: a process that only warms ends before.
+    """
+    windows = memo.options.windows
+    return windows is not None and windows.revalidate > 0
 
 
 def _clock(job: Job) -> Callable[[], Seconds]:

@@ -537,3 +537,27 @@ def test_nothing_is_computed_for_a_cache_that_was_closed(call, lives):
     report = warm(call, cache, concurrency=1, strategy="frequency", on_progress=close)
 
     assert ([1], 1, 2, "closed") == (called, report.replayed, report.left, report.stopped)
+
+
+@pytest.mark.parametrize("is_soft", [False, True], ids=["expired", "invalidated softly"])
+@pytest.mark.parametrize("restarts", [False, True], ids=["same process", "next process"])
+def test_what_is_served_stale_is_computed_and_waited_for(call, lives, clock, is_soft, restarts):
+    """
+    Not served stale to a warming that nobody waits with for the refresh behind it.
+    """
+    options = {"stale_while_revalidate": "1h", "tags": ["t"]}
+    cache = lives()
+    app = App(call, cache, **options)
+    used(call, app, {3: 1})
+    if is_soft:
+        cache.sync.invalidate_tags("t", soft=True)
+    else:
+        clock.advance(3601)
+    if restarts:
+        cache = lives()
+        app = App(call, cache, **options)
+    report = warm(call, cache)
+
+    assert ([3], 1) == (app.called, report.replayed)
+    assert call(app.square.lookup(3)).ttl_left > 3000
+    assert 9 == call(app.square(3)) and [3] == app.called
