@@ -92,7 +92,9 @@ class Database:
                 _check_schema(connection)
                 answer = work(connection)
             except BaseException:
-                connection.execute("ROLLBACK")
+                # (SQLite does so itself where there is no room.)
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
             return answer
@@ -117,7 +119,8 @@ class Database:
         if code == sqlite3.SQLITE_READONLY:
             # (A damaged header may say so of a file that is not.)
             return not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK))
-        return code != sqlite3.SQLITE_ERROR
+        # (Of what SQLite calls an error and nothing else, this alone is said of the file.)
+        return code != sqlite3.SQLITE_ERROR or "file format" not in str(error)
 
     def forget_aside(self) -> None:
         """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 import signal
 import sqlite3
 import stat
@@ -300,6 +301,23 @@ def test_what_is_older_than_allowed_is_not_replayed(folder, clock):
     History(folder, (KEY,), clock=clock).add([call(3)])
     with closing(sqlite3.connect(folder / "history.db")) as db:
         assert [(2,)] == db.execute("SELECT count(*) FROM calls").fetchall()
+
+
+def test_fault_28_no_room_costs_nothing_that_is_there(history, folder):
+    """
+    What is full is not damaged.
+    """
+    history.add([call(n) for n in range(100)])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(StoreUnavailable):
+            history.add([call(n) for n in range(100, 2_000)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert list(range(100)) == arguments(history)
+    assert ["history.db"] == [file.name for file in folder.iterdir()]
 
 
 def test_what_a_wrong_clock_counted_fades_and_ends(history, folder, clock):
