@@ -334,7 +334,10 @@ class Memo:
         options = self.options
         shown = {
             field: getattr(options, field)
-            for field in ("namespace", "ignore", "on_unkeyable", "codec", "copy", "single_flight")
+            for field in (
+                *("namespace", "ignore", "on_unkeyable", "codec", "copy", "single_flight"),
+                *("redact", "record_user", "rewarm"),
+            )
         }
         return {
             "name": self.identity.name,
@@ -345,6 +348,7 @@ class Memo:
             "tags": options.tags_function or (*options.static_tags, *options.templates),
             "version": options.version,
             "cache": engine.options.name,
+            "record": self.recording is not None,
             **shown,
             **shown_windows(options.windows),
             **shown_remembers(options.remembers),

@@ -143,6 +143,8 @@ def check_options(
         raise refuse("rewarm", rewarm, "calls are made again only where record=True says they may")
     if record_user is not None:
         parameters("record_user", (record_user,))
+        if record_user in redact:
+            raise refuse("record_user", record_user, "redact= says that it is never written down")
     if key is not None and ignore:
         raise refuse("ignore", ignore, "key= alone decides what counts")
 

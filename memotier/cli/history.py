@@ -77,6 +77,8 @@ def run(given: argparse.Namespace, out: TextIO) -> int:
 
 
 def _show(history: History, given: argparse.Namespace, out: TextIO) -> int:
+    if given.top < 1:
+        raise ConfigError(f"--top {given.top} cannot be used: give a whole number, 1 or more")
     remembered = history.read()
     calls = _below(remembered.calls, given.namespace)
     now = history.now
@@ -136,7 +138,7 @@ def _function_rows(data: list[dict[str, Any]], now: Seconds) -> list[Row]:
         rows.append(
             Row(
                 (
-                    line["function"],
+                    _shown(line["function"]),
                     line["namespace"],
                     str(line["calls"]),
                     str(uses),
@@ -159,7 +161,7 @@ def _call_rows(data: list[dict[str, Any]], now: Seconds) -> list[Row]:
         rows.append(
             Row(
                 (
-                    line["function"] or "(key)",
+                    _shown(line["function"]) or "(key)",
                     shown[:60] + hidden,
                     str(uses),
                     _ago(now - line["last"]),
@@ -183,14 +185,16 @@ def _export(history: History, given: argparse.Namespace, out: TextIO) -> int:
 
 def _import(history: History, given: argparse.Namespace, out: TextIO) -> int:
     calls = []
-    with (
-        nullcontext(sys.stdin) if given.file == "-" else open(given.file, encoding="utf-8") as file
-    ):
+    with nullcontext(sys.stdin.buffer) if given.file == "-" else open(given.file, "rb") as file:
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue
             try:
                 calls.append(from_json(json.loads(line)))
+            except UnicodeDecodeError:
+                raise ConfigError(f"line {number} is no recorded call: it is no UTF-8") from None
+            except RecursionError:
+                raise ConfigError(f"line {number} is no recorded call: it is too deep") from None
             except ValueError as error:
                 raise ConfigError(f"line {number} is no recorded call: {error}") from None
     if not given.dry_run:
@@ -213,6 +217,10 @@ def _forget(history: History, given: argparse.Namespace, out: TextIO) -> int:
 
 def _condition(given: argparse.Namespace, now: Seconds) -> Callable[[Recorded], bool] | None:
     tests: list[Callable[[Recorded], bool]] = []
+    for option in ("user", "function", "namespace"):
+        if getattr(given, option) == "":
+            # Of a variable that is not set: it would forget the calls of nobody in particular.
+            raise ConfigError(f"--{option} is empty: say which, or forget --all")
     if given.user is not None:
         tests.append(lambda one: one.signature.user == given.user)
     if given.function is not None:
@@ -253,6 +261,13 @@ def _below(calls: Iterable[Recorded], namespace: str | None) -> list[Recorded]:
 
 def _is_below(namespace: str, above: str) -> bool:
     return namespace == above or namespace.startswith(above + ".")
+
+
+def _shown(name: str) -> str:
+    """
+    Without what would steer the terminal: names may come from another's file.
+    """
+    return "".join(one if one.isprintable() else "?" for one in name)
 
 
 def _ago(passed: Seconds) -> str:

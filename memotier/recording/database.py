@@ -63,13 +63,11 @@ class Database:
                 bad = identity_of(self.path)
                 try:
                     return self._transact(work)
-                except sqlite3.OperationalError:
-                    raise  # busy, full, read-only: the file is as good as it was
-                except sqlite3.DatabaseError as error:
-                    if not left:
+                except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+                    if not left or self._passes(error):
                         raise
                     self._set_aside(bad, now, error)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, UnicodeDecodeError, sqlite3.Error) as error:
             if isinstance(error, StoreUnavailable):
                 raise
             raise StoreUnavailable(
@@ -84,6 +82,8 @@ class Database:
         # Autocommit mode: the transaction is ours.
         connection = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
         with closing(connection):
+            # What is no text where text should be is not believed, like anything else.
+            connection.text_factory = bytes
             connection.execute("PRAGMA trusted_schema = OFF")
             # What is forgotten does not stay in the file.
             connection.execute("PRAGMA secure_delete = ON")
@@ -92,7 +92,9 @@ class Database:
                 _check_schema(connection)
                 answer = work(connection)
             except BaseException:
-                connection.execute("ROLLBACK")
+                # (SQLite does so itself where there is no room.)
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
             return answer
@@ -107,7 +109,27 @@ class Database:
         except FileExistsError:
             _check_private(self.path, stat.S_ISREG, 0o077, "600")
 
-    def _set_aside(self, bad: Any, now: Seconds, error: sqlite3.Error) -> None:
+    def _passes(self, error: Exception) -> bool:
+        """
+        Whether the file is as good as it was: it is busy, there is no room, it is read-only.
+        """
+        if not isinstance(error, sqlite3.OperationalError):
+            return False
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if code == sqlite3.SQLITE_READONLY:
+            # (A damaged header may say so of a file that is not.)
+            return not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK))
+        # (Of what SQLite calls an error and nothing else, this alone is said of the file.)
+        return code != sqlite3.SQLITE_ERROR or "file format" not in str(error)
+
+    def forget_aside(self) -> None:
+        """
+        Remove what was set aside.
+        """
+        for path in self.path.parent.glob(self.path.name + ".corrupt-*"):
+            path.unlink(missing_ok=True)
+
+    def _set_aside(self, bad: Any, now: Seconds, error: Exception) -> None:
         with self._alone():
             kept = set_aside(self.path, bad, now)
         if kept is not None:
@@ -136,7 +158,7 @@ def _check_schema(connection: sqlite3.Connection) -> None:
     found = connection.execute("SELECT type, name, sql FROM sqlite_master LIMIT 3").fetchall()
     if not found:
         connection.execute(_TABLE)
-    elif found != [("table", "calls", _TABLE)]:
+    elif found != [(b"table", b"calls", _TABLE.encode())]:
         raise Foreign("it holds tables of somebody else")
 
 

@@ -19,6 +19,11 @@ from .pattern import HOURS, Pattern
 from .records import Recorded
 from .signature import LARGEST, Signature
 
+#: Beyond which a number is no count and no time.
+MOST: Final = 1e15
+#: Characters of a name.
+LONGEST: Final = 1024
+
 _codec: Final = SafeCodec(max_bytes=LARGEST)
 
 
@@ -65,6 +70,9 @@ def from_json(found: Any) -> Recorded:
         check_namespace(texts[0])
         signature = Signature(texts[0], texts[1], _payload(found), texts[2])
         signature.arguments()
+        signature.identity  # noqa: B018  # of texts that can be written down
+        if len(signature.payload) > LARGEST or len(texts[1]) > LONGEST or len(texts[2]) > LONGEST:
+            raise ValueError("it is too long")
         return Recorded(signature, _pattern(found))
     except KeyError as error:
         raise ValueError(f"it has no {error.args[0]!r}") from None
@@ -92,7 +100,7 @@ def _pattern(found: Mapping[str, Any]) -> Pattern:
             raise ValueError(f"{hour!r} is no hour of the day")
         hours[int(hour)] = float(count)
     ttl = found.get("ttl")
-    return Pattern(
+    pattern = Pattern(
         hits=int(found.get("hits", 0)),
         misses=int(found.get("misses", 0)),
         first=float(found.get("first", 0.0)),
@@ -103,6 +111,11 @@ def _pattern(found: Mapping[str, Any]) -> Pattern:
         cost=float(found.get("compute_seconds", 0.0)),
         ttl=None if ttl is None else float(ttl),
     )
+    counts = (pattern.hits, pattern.misses, pattern.first, pattern.last, pattern.weight)
+    for number in (*counts, pattern.at, *hours, pattern.cost, pattern.ttl or 0.0):
+        if not 0 <= number < MOST:
+            raise ValueError("a number is out of all bounds")
+    return pattern
 
 
 def _plain(signature: Signature) -> dict[str, Any] | None:

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..engine.events import kind_and_place
 from ..engine.places import Shelf
+from ..errors import MemotierError
 from ..keyed import Keyed
 from ..keys.bind import VAR_KEYWORD, VAR_POSITIONAL
 from ..memo import Memo
 from .opening import recorder_of
 from .recorder import Recording
+from .signature import is_secret
 
 
 def record(memo: Memo, keyed: Keyed, shelf: Shelf) -> Recording | None:
@@ -24,7 +27,15 @@ def record(memo: Memo, keyed: Keyed, shelf: Shelf) -> Recording | None:
             memo.label, "record", f"{memo.label}: its calls are not recorded, because {reason}"
         )
         return None
-    recorder = recorder_of(keyed)
+    try:
+        recorder = recorder_of(keyed)
+    except (MemotierError, OSError, RuntimeError) as error:
+        # No home, or one that nobody can write to: the call is not to fail for that.
+        why = str(error) if isinstance(error, MemotierError) else kind_and_place(error)
+        keyed.engine.events.say_once(
+            keyed.engine.options.name, "record", f"its calls are not recorded: {why}"
+        )
+        return None
     shelf.heard = recorder
     recording = Recording(
         recorder,
@@ -67,6 +78,8 @@ def _user_of(memo: Memo) -> Any:
 
     def user_of(values: tuple[Any, ...]) -> str:
         user = values[at]
+        if is_secret(name, user):
+            return ""
         return "" if user is None else str(user)[:256] if type(user) in (str, int) else ""
 
     return user_of

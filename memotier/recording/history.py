@@ -117,6 +117,8 @@ class History:
         """
         Forget the calls for which *wanted* holds (None: all, also what cannot be read); how many.
         """
+        if wanted is None:
+            self._database.forget_aside()
         if not self._database.exists:
             return 0
 
@@ -137,7 +139,8 @@ class History:
         What is remembered; or, if *old*, what is there and should be no longer.
         """
         calls, refused = [], 0
-        since = self.now - self.limits.age
+        now = self.now
+        since = now - self.limits.age
         # Longer rows are not ours: they are not even brought into memory.
         query = "SELECT id, CASE WHEN length(row) <= ? THEN row END FROM calls LIMIT ?"
         for identity, row in db.execute(query, (LARGEST_ROW, 2 * self.limits.calls)):
@@ -146,6 +149,7 @@ class History:
             except (MemotierError, TypeError):
                 refused += 1
             else:
+                recorded.pattern.believe(now)
                 if (recorded.pattern.last < since) is old:
                     calls.append(recorded)
         return Remembered(calls, refused)
@@ -170,9 +174,11 @@ class History:
         query = f"SELECT id, row FROM calls WHERE id IN ({marks}) AND length(row) <= {LARGEST_ROW}"  # noqa: S608
         for identity, row in db.execute(query, identities).fetchall():
             try:
-                yield identity, read_row(identity, row, self._keys)
+                recorded = read_row(identity, row, self._keys)
             except (MemotierError, TypeError):
                 continue  # replaced by what is added now
+            recorded.pattern.believe(self.now)
+            yield identity, recorded
 
     def _make_room(self, db: sqlite3.Connection) -> None:
         count, size = db.execute("SELECT count(*), total(length(row)) FROM calls").fetchone()

@@ -37,11 +37,17 @@ def history_of(keyed: Keyed, folder: Path | None = None) -> History:
 def recorder_of(keyed: Keyed) -> Recorder:
     """
     The recorder of a cache, made at the first call of this.
+
+    Raises:
+        ConfigError, OSError, RuntimeError: If the key or the place of the history is not to be had.
     """
+    # Not under the lock: this looks for files.
+    history = None if keyed.recorder is not None else history_of(keyed)
     with keyed.engine.lock:
         if keyed.recorder is None:
+            assert history is not None
             interval = warming_of(keyed.wiring).interval
-            keyed.recorder = Recorder(keyed.engine, history_of(keyed), interval)
+            keyed.recorder = Recorder(keyed.engine, history, interval)
         recorder: Recorder = keyed.recorder
         return recorder
 

@@ -17,6 +17,8 @@ from ..types import Seconds
 HOURS: Final = 24
 DAY: Final[Seconds] = 86_400.0
 HALF_LIFE: Final[Seconds] = DAY
+#: Wall seconds before which a clock was never set (2020).
+_SET: Final[Seconds] = 1_577_836_800.0
 #: Half-lives after which nothing is left that counts.
 _GONE: Final = 60.0
 
@@ -66,6 +68,15 @@ class Pattern:
             self.weight *= share
             self.hours = [count * share for count in self.hours]
         self.at = max(self.at, now)
+
+    def believe(self, now: Seconds) -> None:
+        """
+        Nothing was used after *now*: what says so was counted while the clock was wrong, and would
+        neither fade nor let anything be added to it. A clock that was never set knows nothing.
+        """
+        if now > _SET:
+            self.first, self.last = min(self.first, now), min(self.last, now)
+            self.at = min(self.at, now)
 
     def weight_at(self, now: Seconds, half_life: Seconds = HALF_LIFE) -> float:
         return self.weight * faded(now - self.at, half_life)

@@ -16,7 +16,6 @@ What must never happen: a call fails, or waits for a file, because it is recorde
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 import time
 import weakref
@@ -30,8 +29,10 @@ from ..engine.engine import Engine
 from ..engine.events import kind_and_place, logger
 from ..entry import NEVER, Resident
 from ..errors import StoreUnavailable
+from ..stores import forks
 from ..types import Seconds
 from .history import History
+from .known import Known
 from .pattern import Pattern
 from .records import Recorded
 from .signature import Signature, Unrecordable, sign
@@ -47,36 +48,6 @@ INTERVAL: Final[Seconds] = 30.0
 replaying: ContextVar[bool] = ContextVar("memotier_replaying", default=False)
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
-
-
-class Known:
-    """
-    One call of this process, and what was not saved of it yet.
-    """
-
-    __slots__ = (
-        *("arguments", "born", "cost", "hits", "key", "misses", "recording", "seen"),
-        *("signature", "table", "taken", "ttl", "user", "uses"),
-    )
-
-    def __init__(
-        self, recording: Recording, call: Call, arguments: dict[str, Any] | None, user: str
-    ) -> None:
-        self.recording = recording
-        # (Held, so that its id names no other table.)
-        self.table = call.table
-        self.key = call.key
-        self.arguments = arguments
-        self.signature: Signature | None = None
-        self.user = user
-        self.misses = 0
-        self.hits = 0  # of entries that have left
-        self.taken = 0  # misses that were saved
-        self.uses = 0  # all that were saved
-        self.born: Seconds = -1.0  # of the entry whose hits were read
-        self.seen = 0  # and how many they were
-        self.cost: Seconds = 0.0
-        self.ttl: Seconds | None = None
 
 
 class Recording:
@@ -131,8 +102,8 @@ class Recording:
 
     def _meet(self, call: Call, values: tuple[Any, ...]) -> Known | None:
         recorder = self.recorder
-        if len(recorder.known) >= MOST_KNOWN:
-            recorder.left_out["too many"] += 1
+        if recorder.is_full:
+            self._leave_out(Unrecordable("too many"))
             return None
         try:
             known = Known(self, call, self._arguments_of(values), self._user_of(values))
@@ -163,11 +134,14 @@ class Recording:
                 key=self.recorder.history.key,
             )
             known.arguments = None
+            self.recorder.size += len(known.signature.payload)
         return known.signature
 
     def _leave_out(self, error: Exception) -> None:
         reason = error.reason if isinstance(error, Unrecordable) else type(error).__name__
         self.recorder.left_out[reason] += 1
+        if reason == "too many":
+            reason = f"a process knows {MOST_KNOWN:,} at once, or as many bytes as max_bytes"
         self.recorder.say_once(
             self.label,
             "record",
@@ -188,6 +162,8 @@ class Recorder:
     def __init__(self, engine: Engine, history: History, interval: Seconds = INTERVAL) -> None:
         self.history = history
         self.known: dict[Hashable, Known] = {}
+        #: Bytes of their arguments, since the last save.
+        self.size = 0
         #: Calls that were not recorded, by reason.
         self.left_out: Counter[str] = Counter()
         self.thread: threading.Thread | None = None
@@ -201,12 +177,22 @@ class Recorder:
         self._interval = interval
         self._stop = threading.Event()
         self._saving = threading.Lock()
+        self._waking = threading.Lock()
         self._closed = False
+        self._fork_locks = forks.ForkSafeLocks(self._saving)
         engine.before_close.append(self.close)
         _recorders.add(self)
+        forks.register(self)
 
     def __repr__(self) -> str:
         return f"<Recorder of {len(self.known)} calls in {self.history!r}>"
+
+    @property
+    def is_full(self) -> bool:
+        """
+        Whether no further call can be known, until some that are known have left memory.
+        """
+        return len(self.known) >= MOST_KNOWN or self.size >= self.history.limits.bytes
 
     def left(self, table: Any, resident: Resident, hits: int) -> None:
         """
@@ -289,11 +275,14 @@ class Recorder:
         """
         What has left memory is known to the history alone, until it is called again.
         """
-        if self.lost:
-            return  # somebody is about to ask for one of them
-        for at, known in list(self.known.items()):
-            if known.key not in known.table and known.misses == known.taken:
-                self.known.pop(at, None)
+        if not self.lost:  # (Else somebody is about to ask for one of them.)
+            gone = [one for one in list(self.known.items()) if one[1].key not in one[1].table]
+            self._take_gone()
+            for at, known in gone:
+                if known.misses == known.taken and not known.hits:
+                    self.known.pop(at, None)
+        signed = [one.signature for one in list(self.known.values())]
+        self.size = sum(len(one.payload) for one in signed if one is not None)
 
     # -- when it is saved -----------------------------------------------------------------
 
@@ -301,7 +290,10 @@ class Recorder:
         """
         There is something to save: have a thread that does it.
         """
-        with self._saving:
+        # Who is busy with that, in another thread or (a finalizer) in this one, is not waited for.
+        if not self._waking.acquire(blocking=False):
+            return
+        try:
             if self.thread is not None or self._closed:
                 return
             thread = threading.Thread(
@@ -315,6 +307,8 @@ class Recorder:
             except RuntimeError:
                 return  # no more threads: the next call tries again, and close() saves
             self.thread = thread
+        finally:
+            self._waking.release()
 
     def save_quietly(self) -> None:
         try:
@@ -337,12 +331,28 @@ class Recorder:
         if not closed:
             self.save_quietly()
 
+    def before_fork(self) -> None:
+        """
+        No database may be open while the process is copied: SQLite would take the locks of the
+        parent's connection for the child's own, and the child would find it locked for ever.
+        """
+        self._fork_locks.take()
+
+    def after_fork(self, in_child: bool) -> None:
+        """
+        Go on; a child with what it counts itself.
+        """
+        self._fork_locks.release(in_child, lambda: None)
+        if in_child:
+            self.forget()
+
     def forget(self) -> None:
         """
         A forked child: what was counted so far is the parent's to save.
         """
         self.thread = None
-        self._saving = threading.Lock()
+        self._saving, self._waking = threading.Lock(), threading.Lock()
+        self._fork_locks = forks.ForkSafeLocks(self._saving)
         self._stop = threading.Event()
         self._gone.clear()
         for known in list(self.known.values()):
@@ -387,10 +397,4 @@ def _at_exit() -> None:
             logger.error("saving the recorded calls failed (%s)", kind_and_place(error))
 
 
-def _after_fork_in_child() -> None:
-    for recorder in list(_recorders):
-        recorder.forget()
-
-
 atexit.register(_at_exit)
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -9,9 +9,11 @@ stands in its place, and the call cannot be replayed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Final
 
 from ..codecs.values import SafeCodec
@@ -20,15 +22,22 @@ from ..keys.canonical import encode_call
 
 #: Bytes of arguments beyond which a call is not recorded.
 LARGEST: Final = 16 * 1024
-#: Levels of dicts, lists and tuples that are looked through for names of secrets.
+#: Levels that are looked through for names of secrets; what lies deeper is taken for one.
 DEEPEST: Final = 6
+
+#: Items that are looked through; more of them could not be written down anyway.
+MOST_ITEMS: Final = LARGEST
 
 #: What names a secret: the whole name, or a word of it.
 _SECRET: Final = re.compile(
-    r"(?i)(?:^|[^a-z0-9])(?:pass(?:word|wd|phrase)?|pwd|secrets?|(?:access|auth|bearer|id|refresh|"
-    r"session|csrf)?tokens?|(?:api|private|access|signing|encryption)[_\-]?key|authorization|"
-    r"credentials?|cookies?|session[_\-]?id)(?:$|[^a-z0-9])"
+    r"(?i)^auth$|(?:^|[^a-z0-9])(?:pass|[a-z]*pass(?:word|wd|phrase|code)s?|pwd|[a-z]*secrets?|"
+    r"(?:access|auth|bearer|id|refresh|session|csrf)?tokens?|bearer|jwt|otp|"
+    r"(?:api|private|access|signing|encryption|secret)[_\-]?keys?|authorization|"
+    r"credentials?|cookies?|session[_\-]?id)\d*(?:$|[^a-z0-9])"
 )
+#: What a number counts.
+_COUNTED: Final = re.compile(r"(?i)tokens?")
+_ATOMS: Final = frozenset((str, bytes, int, float, bool, type(None)))
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 #: Types that say so themselves, by name: nothing is imported to find out.
 _SECRET_TYPES: Final = frozenset(("SecretStr", "SecretBytes", "Secret"))
@@ -116,31 +125,89 @@ def sign(
             kept[name] = value
     try:
         payload = _codec.encode(kept)
+        user.encode()
+    except UnicodeEncodeError:
+        raise Unrecordable("its user is no text (UTF-8)") from None
     except MemotierError as error:
         raise Unrecordable(f"an argument cannot be written down ({type(error).__name__})") from None
     return Signature(namespace, function, payload, user, tuple(hidden))
 
 
-def is_secret(name: str, value: Any, depth: int = 0) -> bool:
+def is_secret(name: str, value: Any) -> bool:
     """
     Whether the name or the type of an argument says that it is a secret, or that of something
     in it.
+
+    Raises:
+        Unrecordable: If there is so much in it that it could not be written down anyway.
     """
-    if type(value).__name__ in _SECRET_TYPES:
+    level: list[tuple[str, Any]] = [(name, value)]
+    count = 0
+    for _ in range(DEEPEST + 1):
+        if any(_says_so(inner, one) for inner, one in level):
+            return True
+        below: list[tuple[str, Any]] = []
+        for _, one in level:
+            if type(one) not in _ATOMS:
+                below.extend(islice(_inside(one), MOST_ITEMS + 1))
+                if count + len(below) > MOST_ITEMS:
+                    raise Unrecordable("an argument has too much in it")
+        if not below:
+            return False
+        count += len(below)
+        level = below
+    return True  # deeper than anybody looks: it is not to be found out on disk
+
+
+def _says_so(name: str, value: Any) -> bool:
+    kind = type(value)
+    if kind.__name__ in _SECRET_TYPES:
         return True
-    # A number says how many tokens, not which; None is that there is none.
-    if type(value) not in (int, float, bool, type(None)) and _SECRET.search(_CAMEL.sub("_", name)):
-        return True
-    if depth >= DEEPEST:
+    if kind is bool or value is None:
         return False
-    if type(value) is dict:
-        return any(
-            is_secret(inner if type(inner) is str else "", one, depth + 1)
-            for inner, one in value.items()
-        )
-    if type(value) in (list, tuple):
-        return any(is_secret("", one, depth + 1) for one in value)
-    return False
+    if kind in (int, float):
+        name = _COUNTED.sub("", name)  # how many tokens, not which
+    return _SECRET.search(_CAMEL.sub("_", name)) is not None
+
+
+def _inside(value: Any) -> Iterator[tuple[str, Any]]:
+    """
+    What *value* consists of, by name where it has names.
+    """
+    kind = type(value)
+    if isinstance(value, Mapping):
+        yield from ((_text(key), one) for key, one in value.items())
+        return
+    names = _names_of(kind)
+    if not names and isinstance(value, (list, tuple, set, frozenset, deque)):
+        # A pair may be a header, or an item of a mapping.
+        name = ""
+        if isinstance(value, (list, tuple)) and len(value) == 2:
+            name = _text(value[0])
+        yield from ((name, one) for one in value)
+        return
+    for name in names:
+        yield name, getattr(value, name, None)
+    extra = getattr(value, "__pydantic_extra__", None)
+    if isinstance(extra, dict):
+        yield "", extra
+
+
+def _names_of(kind: type) -> list[str]:
+    """
+    The fields of a dataclass, named tuple, or class of attrs, pydantic or msgspec.
+    """
+    for listed in ("__dataclass_fields__", "_fields", "__pydantic_fields__", "__struct_fields__"):
+        found = getattr(kind, listed, None)
+        if isinstance(found, (dict, tuple)):
+            return [name for name in found if type(name) is str]
+    return [one.name for one in getattr(kind, "__attrs_attrs__", ())]
+
+
+def _text(name: Any) -> str:
+    if type(name) is bytes:
+        return name.decode("latin-1")
+    return name if isinstance(name, str) else ""
 
 
 def _fingerprint(label: str, name: str, value: Any, key: bytes) -> bytes:

@@ -71,6 +71,9 @@ class Accesses:
         except Unrecordable:
             self.unrecordable += 1
             return
+        if signature.redacted:
+            self.unrecordable += 1  # its fingerprint is no key for a loader
+            return
         now = self._clock.wall()
         hour = time.localtime(now).tm_hour
         with self._lock:

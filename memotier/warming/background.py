@@ -46,10 +46,19 @@ class BackgroundWarming:
         warm_once: A coroutine function that makes one round and returns its report.
 
         every: Seconds between two rounds; None: one round only.
+
+        now: The cache as it is now, for one that is known by its name; None: it is not in use.
     """
 
-    def __init__(self, keyed: Keyed, warm_once: Round, every: Seconds | None) -> None:
+    def __init__(
+        self,
+        keyed: Keyed,
+        warm_once: Round,
+        every: Seconds | None,
+        now: Callable[[], Keyed | None] | None = None,
+    ) -> None:
         self._keyed = keyed
+        self._now = now
         self._warm_once = warm_once
         self._every = every
         self._stop = threading.Event()
@@ -142,12 +151,23 @@ class BackgroundWarming:
     # -- rounds ---------------------------------------------------------------------------
 
     async def _rounds(self) -> None:
-        while not (self._stop.is_set() or self._keyed.engine.closed):
-            await self._round()
+        in_use = True
+        while not (self._stop.is_set() or (in_use and self._keyed.engine.closed)):
+            if in_use:
+                await self._round()
             if self._every is None:
                 return
             share = 1 + random.uniform(-JITTER, JITTER)  # noqa: S311
             await asyncio.sleep(self._every * share)
+            in_use = self._look()
+
+    def _look(self) -> bool:
+        """
+        Whether the cache is in use; ``configure()`` closes one and opens another of its name.
+        """
+        found = self._keyed if self._now is None else self._now()
+        self._keyed = found or self._keyed
+        return found is not None
 
     async def _round(self) -> None:
         claims = self._keyed.engine.claims

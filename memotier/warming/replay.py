@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -23,6 +24,7 @@ from typing import Any, Final, TypeVar
 from .. import asked
 from ..engine.drive import adrive, drive
 from ..engine.flights import Failed
+from ..memo import Memo
 from ..recording.recorder import replaying
 from ..types import Seconds
 from .pace import Pace
@@ -58,11 +60,15 @@ async def replay(
     """
     Make the calls of *jobs*, in this order, at most *concurrency* at once; count in *report*.
     """
-    waiting = iter(list(jobs))
+    waiting = deque(jobs)
+    # One waits for its turn at a time, and knows that there is something left to do.
+    gate = asyncio.Lock()
     running: set[asyncio.Task[None]] = set()
     try:
         async with asyncio.timeout(None if pace.left == float("inf") else pace.left):
-            workers = [_work(waiting, report, pace, soon, on_progress) for _ in range(concurrency)]
+            workers = [
+                _work(waiting, gate, report, pace, soon, on_progress) for _ in range(concurrency)
+            ]
             running = {asyncio.create_task(one, context=_nobodys()) for one in workers}
             await asyncio.gather(*running)
     except TimeoutError:
@@ -86,23 +92,35 @@ def _nobodys() -> Context:
     return context
 
 
+async def _next(waiting: deque[Job], gate: asyncio.Lock, pace: Pace) -> Job | None:
+    async with gate:
+        if not (waiting and await pace.turn()):
+            return None
+        engine = waiting[0].memo.engine
+        if engine is not None and engine.closed:
+            pace.over = "closed"  # there is nothing that would keep what is computed
+            return None
+        return waiting.popleft()
+
+
 async def _work(
-    waiting: Iterator[Job],
+    waiting: deque[Job],
+    gate: asyncio.Lock,
     report: WarmingReport,
     pace: Pace,
     soon: float,
     on_progress: Callable[[WarmingReport], None] | None,
 ) -> None:
-    while await pace.turn():
-        job = next(waiting, None)
-        if job is None:
-            return
+    while (job := await _next(waiting, gate, pace)) is not None:
         try:
             outcome = await _make(job, soon)
-        except asyncio.CancelledError:
-            _tally(report, job).left += 1
-            report.left += 1
-            raise
+        except asyncio.CancelledError as error:
+            if not is_cancelled():
+                outcome = Outcome(type(error).__qualname__, failed=True)  # the function's own
+            else:
+                _tally(report, job).left += 1
+                report.left += 1
+                raise
         pace.spent += outcome.spent
         for tally in (report, _tally(report, job)):
             _count(tally, outcome, job)
@@ -110,6 +128,14 @@ async def _work(
             report.errors[outcome.kind] = report.errors.get(outcome.kind, 0) + 1
         if on_progress is not None:
             on_progress(report)
+
+
+def is_cancelled() -> bool:
+    """
+    Whether somebody has cancelled this task: else a CancelledError is of the function itself.
+    """
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _tally(report: WarmingReport, job: Job) -> Tally:
@@ -151,16 +177,26 @@ def _plan(job: Job, soon: float) -> Any:
         began = monotonic()
         if kind == "fresh" and entry.tier == "l1":
             return Outcome(kind)
-        if kind == "refreshed":
+        if kind == "refreshed" or (entry is None and _may_be_stale(memo)):
             answer = yield from asked.refresh(memo, values)
         else:
             value, plan = memo.begin(values)
             answer = value if plan is None else (yield from plan)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        # (What a function says of the process that called it does not hold for this one.)
         return Outcome(type(error).__qualname__, monotonic() - began, failed=True)
     if answer.__class__ is Failed:
         return Outcome(type(answer.error).__qualname__, monotonic() - began, failed=True)
     return Outcome(kind, 0.0 if kind == "fresh" else _cost(job, monotonic() - began))
+
+
+def _may_be_stale(memo: Memo) -> bool:
+    """
+    Whether a caller may be given an old result while a new one is computed behind it, which
+    nobody would wait for here: a process that only warms ends before.
+    """
+    windows = memo.options.windows
+    return windows is not None and windows.revalidate > 0
 
 
 def _clock(job: Job) -> Callable[[], Seconds]:

@@ -48,7 +48,7 @@ class WarmingReport(Tally):
     unreadable: int = 0
     seconds: Seconds = 0.0
     dry_run: bool = False
-    #: Why it ended before everything was done: "deadline", "budget", "cancelled" or "".
+    #: Why it ended before everything was done: "deadline", "budget", "closed" (the cache) or "".
     stopped: str = ""
     functions: dict[str, Tally] = field(default_factory=dict)
     #: Kinds of errors that functions raised, with how often. (Their texts may show data.)

@@ -83,7 +83,9 @@ def _is_of(memo: Memo, engine: Engine) -> bool:
     said = memo.options.cache
     # (One that is not in use is not opened to find out: it is another one.)
     cache = opened(said) if isinstance(said, str) else said
-    return cache is not None and cache._keyed.engine is engine and memo.ready() is engine
+    if cache is None or cache._keyed.engine is not engine or engine.closed:
+        return False
+    return memo.ready() is engine
 
 
 def bind(memo: Memo, arguments: dict[str, Any]) -> tuple[Any, ...] | None:

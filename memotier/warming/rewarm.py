@@ -25,8 +25,9 @@ from ..engine.engine import Engine
 from ..engine.events import kind_and_place, logger
 from ..engine.tier2 import learn
 from ..memo import Memo
+from ..recording.known import Known
 from ..recording.pattern import Pattern
-from ..recording.recorder import Known, Recorder, Recording
+from ..recording.recorder import Recorder, Recording
 from ..recording.records import Recorded
 from ..types import Seconds
 from .pace import Pace
@@ -41,7 +42,7 @@ MOST: Final = 100
 AT_ONCE: Final = 4
 
 _rewarmers: weakref.WeakKeyDictionary[Engine, Rewarmer] = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def rewarm(engine: Engine, recorder: Recorder, recording: Recording, memo: Memo) -> None:
@@ -52,8 +53,8 @@ def rewarm(engine: Engine, recorder: Recorder, recording: Recording, memo: Memo)
         rewarmer = _rewarmers.get(engine)
         if rewarmer is None:
             rewarmer = _rewarmers[engine] = Rewarmer(engine, recorder)
-    rewarmer.functions[recording] = weakref.ref(memo)
-    rewarmer.start()
+        rewarmer.functions[recording] = weakref.ref(memo)
+        rewarmer.start()
 
 
 class Rewarmer:
@@ -62,7 +63,10 @@ class Rewarmer:
     """
 
     def __init__(self, engine: Engine, recorder: Recorder) -> None:
-        self.functions: dict[Recording, weakref.ref[Memo]] = {}
+        #: Weak: functions that are decorated over and over are not kept by this.
+        self.functions: weakref.WeakKeyDictionary[Recording, weakref.ref[Memo]] = (
+            weakref.WeakKeyDictionary()
+        )
         #: What was done so far.
         self.report = WarmingReport(strategy="frequency")
         self._engine = weakref.ref(engine)
@@ -78,13 +82,24 @@ class Rewarmer:
         Have a thread that looks.
         """
         if self._thread is None and not self._stop.is_set():
-            self._thread = threading.Thread(
+            thread = threading.Thread(
                 target=_look_at_intervals,
                 args=(weakref.ref(self), self._stop),
                 name="memotier-rewarm",
                 daemon=True,
             )
-            self._thread.start()
+            try:
+                thread.start()
+            except RuntimeError:
+                # No more threads. Nobody would ask for what is lost, so it is not kept.
+                self._recorder.lost = None
+                self._recorder.say_once(
+                    "rewarm", "thread", "nothing is computed again: no thread can be started"
+                )
+                return
+            self._thread = thread
+            if self._recorder.lost is None:
+                self._recorder.lost = deque(maxlen=10 * MOST)
 
     def forget(self) -> None:
         """
@@ -174,7 +189,7 @@ def _look_at_intervals(ref: weakref.ref[Rewarmer], stop: threading.Event) -> Non
 
 def _after_fork_in_child() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     for rewarmer in list(_rewarmers.values()):
         rewarmer.forget()
 

@@ -15,9 +15,10 @@ from typing import Any, Literal, overload
 from ..cache import MultiLevelCache
 from ..durations import short
 from ..errors import ConfigError
+from ..keyed import Keyed
 from ..recording.opening import history_of, warming_of
 from ..recording.records import Recorded
-from ..registry import cache_named
+from ..registry import cache_named, opened
 from .background import BackgroundWarming, interval
 from .choice import Choice, choose, wanted
 from .pace import Pace
@@ -151,10 +152,18 @@ def _background(
 ) -> BackgroundWarming:
     keyed = (cache_named(cache) if isinstance(cache, str) else cache)._keyed
 
-    def once() -> Coroutine[Any, Any, WarmingReport]:
-        return _warm(modules, cache, on_progress, dry_run, choice)
+    def in_use() -> MultiLevelCache | None:
+        return opened(cache) if isinstance(cache, str) else cache
 
-    return BackgroundWarming(keyed, once, interval(every))
+    def once() -> Coroutine[Any, Any, WarmingReport]:
+        # One that was closed meanwhile is not opened again.
+        return _warm(modules, in_use() or cache, on_progress, dry_run, choice)
+
+    def now() -> Keyed | None:
+        found = in_use()
+        return None if found is None else found._keyed
+
+    return BackgroundWarming(keyed, once, interval(every), now)
 
 
 async def _warm(

@@ -23,7 +23,7 @@ from ..durations import seconds, short
 from ..engine import direct
 from ..engine.drive import adrive
 from ..engine.events import kind_and_place
-from ..errors import ConfigError
+from ..errors import ConfigError, StoreUnavailable
 from ..keyed import DEFAULT_NAMESPACE, Ttl
 from ..recording.opening import history_of
 from ..recording.records import Recorded
@@ -32,7 +32,7 @@ from .accesses import Accesses
 from .background import BackgroundWarming
 from .choice import Choice, choose, wanted
 from .pace import Pace
-from .replay import in_thread, replay
+from .replay import in_thread, is_cancelled, replay
 from .report import WarmingReport
 from .resolve import Functions, Job
 from .strategies import WarmingStrategy, rank
@@ -243,7 +243,8 @@ class CacheWarmer:
             if len(jobs) + len(keys) >= choice.top:
                 break
             if not one.signature.function:
-                keys.append(one)
+                if not one.signature.redacted:
+                    keys.append(one)
             elif isinstance(job := functions.job(one), Job):
                 jobs.append(job)
         await self._load(keys, choice.concurrency)
@@ -261,7 +262,11 @@ class CacheWarmer:
             async with turn:
                 try:
                     await self._load_key(one.signature)
-                except Exception as error:
+                except asyncio.CancelledError as error:
+                    if is_cancelled():
+                        raise
+                    self._failed(error)
+                except (Exception, SystemExit) as error:
                     self._failed(error)
 
         await asyncio.gather(*(load(one) for one in keys))
@@ -291,7 +296,7 @@ class CacheWarmer:
         for kind, count in report.errors.items():
             self._counts.errors[kind] = self._counts.errors.get(kind, 0) + count
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         self._counts.failed += 1
         kind = type(error).__qualname__
         self._counts.errors[kind] = self._counts.errors.get(kind, 0) + 1
@@ -326,8 +331,12 @@ class CacheWarmer:
     def _new_background(self) -> BackgroundWarming:
         async def once() -> WarmingReport:
             report = WarmingReport(strategy=self.config.strategy)
-            await self.save_patterns_to_history()
-            await self.load_patterns_from_history()
+            try:
+                await self.save_patterns_to_history()
+                await self.load_patterns_from_history()
+            except StoreUnavailable as error:
+                # What is known here is as good as it was.
+                self._keyed.engine.events.say_once("CacheWarmer", "history", str(error))
             report.replayed = await self.warm_top_items()
             return report
 

@@ -145,6 +145,10 @@ def test_a_users_calls(project):
         (["history", "forget"], "say what to forget"),
         (["history", "forget", "--all", "--user", "x"], "leave the other conditions out"),
         (["history", "forget", "--before", "soon"], "--before 'soon' cannot be used"),
+        (["history", "forget", "--user", ""], "--user is empty"),
+        (["history", "forget", "--function", "", "--all"], "--function is empty"),
+        (["history", "show", "--top", "0"], "--top 0 cannot be used"),
+        (["history", "show", "--calls", "--top", "-5"], "--top -5 cannot be used"),
         (["history", "import", "nothing.jsonl"], "nothing.jsonl"),
     ],
 )
@@ -243,6 +247,30 @@ def test_calls_can_be_forgotten(project, words, count):
         project("history", "forget", *words, "--dry-run").out
     )
     assert f"{count} calls forgotten\n" == project("history", "forget", *words).out
+
+
+def test_a_name_from_elsewhere_steers_no_terminal(project):
+    """
+    What is imported may have been made up.
+    """
+    line = json.loads(project("history", "export").out.splitlines()[0])
+    (project.cwd / "calls.jsonl").write_text(json.dumps(line | {"function": "\x1b]0;x\x07"}))
+    project("history", "import", "calls.jsonl")
+
+    for words in (["--calls"], []):
+        shown = project("history", "show", *words).out
+        assert "?]0;x?" in shown and "\x1b" not in shown
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe\xfd", b"[" * 100_000], ids=["bytes", "deep"])
+def test_what_is_no_line_at_all_is_said(project, line):
+    """
+    With its number, as for every other one.
+    """
+    (project.cwd / "calls.jsonl").write_bytes(b"\n" + line)
+    done = project("history", "import", "calls.jsonl")
+
+    assert "line 2 is no recorded call" in done.err and 1 == done.err.count("\n")
 
 
 class Terminal(io.StringIO):

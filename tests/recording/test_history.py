@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
 import signal
 import sqlite3
 import stat
@@ -185,6 +186,9 @@ def test_fault_28_an_oversized_row_is_not_even_read(history, folder):
         lambda file: file.write_bytes(b"not a database, but long enough to be one" * 100),
         lambda file: file.write_bytes(file.read_bytes()[:5000]),
         lambda file: file.write_bytes(b"\0" * 8192),
+        lambda file: patch(file, 18, 121),  # "read-only"
+        lambda file: patch(file, 47, 205),  # a format of the future
+        lambda file: patch(file, file.read_bytes().index(b"CREATE TABLE") + 2, 0x80),
         lambda file: change(file.parent, "CREATE TABLE other (x)"),
         lambda file: change(
             file.parent,
@@ -204,6 +208,38 @@ def test_fault_28_a_damaged_or_foreign_file_is_set_aside(history, folder, damage
     assert [7] == arguments(history)
     assert 1 == len(list(folder.glob("history.db.corrupt-*")))
     assert 1 == caplog.text.count("set aside")
+
+
+def patch(file, at, byte):
+    content = bytearray(file.read_bytes())
+    content[at] = byte
+    file.write_bytes(content)
+
+
+def test_fault_28_a_damaged_row_costs_no_other(history, folder):
+    """
+    Neither text in place of bytes, nor text that is none.
+    """
+    history.add([call(1)])
+    change(folder, "INSERT INTO calls VALUES (x'00', CAST(x'80ff' AS TEXT))")
+    change(folder, "INSERT INTO calls VALUES (CAST(x'80fe' AS TEXT), 5)")
+    history.add([call(2)])
+
+    assert {1, 2} == set(arguments(history))
+    assert 2 == history.read().refused
+
+
+def test_forgetting_everything_forgets_what_was_set_aside(history, folder):
+    """
+    It holds arguments, too.
+    """
+    history.add([call("CANARY")])
+    patch(folder / "history.db", 0, 0)
+    history.add([call(7)])
+    assert any(b"CANARY" in file.read_bytes() for file in folder.iterdir())
+    history.forget()
+
+    assert not any(b"CANARY" in file.read_bytes() for file in folder.iterdir())
 
 
 def test_fault_28_a_file_beyond_all_bounds_is_set_aside(history, folder, monkeypatch):
@@ -265,6 +301,53 @@ def test_what_is_older_than_allowed_is_not_replayed(folder, clock):
     History(folder, (KEY,), clock=clock).add([call(3)])
     with closing(sqlite3.connect(folder / "history.db")) as db:
         assert [(2,)] == db.execute("SELECT count(*) FROM calls").fetchall()
+
+
+def test_fault_28_no_room_costs_nothing_that_is_there(history, folder):
+    """
+    What is full is not damaged.
+    """
+    history.add([call(n) for n in range(100)])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(StoreUnavailable):
+            history.add([call(n) for n in range(100, 2_000)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert list(range(100)) == arguments(history)
+    assert ["history.db"] == [file.name for file in folder.iterdir()]
+
+
+def test_what_a_wrong_clock_counted_fades_and_ends(history, folder, clock):
+    """
+    Ten years ahead for a minute: such calls would rule for ten years, and new uses count nothing.
+    """
+    wrong = clock.wall() + 10 * 365 * 86_400
+    history.add([call(1, at=wrong), call(2, at=wrong)])
+    history.add([call(1, hits=4, at=clock.wall())])
+    weights = {
+        one.arguments()["x"]: pattern.weight_at(clock.wall())
+        for one, pattern in history.read().calls
+    }
+
+    assert {1: pytest.approx(5), 2: pytest.approx(1)} == weights
+    history.add([call(2, at=clock.wall())])
+    clock.advance(8 * 86_400)
+    assert [] == arguments(history)
+
+
+def test_a_clock_that_was_never_set_forgets_nothing(folder, clock, history):
+    """
+    A machine that begins in 1970 until it has asked for the time.
+    """
+    history.add([call(1, at=clock.wall())])
+    clock.advance(1_000 - clock.wall())
+    History(folder, (KEY,), clock=clock).add([call(1, at=clock.wall())])
+    clock.advance(1_700_000_010 - clock.wall())
+
+    assert [1] == arguments(history)
 
 
 def test_forgetting_leaves_no_trace_in_the_file(history, folder):

@@ -9,11 +9,13 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from memotier import MultiLevelCache, get_cache, tiered_cache
+from memotier import ConfigError, MultiLevelCache, get_cache, tiered_cache
 from memotier.recording import recorder as recorder_module
+from memotier.recording.history import Limits
 from memotier.recording.opening import history_of
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
@@ -221,9 +223,9 @@ def test_a_call_that_cannot_be_written_down_is_counted_and_works(make_cache, cal
     assert "some calls are not recorded" in caplog.text and "odd" not in caplog.text.lower()[60:]
 
 
-def test_there_is_a_bound_to_the_calls_that_are_known(make_cache, monkeypatch):
+def test_there_is_a_bound_to_the_calls_that_are_known(make_cache, monkeypatch, caplog):
     """
-    A million keys of an attacker's choice do not fill memory.
+    A million keys of an attacker's choice do not fill memory; it is said once.
     """
     monkeypatch.setattr(recorder_module, "MOST_KNOWN", 10)
     cache = make_cache("disk")
@@ -237,6 +239,55 @@ def test_there_is_a_bound_to_the_calls_that_are_known(make_cache, monkeypatch):
 
     assert 10 == len(recorder(cache).known)
     assert 40 == recorder(cache).left_out["too many"]
+    assert 1 == caplog.text.count("a process knows 10 at once")
+
+
+def test_there_is_a_bound_to_their_bytes(make_cache):
+    """
+    Until what is known has left memory; then there is room again.
+    """
+    cache = make_cache("disk", l1_maxsize=3)
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    f(0)
+    recorder(cache).history.limits = Limits(bytes=5_000)
+    for n in range(20):
+        f([n, "x" * 1_000])
+
+    assert len(recorder(cache).known) < 7 and 0 < recorder(cache).left_out["too many"]
+    recorder(cache).save()
+    f([99, "x" * 1_000])
+    recorder(cache).save()
+    assert any("99" in call for call in remembered(cache))
+
+
+def test_hits_of_what_leaves_memory_while_it_is_saved_are_counted(make_cache, monkeypatch):
+    """
+    It is forgotten here only when everything of it is written down.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    f(1)
+    add = recorder(cache).history.add
+
+    def add_meanwhile(calls):
+        add(calls)
+        assert [1, 1] == [f(1), f(1)]
+        f.invalidate(1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(recorder(cache).history, "add", add_meanwhile)
+        recorder(cache).save()
+    recorder(cache).save()
+
+    assert {"{'x': 1}": (2, 1)} == remembered(cache)
 
 
 def test_what_left_memory_is_forgotten_here_when_it_is_saved(make_cache):
@@ -335,6 +386,7 @@ f(1); f(1)
         ({"redact": "x"}, r"write redact=\('x',\)"),
         ({"redact": ("z",)}, "it is not a parameter; there are: x"),
         ({"record_user": "z"}, "it is not a parameter; there are: x"),
+        ({"record_user": "x", "redact": ("x",)}, "redact= says that it is never written down"),
         ({"rewarm": True}, "record=True"),
         ({"rewarm": 1}, "rewarm=1"),
     ],
@@ -343,8 +395,6 @@ def test_options_that_cannot_be_used(options, told):
     """
     Said when the function is decorated.
     """
-    from memotier import ConfigError
-
     with pytest.raises(ConfigError, match=told):
         tiered_cache(**options)(lambda x: x)
 
@@ -389,3 +439,188 @@ def test_the_ttl_of_what_was_promoted_is_that_of_its_function(make_cache, call, 
     assert [86_400] == ttls(make())
     clock.advance(80_000)
     assert [86_400] == ttls(make())
+
+
+@pytest.mark.parametrize("place", ["file", "link", "open"])
+def test_a_key_that_cannot_be_used_fails_no_call(
+    make_cache, call, tmp_path, monkeypatch, place, caplog
+):
+    """
+    A home that nobody can write to is usual in containers; it is said once, and nothing is kept.
+    """
+    config = tmp_path / "config"
+    if place == "file":
+        config.write_text("")
+    elif place == "link":
+        config.mkdir()
+        (config / "memotier").symlink_to(tmp_path)
+    else:
+        (config / "memotier").mkdir(parents=True)
+        (config / "memotier").chmod(0o777)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(config))
+    cache = make_cache("disk")
+
+    @call.cached(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    @call.cached(cache=cache, record=True, rewarm=True, name="g")
+    def g(x):
+        return x
+
+    assert [1, 1, 2] == [call(f(1)), call(f(1)), call(g(2))]
+    assert 1 == caplog.text.count("its calls are not recorded")
+    with pytest.raises(ConfigError):
+        history_of(cache._keyed)
+
+
+def test_no_file_is_looked_for_under_the_engines_lock(make_cache, monkeypatch):
+    """
+    A first call that waits for a slow home keeps no other call waiting.
+    """
+    from memotier.recording import opening
+
+    cache = make_cache("disk")
+    held = []
+
+    def looked(*arguments):
+        held.append(cache._keyed.engine.lock._is_owned())
+        return history_of(*arguments)
+
+    monkeypatch.setattr(opening, "history_of", looked)
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    f(1)
+
+    assert [False] == held
+
+
+def test_no_child_is_forked_while_the_history_is_open(make_cache, monkeypatch):
+    """
+    A connection that crosses a fork leaves the child with locks that nobody gives back.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    f(1)
+    saving, go_on = threading.Event(), threading.Event()
+    add = recorder(cache).history.add
+
+    def slow_add(calls):
+        saving.set()
+        assert go_on.wait(30)
+        add(calls)
+
+    monkeypatch.setattr(recorder(cache).history, "add", slow_add)
+    saver = threading.Thread(target=recorder(cache).save)
+    saver.start()
+    assert saving.wait(30)
+
+    def child():
+        os._exit(0 if recorder(cache)._saving.acquire(blocking=False) else 1)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    forker = threading.Thread(target=process.start)
+    forker.start()
+    forker.join(0.2)
+    assert process.pid is None  # it waits for the save
+    go_on.set()
+    for thread in (saver, forker):
+        thread.join(30)
+    process.join(30)
+
+    assert 0 == process.exitcode
+
+
+def test_no_call_waits_for_a_save(make_cache, monkeypatch):
+    """
+    Neither in a thread nor in a finalizer that runs in the middle of a save; also where no thread
+    could be started before.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, record=True, name="f")
+    def f(x):
+        return x
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_to_start)
+    f(1)
+    assert recorder(cache).thread is None
+    monkeypatch.undo()
+    add = recorder(cache).history.add
+    called = []
+
+    def add_and_call(calls):
+        called.append(f(2))
+        add(calls)
+
+    monkeypatch.setattr(recorder(cache).history, "add", add_and_call)
+    saver = threading.Thread(target=recorder(cache).save, daemon=True)
+    saver.start()
+    saver.join(30)
+
+    assert [2] == called and not saver.is_alive()
+
+
+def refuse_to_start(thread):
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_user_that_is_a_secret_is_not_written(make_cache):
+    """
+    ``record_user`` may name what identifies the user, and what proves it.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, record=True, name="f", record_user="auth_token")
+    def f(x, auth_token):
+        return x
+
+    f(1, "CANARY")
+    cache.sync.close()
+
+    folder = history_of(cache._keyed).folder
+    assert b"CANARY" not in b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+def test_a_user_that_cannot_be_written_keeps_nothing_else_from_being_saved(make_cache):
+    """
+    A lone surrogate, as JSON may bring it, would fail every save from then on.
+    """
+    cache = make_cache("disk")
+
+    @tiered_cache(cache=cache, record=True, name="f", record_user="user")
+    def f(x, user):
+        return x
+
+    f(1, "\ud800")
+    f(2, "ann")
+    recorder(cache).save()
+
+    assert {"{'x': 2, 'user': 'ann'}": (0, 1)} == remembered(cache)
+
+
+def test_cache_parameters_tell(make_cache):
+    """
+    Whether calls are recorded is what holds, not what was asked for.
+    """
+    cache = make_cache("disk")
+    asked = {"record": True, "redact": ("x",), "record_user": "user", "rewarm": True}
+
+    @tiered_cache(cache=cache, name="f", **asked)
+    def f(x, user):
+        return x
+
+    @tiered_cache(cache=cache, record=True, ignore=("x",))
+    def local(x):
+        return x
+
+    shown = f.cache_parameters()
+    assert asked == {name: shown[name] for name in asked}
+    assert local.cache_parameters()["record"] is False

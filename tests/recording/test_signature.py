@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pytest
 
@@ -10,6 +12,17 @@ from memotier.recording.records import Recorded
 from memotier.recording.signature import LARGEST, Unrecordable, is_secret, sign
 
 KEY = b"k" * 32
+
+
+@dataclass
+class Login:
+    user: str
+    password: str
+
+
+class LoginTuple(NamedTuple):
+    user: str
+    api_key: str
 
 
 def signed(arguments, **more):
@@ -65,6 +78,19 @@ def test_other_calls_have_other_identities(other):
         ("headers", {"Authorization": "Bearer x"}),
         ("options", [{"client_secret": "x"}]),
         ("kwargs", {"session_id": "x"}),
+        ("password2", "x"),
+        ("dbpassword", "x"),
+        ("auth", ("ann", "x")),
+        ("jwt", "x"),
+        ("password", 1234),
+        ("headers", [("Authorization", "Bearer x")]),
+        ("headers", [[b"Cookie", b"Bearer x"]]),
+        ("headers", {b"Authorization": b"Bearer x"}),
+        ("options", OrderedDict(password="Bearer x")),
+        ("items", frozenset({("password", "Bearer x")})),
+        ("login", Login("ann", "Bearer x")),
+        ("logins", {"all": [LoginTuple("ann", "Bearer x")]}),
+        ("deep", {"a": {"b": {"c": {"d": {"e": {"f": {"g": {"password": "Bearer x"}}}}}}}}),
     ],
 )
 def test_fault_28_what_looks_like_a_secret_is_not_written(name, value):
@@ -166,6 +192,16 @@ def test_export_gives_back_the_same_call(arguments):
         ({"payload": "AAAA"}, "mapping|read"),
         ({"hits": "many"}, "invalid literal"),
         ({"redacted": ["x"]}, "not recorded"),
+        ({"last": float("nan")}, "out of all bounds"),
+        ({"weight": float("inf")}, "out of all bounds"),
+        ({"at": 1e300}, "out of all bounds"),
+        ({"misses": -1}, "out of all bounds"),
+        ({"hits": 10**30}, "out of all bounds"),
+        ({"ttl": -1}, "out of all bounds"),
+        ({"hours": {"3": float("nan")}}, "out of all bounds"),
+        ({"user": "\ud800"}, "surrogates"),
+        ({"function": "f" * 5000}, "too long"),
+        ({"arguments": {"x": "x" * (LARGEST + 1)}}, "larger than|too long"),
     ],
 )
 def test_a_line_that_is_no_recorded_call_is_an_error(change, told):
@@ -180,3 +216,48 @@ def test_a_line_that_is_no_recorded_call_is_an_error(change, told):
     line.pop("namespace")
     with pytest.raises(ValueError, match="it has no"):
         from_json(line)
+
+
+@pytest.mark.extras
+def test_fault_28_fields_of_models_are_looked_at():
+    """
+    Classes of attrs, pydantic and msgspec are written down with what is in them.
+    """
+    import attrs
+    import msgspec
+    import pydantic
+
+    class Struct(msgspec.Struct):
+        api_key: str
+
+    @attrs.define
+    class Attrs:
+        api_key: str
+
+    class Model(pydantic.BaseModel):
+        model_config = {"extra": "allow"}
+        x: int
+
+    class Typed(pydantic.BaseModel):
+        x: pydantic.SecretStr
+
+    secret = [Struct("x"), Attrs("x"), Model(x=1, password="x"), Typed(x="x")]
+    assert [True] * 4 == [is_secret("q", one) for one in secret]
+    assert not is_secret("q", Model(x=1, y="x"))
+
+
+def test_what_could_not_be_written_down_is_not_looked_through():
+    """
+    A call with a million items does not wait for that.
+    """
+    seen = []
+
+    class Many(list):
+        def __iter__(self):
+            for n in range(10**6):
+                seen.append(n)
+                yield n
+
+    with pytest.raises(Unrecordable):
+        is_secret("q", Many())
+    assert len(seen) < 2 * LARGEST

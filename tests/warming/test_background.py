@@ -195,3 +195,44 @@ def test_an_interval_that_never_rests_is_refused(cache, every):
         memotier.warm(cache=cache, on_start=True, every=every)
     with pytest.raises(ConfigError):
         memotier.lifespan(cache=cache, every=every)
+
+
+def test_it_goes_on_after_configure(tmp_path):
+    """
+    A cache that is known by its name is another one then, for functions and for warming.
+    """
+    memotier.configure(directory=tmp_path / "first")
+
+    @tiered_cache(name="f", record=True)
+    def f(x):
+        return x
+
+    f(1)
+    cache = memotier.get_cache()
+    warmed = threading.Event()
+    warming = memotier.warm(on_start=True, every="1s", on_progress=lambda report: warmed.set())
+    warming._every = 0.01
+    assert warmed.wait(30)
+
+    memotier.configure(directory=tmp_path / "second")
+    assert cache.closed
+    f(2)
+    warmed.clear()
+    assert warmed.wait(30)
+    assert warming.running
+    memotier.get_cache().sync.close()
+    assert warming.wait(30)
+
+
+def test_a_cache_that_was_closed_is_not_opened_again(recorded, tmp_path):
+    """
+    Who closes it, ends the warming of it.
+    """
+    memotier.configure(directory=tmp_path / "named")
+    memotier.get_cache()
+    warming = memotier.warm(on_start=True, every="1s")
+    warming._every = 0.01
+    memotier.get_cache().sync.close()
+
+    assert warming.wait(30)
+    assert memotier.registry.opened("default").closed

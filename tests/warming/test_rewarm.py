@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -147,3 +148,45 @@ def test_a_thread_does_it(make_cache):
     thread.join(10)
 
     assert not thread.is_alive()
+
+
+def test_a_thread_that_cannot_be_started_fails_no_call(make_cache, monkeypatch, caplog):
+    """
+    It is said, and what is invalidated then waits for nobody.
+    """
+    cache = make_cache("disk")
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    @tiered_cache(cache=cache, name="f", record=True, rewarm=True)
+    def f(x):
+        return x
+
+    with monkeypatch.context() as patched:
+        patched.setattr("threading.Thread.start", refuse)
+        assert 1 == f(1)
+    assert "no thread can be started" in caplog.text
+    f.invalidate(1)
+    cache._keyed.recorder.save()
+
+    assert {} == cache._keyed.recorder.known
+
+
+def test_functions_that_are_made_over_and_over_are_let_go(make_cache, by_hand):
+    """
+    What is known of them goes with them.
+    """
+    cache = make_cache("disk", l1_maxsize=2)
+
+    for n in range(10):
+
+        @tiered_cache(cache=cache, name=f"f{n}", record=True, rewarm=True)
+        def f(x):
+            return x
+
+        f(1)
+    cache._keyed.recorder.save()
+    gc.collect()
+
+    assert len(rewarm._rewarmers[cache._keyed.engine].functions) <= 3

@@ -9,12 +9,14 @@ import contextvars
 import gc
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 import memotier
 from memotier import ConfigError, registry, tiered_cache
 from memotier.recording.opening import history_of
+from memotier.warming import pace
 
 
 class App:
@@ -468,3 +470,94 @@ async def test_warm_does_not_block_an_event_loop(cache):
     """
     with pytest.raises(RuntimeError, match=r"await memotier.awarm\(...\)"):
         memotier.warm(cache=cache)
+
+
+def test_a_rate_is_one_after_the_other(call, lives, monkeypatch):
+    """
+    Eight workers that wait for their turn do not begin all at once, nor wait when all is done.
+    """
+    cache = lives()
+    used(call, App(call, cache), dict.fromkeys(range(5), 1))
+    cache = lives(emptied=True)
+    slept, sleep = [], asyncio.sleep
+
+    async def noted(seconds, *more):
+        slept.append(seconds)
+        monotonic.advance(seconds)
+        await sleep(0)
+
+    monotonic = cache._keyed.engine.clock
+    app = App(call, cache)
+    monkeypatch.setattr(pace, "asyncio", SimpleNamespace(sleep=noted))
+
+    assert 5 == warm(call, cache, limit="10/min").replayed
+    assert [pytest.approx(6, abs=0.1)] * 4 == slept
+    assert 5 == len(app.called)
+
+
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
+def test_an_error_that_would_end_the_process_is_counted(call, lives, error):
+    """
+    Neither ends the service that warms, nor the other calls.
+    """
+    cache = lives()
+    used(call, App(call, cache), {1: 3, 2: 2})
+    cache = lives(emptied=True)
+
+    @call.cached(cache=cache, name="square", record=True, namespace="tool.w")
+    def square(x, *, k=1):
+        if x == 1:
+            raise error
+        return x
+
+    report = warm(call, cache, concurrency=1)
+
+    assert (1, 1, {error.__qualname__: 1}) == (report.replayed, report.failed, report.errors)
+
+
+def test_nothing_is_computed_for_a_cache_that_was_closed(call, lives):
+    """
+    Nobody would keep it.
+    """
+    cache = lives()
+    used(call, App(call, cache), {1: 3, 2: 2, 3: 1})
+    cache = lives(emptied=True)
+    called = []
+
+    @call.cached(cache=cache, name="square", record=True, namespace="tool.w")
+    def square(x, *, k=1):
+        called.append(x)
+        return x
+
+    def close(report):
+        thread = threading.Thread(target=cache.sync.close)
+        thread.start()
+        thread.join(30)
+
+    report = warm(call, cache, concurrency=1, strategy="frequency", on_progress=close)
+
+    assert ([1], 1, 2, "closed") == (called, report.replayed, report.left, report.stopped)
+
+
+@pytest.mark.parametrize("is_soft", [False, True], ids=["expired", "invalidated softly"])
+@pytest.mark.parametrize("restarts", [False, True], ids=["same process", "next process"])
+def test_what_is_served_stale_is_computed_and_waited_for(call, lives, clock, is_soft, restarts):
+    """
+    Not served stale to a warming that nobody waits with for the refresh behind it.
+    """
+    options = {"stale_while_revalidate": "1h", "tags": ["t"]}
+    cache = lives()
+    app = App(call, cache, **options)
+    used(call, app, {3: 1})
+    if is_soft:
+        cache.sync.invalidate_tags("t", soft=True)
+    else:
+        clock.advance(3601)
+    if restarts:
+        cache = lives()
+        app = App(call, cache, **options)
+    report = warm(call, cache)
+
+    assert ([3], 1) == (app.called, report.replayed)
+    assert call(app.square.lookup(3)).ttl_left > 3000
+    assert 9 == call(app.square(3)) and [3] == app.called

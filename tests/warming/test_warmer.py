@@ -258,3 +258,43 @@ def test_what_cannot_be_used(cache, arguments, told):
     """
     with pytest.raises(ConfigError, match=told):
         CacheWarmer(**{"cache": cache, **arguments})
+
+
+async def test_a_secret_key_is_not_given_to_the_loader(tiers, loader):
+    """
+    What was written in its place is a fingerprint, and no key of anything.
+    """
+    warmer = CacheWarmer(tiers, value_loader=loader.load)
+    await warmer.record_access({"token": "CANARY"}, "users")
+    await warmer.record_access("ann", "users")
+    await warmer.record_access("bob", "users", user_id="\ud800")
+    await warmer.save_patterns_to_history()
+
+    assert 1 == await warmer.warm_top_items()
+    assert [("ann", "users")] == loader.asked
+    assert 2 == warmer.get_stats()["unrecordable"]
+
+
+async def test_a_history_that_cannot_be_written_stops_no_warming(make_cache, loader, tmp_path):
+    """
+    What is known in memory is warmed all the same.
+    """
+    tiers = make_cache("disk")
+    (tmp_path / "history").write_text("in the way")
+    warmer = CacheWarmer(tiers, value_loader=loader.load, history=tmp_path / "history")
+    await accessed(warmer, {"a": 1})
+
+    assert 1 == (await warmer._new_background()._warm_once()).replayed
+
+
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
+async def test_a_loader_that_would_end_the_process_stops_nothing(tiers, loader, error):
+    """
+    It is counted like any other error.
+    """
+    loader.error = error
+    warmer = CacheWarmer(tiers, value_loader=loader.load)
+    await accessed(warmer, {"a": 1})
+
+    assert 0 == await warmer.warm_top_items()
+    assert {error.__qualname__: 1} == warmer.get_stats()["errors"]
