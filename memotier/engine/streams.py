@@ -95,6 +95,8 @@ class Reader:
                 f"{stream.shelf.label}: whoever drove this stream was interrupted, and with him "
                 "its source. Call the function again to begin from the start"
             )
+        if stream.flight.key is None or stream.flight.renews:
+            return  # a stream past the cache, or a refresh: no miss was counted
         with stream.engine.lock:  # it will be counted again
             stream.shelf.misses -= 1
             stream.shelf.joined -= self.has_joined

@@ -333,6 +333,27 @@ def test_a_reader_with_nothing_yet_begins_anew(cache, run):
     run(main)
 
 
+@pytest.mark.parametrize("way", ["bypass", "refresh"])
+def test_who_was_not_counted_is_not_counted_again(cache, run, way):
+    """
+    A reader that never looked, and begins anew, takes no miss of others away.
+    """
+
+    async def main():
+        feed = Feed()
+        f = tiered_cache(cache=cache, name="f")(feed.read)
+        waits = asyncio.create_task(anext(getattr(f, way)()))
+        await until(lambda: feed.asked)
+        pumps()[0].cancel()
+        await until(lambda: feed.begun == 2)
+        feed.give("a", "b", None)
+        assert "a" == await waits
+        assert ["b"] == [x async for x in f()]
+        assert 1 == cache.get_stats()["l1"]["misses"]
+
+    run(main)
+
+
 def test_a_source_that_will_not_be_cancelled(cache, run):
     """
     A source that swallows the cancellation and yields on is closed all the same.
