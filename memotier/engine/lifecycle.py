@@ -94,8 +94,10 @@ def close(engine: Engine) -> Plan:
     if engine.closed:
         return
     try:
-        while engine.before_close:
-            yield Io(engine.offload, engine.before_close.pop())
+        with engine.lock:
+            told, engine.before_close = engine.before_close, []
+        for one in told:
+            yield Io(engine.offload, one)
         yield Rest(engine.background, engine.offload)
         yield Rest(engine.timed, engine.offload)
         yield from writes.flush(engine)

@@ -27,7 +27,7 @@ T = TypeVar("T")
 #: Bytes of a file that is read at all.
 LARGEST_FILE: Final = 256 * 2**20
 #: Seconds that one process waits for another's save.
-PATIENCE: Final[Seconds] = 5.0
+PATIENCE: Final[Seconds] = 2.0
 
 _TABLE: Final = "CREATE TABLE calls (id BLOB PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID"
 

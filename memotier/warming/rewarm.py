@@ -37,6 +37,8 @@ from .resolve import Job, bind
 
 #: Seconds between two looks.
 LOOK_EVERY: Final[Seconds] = 0.25
+#: Seconds of one round: a function that hangs must not keep all others waiting for ever.
+LONGEST: Final[Seconds] = 60.0
 #: Calls of one round, and calls at once.
 MOST: Final = 100
 AT_ONCE: Final = 4
@@ -124,7 +126,12 @@ class Rewarmer:
         jobs = self._jobs()
         if jobs:
             asyncio.run(
-                replay(jobs, self.report, Pace(engine.clock.monotonic), concurrency=AT_ONCE)
+                replay(
+                    jobs,
+                    self.report,
+                    Pace(engine.clock.monotonic, deadline=LONGEST),
+                    concurrency=AT_ONCE,
+                )
             )
 
     def _moved(self, engine: Engine) -> Any:
