@@ -18,7 +18,7 @@ from memotier import MultiLevelCache, registry, tiered_cache
 #: Packages that memotier works with and does not need.
 EXTRAS = (
     *("attrs", "cloudpickle", "msgspec", "numpy", "pandas", "polars", "pyarrow", "pydantic"),
-    *("simloom", "watchfiles"),
+    *("redis", "simloom", "valkey", "watchfiles"),
 )
 _USES_EXTRAS = re.compile(
     rf"^(?:import|from) (?:{'|'.join(EXTRAS)})\b|^from \. import .*\bmodels\b|^from \.same\b",
@@ -71,6 +71,18 @@ def apart(monkeypatch, tmp_path):
     registry._overrides.clear()
     for cache in caches:
         cache.sync.close()
+
+
+@pytest.fixture(scope="session")
+def redis_server():
+    """
+    A real Redis or Valkey; see redis/server.py. It fails if there is none.
+    """
+    from .redis.server import shared
+
+    server = shared()
+    yield server
+    server.stop()
 
 
 class Time:

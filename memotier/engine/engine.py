@@ -76,7 +76,7 @@ class Engine:
         #: What functions are told that say nothing of it themselves; see predict.py.
         self.predicts: float | None = None
         #: Whether other processes may invalidate what memory holds, and tell it on a board.
-        self.watches = store is not None and store.kind == "disk"
+        self.watches = bool(getattr(store, "watches", False))
         #: Who computes a key, among the processes of this machine; None if nobody else is there.
         self.claims: Any = getattr(store, "claims", None) if self.watches else None
         #: False: only the second tier keeps anything.
