@@ -117,13 +117,14 @@ def _namespace_rows(settings: Settings, name: str) -> list[Row]:
 
 def _own_rows(configuration: Configuration, name: str) -> list[Row]:
     """
-    What distinguishes cache *name* from the default one; its directory in any case.
+    What distinguishes cache *name* from the default one; where it is in any case.
     """
     settings, top = configuration.settings(name), configuration.settings()
     rows = []
     for option in OPTIONS.values():
         found = _top(settings, option)
-        if option.key in ("directory", "redis_url") or found != _top(top, option):
+        is_place = option.key == "directory" and settings.redis_url is None
+        if is_place or found != _top(top, option):
             rows.append(_row(option.key, option, found))
     for namespace in settings.namespaces:
         for key, option in NAMESPACE_OPTIONS.items():

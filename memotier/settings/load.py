@@ -193,8 +193,8 @@ def _check_one_place(values: Mapping[str, Value]) -> None:
         return
     if directory.exact is not None:
         raise ConfigError(
-            f"{directory.source} sets directory and {url.source} sets redis_url, which are two "
-            'places for the second tier: set one of them to "none"'
+            f"{url.source}: redis_url cannot be used with the directory that {directory.source} "
+            'sets, as there is one second tier: set one of them to "none"'
         )
     for key in ("l2.max_size", "l2.max_bytes", "l2.eviction"):
         if values[key].source != DEFAULT_SOURCE:

@@ -14,8 +14,8 @@ kinds.
 
 The tokens are one key on purpose. A server that is full may evict any key: of tokens under keys of
 their own it would evict one that nobody used lately, and a name without a token counts as one that
-was never invalidated. One key is lost as a whole, and its epoch with it; the first half of the epoch
-(the *birth*) stands in every record, so what was stored before is a miss then.
+was never invalidated. One key is lost as a whole, and its epoch with it; the first half of the
+epoch (the *birth*) stands in every record, so what was stored before is a miss then.
 
 Every key has a time to live. A record has ``LONGEST`` at most; tokens have ``LIFE``, renewed with
 every write, so they outlive every record that depends on them.

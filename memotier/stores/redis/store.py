@@ -105,7 +105,8 @@ class RedisStore:
             place=self._server.place,
         )
         forks.register(self)
-        weakref.finalize(self, _let_go, self.watch, self._server)
+        # Of a store that nobody closed; redis-py closes its own connections.
+        weakref.finalize(self, self.watch.stop, waits=False)
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._server.place}>"
@@ -381,14 +382,3 @@ class _Number:
         if store is None:
             raise StoreUnavailable("the Redis store is gone")
         return store.last_number()
-
-
-def _let_go(watch: Watch, server: Server) -> None:
-    """
-    Of a store that nobody closed: at exit, or when the last reference goes.
-    """
-    watch.stop()
-    try:
-        server.close()
-    except StoreError:
-        pass

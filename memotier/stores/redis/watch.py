@@ -34,6 +34,7 @@ from ...errors import StoreError, StoreUnavailable
 from ...types import Seconds
 from ..board import SLOTS
 from .board import LocalBoard
+from .server import kind_of
 
 log = logging.getLogger("memotier")
 
@@ -87,6 +88,7 @@ class Watch:
         self._max_age = max_age
         self._place = place
         self._beat = beat
+        self._connection: Any = None
         self.forget(sender)
 
     def forget(self, sender: bytes) -> None:
@@ -94,11 +96,13 @@ class Watch:
         There is no thread yet; also in a forked child, which is another *sender*.
         """
         self._sender = sender
+        if self._connection is not None:
+            _inherited.append(self._connection)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._tried = threading.Event()
-        self._connection: Any = None
+        self._connection = None
         self._is_new = True
         self._says_lost = False
         #: Whether messages arrive.
@@ -129,14 +133,17 @@ class Watch:
         if not self._tried.wait(patience):
             raise StoreUnavailable(f"{self._place} did not answer within {patience:g} s")
 
-    def stop(self) -> None:
+    def stop(self, *, waits: bool = True) -> None:
         """
         End the thread. May be called twice.
+
+        Args:
+            waits: False in a finalizer, which may run anywhere.
         """
         self._stop.set()
         self._wake()
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if waits and thread is not None and thread is not threading.current_thread():
             thread.join(2 * PATIENCE)
 
     def _wake(self) -> None:
@@ -154,7 +161,7 @@ class Watch:
     def _run(self) -> None:
         pause = FIRST_PAUSE
         while not self._stop.is_set():
-            problem: Exception | None = None
+            problem: Exception = Lost("it was ended")
             try:
                 self._listen()
             except Exception as error:
@@ -181,7 +188,7 @@ class Watch:
         while not self.is_subscribed:
             self._take(connection, max(0.0, until - time.monotonic()))
             if time.monotonic() > until and not self.is_subscribed:
-                raise Lost
+                raise Lost("no answer to a subscription")
         self._tried.set()
         if self._says_lost:
             self._says_lost = False
@@ -204,7 +211,7 @@ class Watch:
         connection.ping()
         while not self._take(connection, PATIENCE - (time.monotonic() - began)):
             if time.monotonic() - began > PATIENCE:
-                raise Lost
+                raise Lost("no answer to a ping")
         if before is not None and last < before:
             self._missed()
             self._number = None
@@ -276,11 +283,11 @@ class Watch:
         except Exception as error:
             log.debug("memotier: closing a subscription: %s", type(error).__qualname__)
 
-    def _say_lost(self, problem: Exception | None, was_subscribed: bool) -> None:
+    def _say_lost(self, problem: Exception, was_subscribed: bool) -> None:
         if was_subscribed or self._says_lost:
             return  # one lost connection is nothing to tell, if the next one works
         self._says_lost = True
-        why = str(problem) if isinstance(problem, StoreError) else type(problem).__qualname__
+        why = str(problem) if isinstance(problem, (StoreError, Lost)) else kind_of(problem)[1]
         log.warning(
             "memotier: %s does not tell of invalidations (%s); memory is believed for %g s at most "
             "until it does",
@@ -296,3 +303,8 @@ def slots_in(packed: bytes) -> list[int]:
     """
     pairs = zip(packed[::2], packed[1::2], strict=True)
     return [slot for high, low in pairs if 0 < (slot := high << 8 | low) <= SLOTS]
+
+
+#: Subscriptions of a parent process, kept so that the garbage collector does not close them: that
+#: takes locks which other threads of the parent may have held.
+_inherited: list[Any] = []
