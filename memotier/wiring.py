@@ -27,6 +27,9 @@ L2_TTL: Seconds = 3600.0
 HEADER_ROOM = 64 * 1024
 L1_BYTES = 64_000_000
 L2_BYTES = 1_000_000_000
+#: What a store that hears of others says from time to time while it can be reached, in a thread
+#: of its own.
+REACHABLE = "store_reachable"
 #: Seconds that a server rests after a failure before one call tries it again, which takes a quarter
 #: of a second if it is still away.
 REDIS_REST: Seconds = 5.0
@@ -105,7 +108,10 @@ def build_engine(wiring: Wiring, clock: Clock) -> Engine:
 
     def hear(event: str, detail: Mapping[str, Any]) -> None:
         for engine in heard:
-            engine.hear_store(event, detail)
+            if event == REACHABLE:
+                lifecycle.catch_up(engine)
+            else:
+                engine.hear_store(event, detail)
 
     store = None if wiring.off else _store(wiring, clock, hear)
     engine = Engine(options, policy, store, clock)

@@ -42,7 +42,10 @@ _FILE = [
     ('redis_url = "redis://h/hunter2"', ("redis_url (value not shown)", "number of a database")),
     ('redis_url = "redis://h?hunter2=1"', ("redis_url (value not shown)", "socket_timeout")),
     ("[tool.memotier.caches.x]\nredis_url = 5", ("caches.x.redis_url is a int", "rediss://")),
-    ('redis_url = "redis://h"\ndirectory = "x"', ("redis_url cannot be used with the directory", '"none"')),
+    (
+        'redis_url = "redis://h"\ndirectory = "x"',
+        ("redis_url cannot be used with the directory", '"none"'),
+    ),
     ('redis_url = "redis://h"\nl2.max_size = 5', ("l2.max_size cannot be used", "maxmemory")),
     ("[tool.memotier.caches.x.l2]\nmax_sz = 5", ("caches.x.l2.max_sz = 5", "l2.max_size?")),
     ("[tool.memotier.caches.x.caches.y]", ("caches.x.caches", "is not a setting")),

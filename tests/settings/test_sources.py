@@ -297,7 +297,9 @@ def test_a_named_cache_has_a_second_tier_of_its_own(project):
     """
     The server of the default cache is not that of another one that says nothing.
     """
-    project.write('[tool.memotier]\nredis_url = "valkey://h"\n[tool.memotier.caches.x]\ndefault_ttl = "1h"')
+    project.write(
+        '[tool.memotier]\nredis_url = "valkey://h"\n[tool.memotier.caches.x]\ndefault_ttl = "1h"'
+    )
 
     assert "redis://h:6379/0" == str(project.load().redis_url)
     assert project.load("x").redis_url is None

@@ -63,7 +63,8 @@ class RedisStore:
 
         max_l1_age: Seconds for which memory is believed while no message can arrive.
 
-        on_event: Hears ``store_replaced`` and ``record_too_large``; no lock is held.
+        on_event: Hears ``store_replaced``, ``record_too_large`` and, from the thread that listens,
+            ``store_reachable``; no lock is held.
     """
 
     kind = "redis"
@@ -362,6 +363,7 @@ class RedisStore:
             "looking for news", "HMGET", self._keys.tokens, EPOCH, SERIAL
         )
         self._noticed(epoch)
+        self._tell("store_reachable")
         return int(number or 0)
 
     def _tell(self, event: str, **details: Any) -> None:
