@@ -9,6 +9,7 @@ import functools
 import inspect
 import os
 import re
+import uuid
 from contextvars import copy_context
 
 import pytest
@@ -114,17 +115,21 @@ def clock() -> Time:
 
 
 @pytest.fixture
-def make_cache(clock, tmp_path):
+def make_cache(clock, tmp_path, request):
     """
     A function that makes caches in the test's time, which are closed at the end.
 
-    With ``tiers="disk"`` they have a second tier in one directory, as another process would.
+    With ``tiers="disk"`` they have a second tier in one directory, as another process would; with
+    ``"redis"`` at one server, under one name.
     """
-    made = []
+    made, name = [], uuid.uuid4().hex
 
     def make(tiers="memory", **arguments):
         if tiers == "disk":
             arguments.setdefault("directory", tmp_path / "cache")
+        if tiers == "redis":
+            arguments.setdefault("redis_url", request.getfixturevalue("redis_server").url)
+            arguments.setdefault("name", name)
         cache = MultiLevelCache(**{"clock": clock, **arguments})
         made.append(cache)
         return cache
@@ -142,10 +147,10 @@ def cache(make_cache):
     return make_cache()
 
 
-@pytest.fixture(params=["memory", "disk"])
+@pytest.fixture(params=["memory", "disk", pytest.param("redis", marks=pytest.mark.extras)])
 def tiers(request, make_cache):
     """
-    A cache of one tier and of two; every test using this proves both.
+    A cache of one tier and of two, of either kind; every test using this proves all.
     """
     return make_cache(request.param)
 

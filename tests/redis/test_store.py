@@ -345,3 +345,16 @@ def test_the_rights_that_the_guide_names_are_enough(own_server, name, stores):
     own_server.run("FLUSHALL")
     assert [None] == read(store, "c")
     store.close()
+
+
+def test_an_answer_that_is_late_does_not_empty_memory(server, stores):
+    """
+    That there was no epoch yet may be heard after one was made: nothing was lost.
+    """
+    events = []
+    store = stores(server, on_event=lambda *event: events.append(event))
+    put(store, "a")
+    store._noticed(None)
+    put(store, "a")
+
+    assert [] == told(events)

@@ -345,9 +345,11 @@ class RedisStore:
         The epoch that the server answered, None if it has none. If it is none of the tokens that
         were there before, whatever is known of them is worth nothing.
         """
-        if epoch is not None and len(epoch) != 8:
+        if epoch is None:
+            return None  # perhaps said before another thread made one: who goes on makes one
+        if len(epoch) != 8:
             raise StoreError(f"what {self._server.place} has for an epoch is none of ours")
-        birth = None if epoch is None else epoch[:BIRTH]
+        birth = epoch[:BIRTH]
         if birth != self._birth:
             before, self._birth = self._birth, birth
             if before is not None:
