@@ -21,6 +21,8 @@ EXTRAS = (
     *("attrs", "cloudpickle", "msgspec", "numpy", "pandas", "polars", "pyarrow", "pydantic"),
     *("redis", "simloom", "valkey", "watchfiles"),
 )
+#: A server for the tests of the Redis tier, if there is one; read before tests hide it.
+REDIS_URL = os.environ.get("MEMOTIER_TEST_REDIS_URL")
 _USES_EXTRAS = re.compile(
     rf"^(?:import|from) (?:{'|'.join(EXTRAS)})\b|^from \. import .*\bmodels\b|^from \.same\b",
     re.MULTILINE,
@@ -81,7 +83,7 @@ def redis_server():
     """
     from .redis.server import shared
 
-    server = shared()
+    server = shared(REDIS_URL)
     yield server
     server.stop()
 

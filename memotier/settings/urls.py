@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ..errors import ConfigError
+from ..types import Seconds
 
 #: Schemes, and what redis-py calls them.
 _SCHEMES: Final = {
@@ -40,7 +41,7 @@ class RedisUrl:
         ConfigError: If *text* is no URL of a Redis or Valkey; its text is not shown.
     """
 
-    __slots__ = ("_text", "database", "has_password", "place")
+    __slots__ = ("_text", "database", "has_password", "place", "timeout")
 
     def __init__(self, text: object, *, what: str = "redis_url") -> None:
         if not isinstance(text, str):
@@ -72,6 +73,15 @@ class RedisUrl:
             raise ConfigError(
                 f"{what} (value not shown) does not end in the number of a database: use {FORMS}"
             )
+        #: Seconds to wait for an answer, if the URL says so.
+        self.timeout: Seconds | None = None
+        if "socket_timeout" in query:
+            if not re.fullmatch(r"\d{1,4}(\.\d{1,6})?", query["socket_timeout"]):
+                raise ConfigError(
+                    f"{what} (value not shown) has a socket_timeout that is no number of seconds, "
+                    "such as socket_timeout=0.5"
+                )
+            self.timeout = float(query["socket_timeout"]) or None
         #: The number of the database.
         self.database = int(database)
         self.has_password = bool(

@@ -116,23 +116,25 @@ class Server:
 
 class Given(Server):
     """
-    The one that ``MEMOTIER_TEST_REDIS_URL`` names: it is neither stopped nor emptied.
+    One at *url*, which is neither frozen nor emptied.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, stop=lambda: None) -> None:
         self._url = url
+        self.stop = stop
 
     @property
     def url(self) -> str:
         return self._url
 
-    def stop(self) -> None:
-        pass
 
-
-def shared() -> Server:
+def shared(url: str | None) -> Server:
     """
-    The server that all tests of this process share.
+    The server that all tests of this process share: the one at *url*, else one of our own. It is waited for as long as it takes: what those tests prove is not
+    how busy the machine is.
     """
-    url = os.environ.get("MEMOTIER_TEST_REDIS_URL")
-    return Given(url) if url else Server()
+    stop = None
+    if not url:
+        server = Server()
+        url, stop = server.url, server.stop
+    return Given(f"{url}{'&' if '?' in url else '?'}socket_timeout=20", stop or (lambda: None))

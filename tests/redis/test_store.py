@@ -295,14 +295,14 @@ def test_a_client_of_the_users(server, name, package):
         RedisStore(object(), name=name)
 
 
-def test_fault_13_an_answer_to_another_request_is_not_believed(server, stores):
+def test_fault_13_an_answer_to_another_request_is_not_believed(own_server, stores):
     """
     After a timeout the connection is not used again, so a late answer reaches nobody.
     """
-    store = stores(server)
+    store = stores(own_server)
     put(store, "a", record=b"one")
     put(store, "b", record=b"two")
-    with server.frozen(), pytest.raises(StoreError):
+    with own_server.frozen(), pytest.raises(StoreError):
         read(store, "a")
 
     assert [b"two"] == read(store, "b")

@@ -39,6 +39,7 @@ _FILE = [
     ('redis_url = "http://u:hunter2@h"', ("redis_url (value not shown)", "redis://localhost")),
     ('redis_url = "redis://u:hun#ter2@h"', ("redis_url (value not shown)", "%XX")),
     ('redis_url = "redis://u:hunter2/@h"', ("redis_url (value not shown)", "%XX")),
+    ('redis_url = "redis://h?socket_timeout=x"', ("redis_url (value not shown)", "no number of")),
     ('redis_url = "redis://h/hunter2"', ("redis_url (value not shown)", "number of a database")),
     ('redis_url = "redis://h?hunter2=1"', ("redis_url (value not shown)", "socket_timeout")),
     ("[tool.memotier.caches.x]\nredis_url = 5", ("caches.x.redis_url is a int", "rediss://")),

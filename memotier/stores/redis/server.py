@@ -61,7 +61,8 @@ class Server:
     def __init__(self, target: RedisUrl | Any, timeout: Seconds = TIMEOUT) -> None:
         self._url = target if isinstance(target, RedisUrl) else None
         self._client: Any = None if self._url else checked(target)
-        self._timeout = timeout
+        #: Seconds to wait for an answer.
+        self.timeout: Seconds = (self._url.timeout if self._url else None) or timeout
         self._lock = threading.Lock()
         if self._url is None:
             self.database: int | str = _option(target, "db", 0)
@@ -163,8 +164,8 @@ class Server:
         return redis.Redis.from_url(
             self._url.reveal(),
             # What the URL says of these counts more.
-            socket_timeout=self._timeout,
-            socket_connect_timeout=self._timeout,
+            socket_timeout=self.timeout,
+            socket_connect_timeout=self.timeout,
             retry=Retry(NoBackoff(), 0),
             retry_on_timeout=False,
             health_check_interval=0,

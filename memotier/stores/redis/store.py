@@ -87,7 +87,6 @@ class RedisStore:
         self._listing = Listing(self._server, self._keys, clock)
         self._clock = clock
         self._most = max_record_bytes
-        self._timeout = timeout
         self._on_event = on_event
         self._sender = secrets.token_bytes(SENDER)
         self._birth: bytes | None = None
@@ -325,7 +324,7 @@ class RedisStore:
         if self._watching:
             return
         _ = self._server.client  # imports redis-py, which takes longer than a server may
-        self.watch.start(self._timeout)
+        self.watch.start(self._server.timeout)
         self._watching = True
 
     def _check_open(self) -> None:
