@@ -130,8 +130,8 @@ class Given(Server):
 
 def shared(url: str | None) -> Server:
     """
-    The server that all tests of this process share: the one at *url*, else one of our own. It is waited for as long as it takes: what those tests prove is not
-    how busy the machine is.
+    The server that all tests of this process share: the one at *url*, else one of our own. It is
+    waited for as long as it takes: what those tests prove is not how busy the machine is.
     """
     stop = None
     if not url:
