@@ -15,6 +15,7 @@ from .config import CacheLevelConfig, EvictionPolicy, WritePolicy
 from .durations import check_namespace, seconds, short, size_bytes
 from .engine.options import Options
 from .errors import ConfigError
+from .settings.urls import RedisUrl
 from .types import Seconds
 from .wiring import L1_BYTES, L1_TTL, L2_BYTES, L2_TTL, Wiring, signing_keys
 
@@ -32,6 +33,7 @@ def wiring_of(
     l2_config: Any,
     write_policy: Any,
     directory: Any,
+    redis_url: Any,
     l1_maxsize: Any,
     default_ttl: Any,
     flush_interval: Any,
@@ -59,6 +61,9 @@ def wiring_of(
     if place is None and l2.enable_persistence:
         place = user_cache_folder() / name
     kind = "local" if l2_config is not None else None
+    if redis_url is not None:
+        _check_only_redis(place, l2, l2_config)
+        kind = "redis"
     default = None if default_ttl is None else seconds(default_ttl, what="default_ttl")
     l1_max_size = _size("l1_config.max_size", l1.max_size, 0)
     if l1_maxsize is not DEFAULT:
@@ -78,10 +83,26 @@ def wiring_of(
         l1_eviction=_eviction("l1", l1.eviction_policy),
         l2_kind=kind if place is None else "disk",
         directory=place,
-        l2_max_size=_size("l2_config.max_size", l2.max_size, 1),
+        redis=RedisUrl(redis_url) if isinstance(redis_url, str) else redis_url,
+        l2_max_size=None if kind == "redis" else _size("l2_config.max_size", l2.max_size, 1),
         l2_max_bytes=_bytes("l2", l2.max_bytes, L2_BYTES),
         l2_eviction=_eviction("l2", l2.eviction_policy),
     )
+
+
+def _check_only_redis(place: Path | None, l2: CacheLevelConfig, given: Any) -> None:
+    if place is not None:
+        raise ConfigError(
+            "redis_url and a directory are two places for the second tier; give one of them"
+        )
+    bounds = ("max_size", "max_bytes", "eviction_policy")
+    plain = CacheLevelConfig()
+    said = [one for one in bounds if getattr(l2, one) != getattr(plain, one)]
+    if given is not None and said:
+        raise ConfigError(
+            f"l2_config.{said[0]} = {short(getattr(l2, said[0]))} cannot be used with redis_url: "
+            "the server makes room by its own maxmemory and maxmemory-policy"
+        )
 
 
 def user_cache_folder() -> Path:

@@ -27,17 +27,22 @@ T = TypeVar("T")
 
 class MultiLevelCache:
     """
-    A cache of two tiers: memory, and below it a directory of this machine.
+    A cache of two tiers: memory, and below it a directory of this machine or a Redis.
 
     Args:
         l1_config: The memory tier; default 1000 entries, 64 MB, 300 s, LRU.
 
         l2_config: The second tier: on disk with ``enable_persistence=True``, otherwise in
-            this process's memory as bytes. Without it and without *directory*: no second tier.
+            this process's memory as bytes. Without it, *directory* and *redis_url*: no second
+            tier.
 
         write_policy: Where new values go.
 
         directory: Short for an *l2_config* that persists there.
+
+        redis_url: The second tier is a Redis or Valkey, for several machines: a URL, or a client
+            of redis-py or valkey-py. Not together with *directory*; of *l2_config* only *ttl*
+            counts.
 
         l1_maxsize: Short for ``l1_config.max_size``: None bounds memory by bytes alone, 0
             leaves the memory tier out.
@@ -51,12 +56,14 @@ class MultiLevelCache:
             written to the second tier.
 
         name: How logs and ``repr`` call it, and the directory if none is given: letters,
-            digits, ``_``, ``-`` and single dots.
+            digits, ``_``, ``-`` and single dots. Caches of one name at one Redis are one.
 
         clock: The time; for tests.
 
     Raises:
         ConfigError: If an argument cannot be used.
+
+        MissingExtra: If *redis_url* needs a package that is not installed.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class MultiLevelCache:
         write_policy: WritePolicy = WritePolicy.WRITE_THROUGH,
         *,
         directory: Path | str | None = None,
+        redis_url: str | Any | None = None,
         l1_maxsize: int | Any | None = DEFAULT,
         default_ttl: Ttl = None,
         flush_interval: Ttl = 5.0,
@@ -79,6 +87,7 @@ class MultiLevelCache:
                 l2_config=l2_config,
                 write_policy=write_policy,
                 directory=directory,
+                redis_url=redis_url,
                 l1_maxsize=l1_maxsize,
                 default_ttl=default_ttl,
                 flush_interval=flush_interval,

@@ -5,6 +5,7 @@ From settings to an engine: the one place where tiers are put together. (What th
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,14 @@ L2_TTL: Seconds = 3600.0
 HEADER_ROOM = 64 * 1024
 L1_BYTES = 64_000_000
 L2_BYTES = 1_000_000_000
+#: What a store that hears of others says from time to time while it can be reached, in a thread
+#: of its own.
+REACHABLE = "store_reachable"
+#: Seconds that a server rests after a failure before one call tries it again, which takes a quarter
+#: of a second if it is still away.
+REDIS_REST: Seconds = 5.0
+
+log = logging.getLogger("memotier")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +45,11 @@ class Wiring:
 
     options: Options
     l1_eviction: str
-    #: "disk", "local" (this process's memory, as bytes) or None.
+    #: "disk", "redis", "local" (this process's memory, as bytes) or None.
     l2_kind: str | None
     directory: Path | None
+    #: A ``RedisUrl``, or a client of the user's.
+    redis: Any = field(default=None, repr=False)
     l2_max_size: int | None
     l2_max_bytes: int
     l2_eviction: str
@@ -60,6 +71,9 @@ class Wiring:
         """
         What the settings of a named cache say.
         """
+        kind = None if settings.directory is None else "disk"
+        if settings.redis_url is not None:
+            kind = "redis"
         return cls(
             options=Options(
                 name=settings.name,
@@ -73,9 +87,10 @@ class Wiring:
                 keys=signing_keys(),
             ),
             l1_eviction=settings.l1.eviction,
-            l2_kind=None if settings.directory is None else "disk",
+            l2_kind=kind,
             directory=settings.directory,
-            l2_max_size=settings.l2.max_size,
+            redis=settings.redis_url,
+            l2_max_size=None if kind == "redis" else settings.l2.max_size,
             l2_max_bytes=settings.l2.max_bytes or L2_BYTES,
             l2_eviction=settings.l2.eviction,
             off=settings.mode == "off",
@@ -93,7 +108,10 @@ def build_engine(wiring: Wiring, clock: Clock) -> Engine:
 
     def hear(event: str, detail: Mapping[str, Any]) -> None:
         for engine in heard:
-            engine.hear_store(event, detail)
+            if event == REACHABLE:
+                lifecycle.catch_up(engine)
+            else:
+                engine.hear_store(event, detail)
 
     store = None if wiring.off else _store(wiring, clock, hear)
     engine = Engine(options, policy, store, clock)
@@ -108,16 +126,32 @@ def _store(
     if wiring.l2_kind is None:
         return None
 
-    from .stores.open import open_store
+    from .stores.open import open_redis, open_store
     from .stores.wrap import Guarded
 
+    max_record_bytes = wiring.options.max_value_bytes + HEADER_ROOM
+    if wiring.l2_kind == "redis":
+        if not wiring.options.keys:
+            log.warning(
+                "memotier: the records of cache %r at the Redis are not signed, so whoever can "
+                "write there can forge results: set MEMOTIER_KEY",
+                wiring.options.name,
+            )
+        shared = open_redis(
+            wiring.redis,
+            name=wiring.options.name,
+            clock=clock,
+            max_record_bytes=max_record_bytes,
+            on_event=hear,
+        )
+        return Guarded(shared, clock=clock, rest=REDIS_REST)
     store = open_store(
         wiring.directory if wiring.l2_kind == "disk" else None,
         max_size=wiring.l2_max_size,
         max_bytes=wiring.l2_max_bytes,
         eviction=wiring.l2_eviction,
         clock=clock,
-        max_record_bytes=wiring.options.max_value_bytes + HEADER_ROOM,
+        max_record_bytes=max_record_bytes,
         on_event=hear,
         everything=(names.EVERYTHING,),
     )

@@ -9,6 +9,7 @@ import functools
 import inspect
 import os
 import re
+import uuid
 from contextvars import copy_context
 
 import pytest
@@ -18,8 +19,10 @@ from memotier import MultiLevelCache, registry, tiered_cache
 #: Packages that memotier works with and does not need.
 EXTRAS = (
     *("attrs", "cloudpickle", "msgspec", "numpy", "pandas", "polars", "pyarrow", "pydantic"),
-    *("simloom", "watchfiles"),
+    *("redis", "simloom", "valkey", "watchfiles"),
 )
+#: A server for the tests of the Redis tier, if there is one; read before tests hide it.
+REDIS_URL = os.environ.get("MEMOTIER_TEST_REDIS_URL")
 _USES_EXTRAS = re.compile(
     rf"^(?:import|from) (?:{'|'.join(EXTRAS)})\b|^from \. import .*\bmodels\b|^from \.same\b",
     re.MULTILINE,
@@ -73,6 +76,18 @@ def apart(monkeypatch, tmp_path):
         cache.sync.close()
 
 
+@pytest.fixture(scope="session")
+def redis_server():
+    """
+    A real Redis or Valkey; see redis/server.py. It fails if there is none.
+    """
+    from .redis.server import shared
+
+    server = shared(REDIS_URL)
+    yield server
+    server.stop()
+
+
 class Time:
     """
     A clock that only tests move; every reading is 1 ns later, so that no two are equal.
@@ -102,17 +117,21 @@ def clock() -> Time:
 
 
 @pytest.fixture
-def make_cache(clock, tmp_path):
+def make_cache(clock, tmp_path, request):
     """
     A function that makes caches in the test's time, which are closed at the end.
 
-    With ``tiers="disk"`` they have a second tier in one directory, as another process would.
+    With ``tiers="disk"`` they have a second tier in one directory, as another process would; with
+    ``"redis"`` at one server, under one name.
     """
-    made = []
+    made, name = [], uuid.uuid4().hex
 
     def make(tiers="memory", **arguments):
         if tiers == "disk":
             arguments.setdefault("directory", tmp_path / "cache")
+        if tiers == "redis":
+            arguments.setdefault("redis_url", request.getfixturevalue("redis_server").url)
+            arguments.setdefault("name", name)
         cache = MultiLevelCache(**{"clock": clock, **arguments})
         made.append(cache)
         return cache
@@ -130,10 +149,10 @@ def cache(make_cache):
     return make_cache()
 
 
-@pytest.fixture(params=["memory", "disk"])
+@pytest.fixture(params=["memory", "disk", pytest.param("redis", marks=pytest.mark.extras)])
 def tiers(request, make_cache):
     """
-    A cache of one tier and of two; every test using this proves both.
+    A cache of one tier and of two, of either kind; every test using this proves all.
     """
     return make_cache(request.param)
 

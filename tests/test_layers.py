@@ -169,6 +169,7 @@ OPTIONAL = (
     "attr",
     "attrs",
     "msgspec",
+    "redis",
     "watchfiles",
 )
 

@@ -22,6 +22,7 @@ from ..settings import NAMESPACE_OPTIONS, OPTIONS, Configuration, Option, Settin
 from ..settings.load import DEFAULT_SOURCE
 from ..settings.model import dotted, levels
 from ..settings.schema import DEFAULT_CACHE, SECTIONS
+from ..settings.urls import RedisUrl
 from .table import Row, Section, has_colour, lines, short_path
 
 NAME: Final = "config"
@@ -116,13 +117,14 @@ def _namespace_rows(settings: Settings, name: str) -> list[Row]:
 
 def _own_rows(configuration: Configuration, name: str) -> list[Row]:
     """
-    What distinguishes cache *name* from the default one; its directory in any case.
+    What distinguishes cache *name* from the default one; where it is in any case.
     """
     settings, top = configuration.settings(name), configuration.settings()
     rows = []
     for option in OPTIONS.values():
         found = _top(settings, option)
-        if option.key == "directory" or found != _top(top, option):
+        is_place = option.key == "directory" and settings.redis_url is None
+        if is_place or found != _top(top, option):
             rows.append(_row(option.key, option, found))
     for namespace in settings.namespaces:
         for key, option in NAMESPACE_OPTIONS.items():
@@ -169,6 +171,8 @@ def _title(*parts: str) -> str:
 
 def _note(section: str, settings: Settings) -> str:
     if section == "l2":
+        if settings.redis_url:
+            return "Redis, which has bounds of its own"
         return "disk" if settings.directory else "disk: not used, as no directory is set"
     return {"l1": "memory", "warming": "recorded calls"}.get(section, "")
 
@@ -212,7 +216,7 @@ def _cache_data(settings: Settings) -> dict[str, Any]:
 
 def _plain(found: _Found) -> dict[str, Any]:
     exact = found.exact
-    if isinstance(exact, Path):
+    if isinstance(exact, (Path, RedisUrl)):
         exact = str(exact)
     elif isinstance(exact, float) and math.isinf(exact):
         exact = "never"  # JSON has no infinity

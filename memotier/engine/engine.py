@@ -78,7 +78,7 @@ class Engine:
         #: How many have asked for it, by the number of hits.
         self.predictors: dict[int, int] = {}
         #: Whether other processes may invalidate what memory holds, and tell it on a board.
-        self.watches = store is not None and store.kind == "disk"
+        self.watches = bool(getattr(store, "watches", False))
         #: Who computes a key, among the processes of this machine; None if nobody else is there.
         self.claims: Any = getattr(store, "claims", None) if self.watches else None
         #: False: only the second tier keeps anything.

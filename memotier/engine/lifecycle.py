@@ -133,6 +133,22 @@ def close(engine: Engine) -> Plan:
     engine.events.emit("closed", {"unwritten": lost})
 
 
+def catch_up(engine: Engine) -> None:
+    """
+    The second tier can be reached: tell it of the invalidations that it could not be told of.
+    """
+    if not engine.versions.is_behind or engine.closed:
+        return
+    try:
+        drive(writes.settle(engine, at_once=True))
+    except Exception as error:
+        logger.error(
+            "telling the second tier of %r of invalidations failed (%s); it will be tried again",
+            engine.options.name,
+            kind_and_place(error),
+        )
+
+
 def _at_exit() -> None:
     # Not in a thread: since Python 3.12 none can be started here. A store gives up by itself.
     for engine in list(_engines):

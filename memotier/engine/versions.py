@@ -12,7 +12,7 @@ Two ways of being right:
 become invalid. It moves *after* the tokens changed and before the invalidation returns, so
 a hit that still sees the old epoch began before the invalidation was over.
 
-Where processes share a board (stores/board.py), a hit also compares its epoch, ``cells[2][0]``,
+Where there is a board (stores/board.py), a hit also compares its epoch, ``cells[2][0]``,
 with the one that was last looked at, ``cells[1]``. If it moved, ``look`` finds which slots did:
 tokens of names in them have to be read again, and entries at addresses in them count as gone.
 
@@ -30,7 +30,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..entry import NEVER
-from ..stores.board import Board, moved_cells, slot_on_board
+from ..stores.board import Cells, moved_cells, slot_on_board
 from ..tokens import expired_at
 from ..types import Address, Name, Seconds, Token
 from . import names as naming
@@ -59,7 +59,7 @@ class Versions:
         #: Epoch; the board's epoch as last looked at; the board's cells. Without a board the
         #: third is a list that never moves.
         self.cells: list[Any] = [0, 0, [0]]
-        self._board: Board | None = None
+        self._board: Cells | None = None
         self._picture = b""
         self._moved: dict[int, int] = {}  # slots, and the epoch in which that was noticed
         self._all_moved = 0
@@ -208,7 +208,7 @@ class Versions:
 
     # -- the board -----------------------------------------------------------------
 
-    def adopt(self, board: Board | None) -> None:
+    def adopt(self, board: Cells | None) -> None:
         """
         The store has opened *board*: it tells of everything since it was opened.
         """

@@ -32,6 +32,7 @@ class Source(NamedTuple):
 
     label: str
     base: Path | None
+    is_file: bool = False
 
 
 class Value(NamedTuple):
@@ -167,7 +168,10 @@ class _TreeReader:
             if looks_secret(path[-1]):
                 raise is_secret(at)
             raise self._unknown(path, value, valid)
-        return Value(option.kind.exact(value, At(at, self.source.base)), self.source.label)
+        return Value(
+            option.kind.exact(value, At(at, self.source.base, self.source.is_file)),
+            self.source.label,
+        )
 
     def _unknown(self, path: tuple[str, ...], value: Any, valid: Iterable[str]) -> ConfigError:
         at, name = self._at(*path), path[-1]

@@ -25,6 +25,8 @@ from ..durations import (
     size_bytes,
 )
 from ..errors import ConfigError
+from .urls import FORMS as REDIS_FORMS
+from .urls import RedisUrl
 
 #: How "no value" is written where a file cannot say None.
 NONE: Final = "none"
@@ -39,6 +41,8 @@ class At(NamedTuple):
 
     what: str
     base: Path | None
+    #: Whether it stands in a file, where no secret may.
+    is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +149,8 @@ def _directory(value: Any, at: At) -> Path:
         )
     if "://" in text:
         raise ConfigError(
-            f"{at.what} holds a URL ({text.partition('://')[0]}://...): this version keeps its "
-            'second tier in a directory on disk, such as ".cache/memotier"'
+            f"{at.what} holds a URL ({text.partition('://')[0]}://...): a directory on disk is a "
+            'path such as ".cache/memotier"; a server is given as redis_url'
         )
     return _absolute(text, at)
 
@@ -165,6 +169,17 @@ def _absolute(text: str, at: At) -> Path:
             "process no longer exists: use an absolute path"
         )
     return Path(os.path.normpath(at.base / path))
+
+
+def _redis_url(value: Any, at: At) -> RedisUrl:
+    url = value if isinstance(value, RedisUrl) else RedisUrl(value, what=at.what)
+    if at.is_file and url.has_password:
+        raise ConfigError(
+            f"{at.what} (value not shown) has a user or a password, and secrets are never read "
+            "from files: give the URL in the environment variable MEMOTIER_REDIS_URL, or with "
+            "memotier.configure()"
+        )
+    return url
 
 
 def _flag(value: Any, at: At) -> bool:
@@ -204,6 +219,7 @@ MODULES: Final = Kind(
     text=lambda value: [part.strip() for part in value.split(",")],
 )
 DIRECTORY: Final = Kind(read=_directory, show=str, forms='a path such as ".cache/memotier"')
+REDIS_URL: Final = Kind(read=_redis_url, show=str, forms=REDIS_FORMS)
 TAGS: Final = Kind(
     read=_tags,
     show=lambda tags: ", ".join(tags) or "no tags",

@@ -51,8 +51,9 @@ class Configuration:
         """
         The settings of cache *name*.
 
-        A named cache inherits all that the top level says, except *directory*: it names its
-        own or is memory only, because two caches in one directory would be one cache.
+        A named cache inherits all that the top level says, except *directory* and *redis_url*:
+        it names its own second tier or is memory only, because two caches in one directory would
+        be one cache.
 
         Raises:
             ConfigError: If there is no such cache, or its settings do not go together.
@@ -70,7 +71,8 @@ class Configuration:
         if name == DEFAULT_CACHE:
             return top
 
-        merged = top | {"directory": defaults["directory"]} | self._gathered.said[name]
+        own = {key: defaults[key] for key in ("directory", "redis_url")}
+        merged = top | own | self._gathered.said[name]
         # Whoever turns caching off for the whole process must not find a cache still on.
         if top["mode"].exact == "off":
             merged["mode"] = top["mode"]
@@ -109,7 +111,7 @@ def read(
     gathered = Gathered()
     file = settings_file(environ, cwd)
     if file is not None:
-        gathered.add_tree(file.table, Source(str(file.path), file.path.parent))
+        gathered.add_tree(file.table, Source(str(file.path), file.path.parent, True))
     # The caches that configure() names exist when variables are matched with their names.
     later = Gathered()
     later.add_tree(overrides or {}, Source(CODE_SOURCE, cwd))
@@ -146,6 +148,7 @@ def _built(
     name: str, values: Mapping[str, Value], namespaces: Mapping[str, Mapping[str, Value]]
 ) -> Settings:
     values = dict(values)
+    _check_one_place(values)
     for section in TIERS:
         _check_bounded(section, values)
         own, general = values[f"{section}.ttl"], values["default_ttl"]
@@ -182,6 +185,23 @@ def _namespace(name: str, said: Mapping[str, Mapping[str, Value]]) -> NamespaceS
         near = (said[level][key].exact for level in levels(name) if key in said.get(level, {}))
         found[key] = next(near, option.default)
     return NamespaceSettings(**found)
+
+
+def _check_one_place(values: Mapping[str, Value]) -> None:
+    directory, url = values["directory"], values["redis_url"]
+    if url.exact is None:
+        return
+    if directory.exact is not None:
+        raise ConfigError(
+            f"{url.source}: redis_url cannot be used with the directory that {directory.source} "
+            'sets, as there is one second tier: set one of them to "none"'
+        )
+    for key in ("l2.max_size", "l2.max_bytes", "l2.eviction"):
+        if values[key].source != DEFAULT_SOURCE:
+            raise ConfigError(
+                f"{values[key].source}: {key} cannot be used with redis_url: the server makes room "
+                "by its own maxmemory and maxmemory-policy"
+            )
 
 
 def _check_bounded(section: str, values: Mapping[str, Value]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..types import Seconds
+from .urls import RedisUrl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class Settings:
 
     name: str
     directory: Path | None
+    redis_url: RedisUrl | None
     default_ttl: Seconds | None
     write_policy: Literal["write_through", "write_back", "write_around"]
     mode: Literal["on", "off"]

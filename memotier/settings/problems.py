@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..durations import short
 from ..errors import ConfigError
-from .schema import NOT_YET, PREFIX
+from .schema import PREFIX
 
 _SECRET: Final = re.compile(
     r"(^|[_-])(key|keys|token|tokens|secret|secrets|password|passwords|passwd|pwd|passphrase"
@@ -43,10 +43,6 @@ def unknown(at: str, name: str, value: Any, valid: Iterable[str]) -> ConfigError
     """
     The setting *name*, shown as *at*, does not exist; *valid* are the names that do.
     """
-    flat = re.sub(r"[^a-z0-9]+", "_", name.lower())
-    for later, instead in NOT_YET.items():
-        if flat.endswith(later):
-            return ConfigError(f"{at} cannot be used: {instead}")
     return ConfigError(f"{at}{_equals(name, value)} is not a setting: {advice(name, valid)}")
 
 

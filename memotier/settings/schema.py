@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .kinds import DIRECTORY, DURATION, FLAG, MODULES, SIZE, TAGS, Kind, choice, count
+from .kinds import DIRECTORY, DURATION, FLAG, MODULES, REDIS_URL, SIZE, TAGS, Kind, choice, count
 
 PREFIX: Final = "MEMOTIER_"
 #: The name of the cache whose settings stand at the top level.
@@ -51,6 +51,13 @@ _TABLE: Final = (
         None,
         "Where the second tier keeps its files. Relative to the file that says so, elsewhere to "
         "the working directory.",
+    ),
+    Option(
+        "redis_url",
+        REDIS_URL.or_none("no server"),
+        None,
+        "The Redis or Valkey that is the second tier, for several machines; needs "
+        "memotier[redis]. With a password only in the variable or in configure().",
     ),
     Option(
         "default_ttl",
@@ -163,9 +170,3 @@ NAMESPACE_OPTIONS: Final = {
 #: The tables inside a cache's table that hold fixed settings, and those that are of a tier.
 SECTIONS: Final = tuple(dict.fromkeys(o.section for o in _TABLE if o.section))
 TIERS: Final = ("l1", "l2")
-
-#: Names that the design has and this version does not, with what to do instead.
-NOT_YET: Final = {
-    "redis_url": "the Redis tier is not part of this version; give a directory for a second "
-    "tier on disk",
-}

@@ -21,7 +21,7 @@ import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from .quarantine import Identity, identity_of
 
@@ -36,6 +36,18 @@ def slot_on_board(name: bytes) -> int:
     The cell of a name or an address: their bytes are those of a digest.
     """
     return 1 + (name[0] << 8 | name[1]) % SLOTS
+
+
+class Cells(Protocol):
+    """
+    Where a process sees what others invalidate: a mapped file, or (redis/board.py) memory that a
+    thread of its own writes to.
+    """
+
+    #: What is compared: the epoch, then the slots.
+    cells: memoryview
+    #: The cells before anything was read from the store.
+    first: bytes
 
 
 class Board:

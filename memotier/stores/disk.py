@@ -83,6 +83,8 @@ class DiskStore:
     """
 
     kind = "disk"
+    #: Other processes may invalidate, and tell it on ``board``.
+    watches = True
 
     def __init__(
         self,

@@ -52,3 +52,21 @@ def open_store(
         on_event=on_event,
         everything=everything,
     )
+
+
+def open_redis(
+    target: Any,
+    *,
+    name: str,
+    clock: Clock = SYSTEM,
+    max_record_bytes: int,
+    on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+) -> Store:
+    """
+    A ``RedisStore`` for the cache *name* at *target*, a ``RedisUrl`` or a client.
+    """
+    from .redis.store import RedisStore
+
+    return RedisStore(
+        target, name=name, clock=clock, max_record_bytes=max_record_bytes, on_event=on_event
+    )

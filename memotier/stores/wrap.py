@@ -167,6 +167,11 @@ class Guarded:
         return getattr(self.store, "board", None)
 
     @property
+    def watches(self) -> bool:
+        """As the store's own; False if it does not say."""
+        return bool(getattr(self.store, "watches", False))
+
+    @property
     def claims(self) -> Any:
         """As the store's own; None if it has none."""
         return getattr(self.store, "claims", None)

@@ -28,10 +28,12 @@ def pages_with(wanted) -> list[str]:
 
 
 @pytest.mark.parametrize("page", pages_with(lambda language, _: language == "python"))
-def test_every_python_block_runs(page, monkeypatch):
+def test_every_python_block_runs(page, monkeypatch, request):
     """
     The blocks of a page run from top to bottom, as one program.
     """
+    if page == "docs/guide/redis.md":
+        monkeypatch.setenv("REDIS_URL", request.getfixturevalue("redis_server").url)
     document = SYBIL.parse(ROOT / page)
     # A module, so that the functions and classes of the page have a name that can be found.
     module = types.ModuleType("page_" + re.sub(r"\W", "_", page))

@@ -51,6 +51,7 @@ class SharedStore:
     """
 
     kind = "disk"
+    watches = True
 
     def __init__(self, clock: Clock) -> None:
         self._store = LocalStore(None, clock=clock)

@@ -278,3 +278,28 @@ def test_nothing_is_read_or_parsed_at_import():
     )
 
     assert ["[]", "False"] == done.stdout.split("\n")[:2]
+
+
+def test_a_url_with_a_password_comes_from_a_variable_and_is_never_shown(project):
+    """
+    Whoever prints the settings, or their errors, sees where the server is and no more.
+    """
+    project.environ = {"MEMOTIER_REDIS_URL": "redis://alice:hunter2@db.example:7000/3"}
+
+    settings = project.load()
+
+    assert "redis://***@db.example:7000/3" == str(settings.redis_url)
+    assert "hunter2" not in repr(settings) and "alice" not in repr(settings)
+    assert "redis://alice:hunter2@db.example:7000/3" == settings.redis_url.reveal()
+
+
+def test_a_named_cache_has_a_second_tier_of_its_own(project):
+    """
+    The server of the default cache is not that of another one that says nothing.
+    """
+    project.write(
+        '[tool.memotier]\nredis_url = "valkey://h"\n[tool.memotier.caches.x]\ndefault_ttl = "1h"'
+    )
+
+    assert "redis://h:6379/0" == str(project.load().redis_url)
+    assert project.load("x").redis_url is None

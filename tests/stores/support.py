@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import uuid
 from pathlib import Path
 
 import memotier
@@ -69,6 +70,16 @@ def read(store, *texts) -> list[bytes | None]:
 def disk(directory, **options) -> DiskStore:
     settings = {"max_size": 1000, "max_bytes": 64 * 2**20, **options}
     return DiskStore(Path(directory), **settings)
+
+
+def redis_store(server, name=None, **options):
+    """
+    A store of its own on *server*, unless a *name* says which.
+    """
+    from memotier.settings.urls import RedisUrl
+    from memotier.stores.redis.store import RedisStore
+
+    return RedisStore(RedisUrl(server.url), name=name or uuid.uuid4().hex, **options)
 
 
 def database(directory) -> Path:
@@ -139,5 +150,6 @@ def kill(child: subprocess.Popen) -> None:
 
 __all__ = [
     "MISS", "NAME", "OTHER", "ROOT", "Guard", "Item", "Time", "address", "database", "disk",
-    "finished", "item", "kill", "noted", "process", "put", "read", "run", "tampering",
+    "finished", "item", "kill", "noted", "process", "put", "read",
+    "redis_store", "run", "tampering",
 ]  # fmt: skip

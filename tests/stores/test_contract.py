@@ -19,7 +19,7 @@ def test_is_a_store(store):
     It has all methods of the protocol.
     """
     assert isinstance(store, Store)
-    assert store.kind in ("disk", "local")
+    assert store.kind in ("disk", "local", "redis")
 
 
 def test_what_was_set_is_read(store):

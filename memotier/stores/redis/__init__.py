@@ -1,0 +1,12 @@
+"""
+The second tier of several machines: a Redis or Valkey server.
+
+    store.py    the ``Store`` protocol; nothing else here is used from outside
+    layout.py   keys, and the head of a record
+    scripts.py  what the server does in one step
+    server.py   one server, asked: redis-py, timeouts, errors
+    board.py    what other processes invalidated, as the hit path wants to have it
+    watch.py    the thread that hears of it
+
+Nothing is imported from redis-py before a store is used, and only in server.py.
+"""

@@ -1,0 +1,217 @@
+"""
+What the server does in one step, so that nothing can come in between.
+
+The texts never change: what differs from call to call is given as KEYS and ARGV. They use what
+Redis 6.2 and Valkey 7.2 have.
+
+Whoever invalidates is told by the server itself, in the same step: a message has a number, one
+more than the last, who sent it, and the cells of the board that moved (``watch.py``). So there is
+no invalidation without a message, and who misses a number knows that he missed something.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha1
+from typing import Final
+
+from .layout import BIRTH, EXPIRED_AT, LONGEST_HEAD, NOT_EXPIRED, SHORTEST_HEAD
+
+
+class Script:
+    """
+    A script and the digest by which a server knows it.
+    """
+
+    __slots__ = ("digest", "name", "text")
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+        # The server's own way to name scripts; nothing depends on its strength.
+        self.digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"<Script {self.name}>"
+
+
+_TELL: Final = """
+local function tell(tokens, channel, life, what)
+    local number = redis.call('HINCRBY', tokens, 'serial', 1)
+    redis.call('PEXPIRE', tokens, life)
+    redis.call('PUBLISH', channel, string.format('%.0f', number) .. ':' .. what)
+end
+"""
+
+#: KEYS: tokens, records. ARGV: most bytes of a value, slots.
+#: Returns the epoch, the tokens of the slots, the values.
+READ: Final = Script(
+    "read",
+    """
+local tokens = redis.call('HMGET', KEYS[1], 'epoch', unpack(ARGV, 2))
+local most = tonumber(ARGV[1])
+for i = 2, #KEYS do
+    -- Somebody else may have put there what he likes.
+    local value = false
+    local size = redis.pcall('STRLEN', KEYS[i])
+    if type(size) == 'number' and size <= most then value = redis.call('GET', KEYS[i]) end
+    tokens[#ARGV + i - 1] = value
+end
+return tokens
+""",
+)
+
+#: KEYS: records. ARGV: how many bytes. Returns for each its size and its first bytes.
+HEADS: Final = Script(
+    "heads",
+    """
+local found = {}
+for i = 1, #KEYS do
+    local size = redis.pcall('STRLEN', KEYS[i])
+    if type(size) ~= 'number' then size = 0 end
+    found[2 * i - 1] = size
+    found[2 * i] = size > 0 and redis.call('GETRANGE', KEYS[i], 0, tonumber(ARGV[1]) - 1)
+end
+return found
+""",
+)
+
+#: KEYS: tokens. ARGV: channel, life in ms, an epoch, what to tell. Returns the epoch, which is
+#: that one only if there was none.
+BEGIN: Final = Script(
+    "begin",
+    _TELL
+    + """
+if redis.call('HSETNX', KEYS[1], 'epoch', ARGV[3]) == 1 then
+    tell(KEYS[1], ARGV[1], ARGV[2], ARGV[4])
+end
+return redis.call('HGET', KEYS[1], 'epoch')
+""",
+)
+
+#: KEYS: tokens, ages. ARGV: channel, life in ms, an epoch, what to tell, whether to compare;
+#: then names, each with the token it must have ("" for none) and the one it gets.
+#: Returns 1, or 0 if a token was another.
+BUMP: Final = Script(
+    "bump",
+    _TELL
+    + f"""
+if ARGV[5] == '1' then
+    for i = 6, #ARGV, 3 do
+        if (redis.call('HGET', KEYS[1], ARGV[i]) or '') ~= ARGV[i + 1] then return 0 end
+    end
+end
+local now = tonumber(redis.call('TIME')[1])
+local epoch, old = ARGV[3], redis.call('HGET', KEYS[1], 'epoch')
+if old and #old == #epoch then
+    epoch = string.sub(old, 1, {BIRTH}) .. string.sub(epoch, {BIRTH + 1})
+end
+redis.call('HSET', KEYS[1], 'epoch', epoch)
+for i = 6, #ARGV, 3 do
+    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2])
+    redis.call('ZADD', KEYS[2], now, ARGV[i])
+end
+-- What was invalidated so long ago that no record of before can be left.
+local over = now - tonumber(ARGV[2]) / 1000
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', over, 'LIMIT', 0, 16)) do
+    redis.call('HDEL', KEYS[1], name)
+    redis.call('ZREM', KEYS[2], name)
+end
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+tell(KEYS[1], ARGV[1], ARGV[2], ARGV[4])
+return 1
+""",
+)
+
+_HEAD_BYTES: Final = EXPIRED_AT + 8
+_ZEROS: Final = "\\0" * len(NOT_EXPIRED)
+
+#: KEYS: tokens, index, records. ARGV: channel, life in ms, what to tell, the moment of expiring or
+#: "" to remove; then for each record its slot, the slot's new token, its address.
+#: Returns the epoch and the beginnings of what was there.
+INVALIDATE: Final = Script(
+    "invalidate",
+    _TELL
+    + f"""
+local found = {{redis.call('HGET', KEYS[1], 'epoch')}}
+for i = 3, #KEYS do
+    local at = 5 + 3 * (i - 3)
+    redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1])
+    local head = redis.pcall('GETRANGE', KEYS[i], 0, {LONGEST_HEAD - 1})
+    if type(head) ~= 'string' then head = '' end
+    found[i - 1] = head
+    if ARGV[4] == '' then
+        redis.call('UNLINK', KEYS[i])
+        redis.call('ZREM', KEYS[2], ARGV[at + 2])
+    elseif string.sub(head, {EXPIRED_AT + 1}, {_HEAD_BYTES}) == '{_ZEROS}' then
+        redis.call('SETRANGE', KEYS[i], {EXPIRED_AT}, ARGV[4])
+    end
+end
+tell(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
+return found
+""",
+)
+
+#: KEYS: tokens, index, records. ARGV: channel, life in ms, who tells, now; then for each record:
+#: address, value, ms to live, its end, epoch, slot, mark, "" or the cell to tell of, the record
+#: that must be there if there is such a cell, how many names, and each name with its token.
+#: A mark is "*" (any), "" (none) or the token. Returns for each 1 or 0.
+STORE: Final = Script(
+    "store",
+    _TELL
+    + f"""
+local at = 5
+local function take() at = at + 1 return ARGV[at - 1] end
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+local birth = epoch and string.sub(epoch, 1, {BIRTH})
+local stored, told, kept = {{}}, {{}}, false
+for i = 3, #KEYS do
+    local address, value, live, over = take(), take(), take(), take()
+    local seen, slot, mark, cell, old = take(), take(), take(), take(), take()
+    local holds = birth and string.sub(seen, 1, {BIRTH}) == birth
+    if holds and mark ~= '*' then
+        holds = (redis.call('HGET', KEYS[1], slot) or '') == mark
+    end
+    local moved = seen ~= epoch
+    for _ = 1, tonumber(take()) do
+        local name, token = take(), take()
+        if holds and moved then
+            holds = (redis.call('HGET', KEYS[1], name) or '') == token
+        end
+    end
+    if holds and cell ~= '' then
+        local there = redis.pcall('GET', KEYS[i])
+        local ends = redis.call('ZSCORE', KEYS[2], address)
+        holds = type(there) == 'string' and #there >= {SHORTEST_HEAD}
+            and string.sub(there, 2, {BIRTH + 1}) == birth
+            and string.sub(there, {SHORTEST_HEAD + 1} + string.byte(there, {SHORTEST_HEAD})) == old
+            and ends and tonumber(ends) > tonumber(ARGV[4])
+    end
+    stored[i - 2] = holds and 1 or 0
+    if holds then
+        redis.call('SET', KEYS[i], value, 'PX', live)
+        redis.call('ZADD', KEYS[2], over, address)
+        kept = true
+        if cell ~= '' then told[#told + 1] = cell end
+    end
+end
+if kept then
+    local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[4], 'LIMIT', 0, 2 * #KEYS)
+    for _, address in ipairs(gone) do redis.call('ZREM', KEYS[2], address) end
+    redis.call('PEXPIRE', KEYS[2], ARGV[2])
+    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+if #told > 0 then tell(KEYS[1], ARGV[1], ARGV[2], ARGV[3] .. table.concat(told)) end
+return stored
+""",
+)
+
+#: KEYS: index, records. ARGV: addresses. How many there were.
+DISCARD: Final = Script(
+    "discard",
+    """
+for i = 1, #ARGV do redis.call('ZREM', KEYS[1], ARGV[i]) end
+local found = 0
+for i = 2, #KEYS do found = found + redis.call('UNLINK', KEYS[i]) end
+return found
+""",
+)
