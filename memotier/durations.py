@@ -225,3 +225,10 @@ def _largest(value: float, units: tuple[str, ...]) -> str | None:
 def _plain(number: float, digits: int) -> str:
     text = f"{number:.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def is_below(namespace: str, above: str) -> bool:
+    """
+    Whether *namespace* is *above* or one under it: ``tool.search`` is below ``tool``.
+    """
+    return namespace == above or namespace.startswith(above + ".")

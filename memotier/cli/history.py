@@ -18,7 +18,7 @@ from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, Final, TextIO
 
-from ..durations import check_namespace, seconds, short, show_seconds
+from ..durations import check_namespace, is_below, seconds, short, show_seconds
 from ..errors import ConfigError
 from ..recording.exchange import from_json, to_json
 from ..recording.history import History
@@ -227,7 +227,7 @@ def _condition(given: argparse.Namespace, now: Seconds) -> Callable[[Recorded], 
         tests.append(lambda one: one.signature.function == given.function)
     if given.namespace is not None:
         below = check_namespace(given.namespace)
-        tests.append(lambda one: _is_below(one.signature.namespace, below))
+        tests.append(lambda one: is_below(one.signature.namespace, below))
     if given.before is not None:
         moment = _moment(given.before, now)
         tests.append(lambda one: one.pattern.last < moment)
@@ -256,11 +256,7 @@ def _below(calls: Iterable[Recorded], namespace: str | None) -> list[Recorded]:
     if namespace is None:
         return list(calls)
     check_namespace(namespace)
-    return [one for one in calls if _is_below(one.signature.namespace, namespace)]
-
-
-def _is_below(namespace: str, above: str) -> bool:
-    return namespace == above or namespace.startswith(above + ".")
+    return [one for one in calls if is_below(one.signature.namespace, namespace)]
 
 
 def _shown(name: str) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..durations import is_below
 from ..entry import Resident
 from ..keys.digest import Digester
 from ..types import Codec, Guard, Name, Seconds
@@ -181,7 +182,7 @@ class Shelf:
         """
         Whether this shelf belongs to *namespace* or to one under it.
         """
-        return self.namespace == namespace or self.namespace.startswith(namespace + ".")
+        return is_below(self.namespace, namespace)
 
 
 class Held(NamedTuple):

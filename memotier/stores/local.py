@@ -13,6 +13,7 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 
 from ..clock import SYSTEM, Clock
+from ..durations import is_below
 from ..errors import StoreUnavailable
 from ..tokens import hard_token, soft_token
 from ..types import MISS, Address, Item, Name, Reading, Seconds, Token
@@ -318,4 +319,4 @@ def _slot(address: Address) -> int:
 
 
 def _is_in(row: _Row, group: str | None) -> bool:
-    return group is None or row.group == group or row.group.startswith(group + ".")
+    return group is None or is_below(row.group, group)

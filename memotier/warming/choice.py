@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..durations import check_namespace, short
+from ..durations import check_namespace, is_below, short
 from ..errors import ConfigError
 from ..recording.records import Recorded
 from ..types import Seconds
@@ -99,9 +99,5 @@ def wanted(calls: Iterable[Recorded], choice: Choice, *, keys: bool = False) -> 
         for one in calls
         if (keys or one.signature.function)
         and (choice.user is None or one.signature.user == choice.user)
-        and (choice.namespace is None or _is_below(one.signature.namespace, choice.namespace))
+        and (choice.namespace is None or is_below(one.signature.namespace, choice.namespace))
     ]
-
-
-def _is_below(namespace: str, above: str) -> bool:
-    return namespace == above or namespace.startswith(above + ".")

@@ -27,6 +27,7 @@ import math
 import struct
 from typing import Final, NamedTuple
 
+from ...durations import is_below
 from ...types import Address, Name, Seconds
 
 FORMAT: Final = "mt1"
@@ -87,7 +88,7 @@ class Head(NamedTuple):
 
     def is_in(self, group: str | None) -> bool:
         """Whether it belongs to *group* or below it; None: to any."""
-        return group is None or self.group == group or self.group.startswith(group + ".")
+        return group is None or is_below(self.group, group)
 
 
 def pack(birth: bytes, until: Seconds, group: str, record: bytes) -> bytes:
