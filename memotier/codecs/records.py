@@ -278,6 +278,13 @@ def _unpacked(
     return codec, names, tuple(tokens), tuple(tags), writer
 
 
+def is_compressed(data: bytes) -> bool:
+    """
+    Whether reading the record *data* means to expand it, to whatever it says its size is.
+    """
+    return len(data) >= _FIXED.size and data[_FIXED.size - 4] != 0
+
+
 def _compressed(payload: bytes | memoryview) -> bytes | None:
     """
     *payload* through zlib, None if that gains less than a tenth (of a sample, first).

@@ -10,13 +10,13 @@ import inspect
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextvars import Token
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import StoreError
-from ..types import Seconds
+from ..types import Seconds, Store
 from .flights import AGAIN, LATE, Failed, Flight, Led, leading
 
 #: Seconds after which a waiter looks whether its leader still exists.
@@ -74,6 +74,148 @@ class Io:
         # A cancelled task does not stop the thread: the operation may still happen, which is
         # why every write carries the condition under which it is right.
         return await self._offload.run(self.now)
+
+
+#: What ``Ask`` takes: yields the name of a method of the store and its arguments, and is sent what
+#: that returned (a ``StoreError`` is raised there); or yields ``ELSEWHERE``.
+Asking: TypeAlias = Generator[tuple[Any, ...], Any, Any]
+
+#: "What follows may take a while": in a task, a thread does all the rest.
+ELSEWHERE: Final[tuple[Any, ...]] = ()
+
+
+class Ask:
+    """
+    Some operations of the store, and what follows from their answers. The answer is what *asking*
+    returned, or the ``StoreError`` that it did not catch.
+
+    A task awaits the twins of a store that has them; else, as with ``Io``, a thread does it all.
+    What *asking* does between its operations takes microseconds, or is ``ELSEWHERE``.
+
+    Args:
+        engine: Whose store, and whose threads.
+
+        lasting: Whether it is done whatever becomes of the task that asked for it, and of its
+            event loop: an invalidation.
+    """
+
+    __slots__ = ("_arguments", "_asking", "_engine", "_lasting")
+
+    def __init__(
+        self, engine: Any, asking: Callable[..., Asking], *arguments: Any, lasting: bool = False
+    ) -> None:
+        self._engine = engine
+        self._asking = asking
+        self._arguments = arguments
+        self._lasting = lasting
+
+    def now(self) -> Any:
+        return self._rest(self._asking(*self._arguments))
+
+    def _rest(self, asking: Asking, answer: Any = None) -> Any:
+        """
+        Do in this thread what is left of *asking*, which waits for *answer*.
+        """
+        if doing.io:
+            return StoreError("this thread is in the middle of another operation of a store")
+        store: Store = self._engine.store
+        try:
+            doing.io = True
+            request = asking.send(answer)
+            while True:
+                try:
+                    answer = getattr(store, request[0])(*request[1:]) if request else None
+                except StoreError as error:
+                    request = asking.throw(error)
+                else:
+                    request = asking.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        except StoreError as error:
+            return error
+        finally:
+            doing.io = False
+
+    async def later(self) -> Any:
+        if not getattr(self._engine.store, "has_twins", False):
+            return await self._engine.offload.run(self.now)
+        if not self._lasting:
+            return await _Inside(self._awaited())
+        for left in [one for one in _lasting if one.get_loop().is_closed()]:
+            _lasting.discard(left)  # it hands itself over when nobody has it any more
+        task = asyncio.get_running_loop().create_task(self._to_its_end(), name="memotier-ask")
+        _lasting.add(task)
+        task.add_done_callback(_lasting.discard)
+        return await asyncio.shield(task)
+
+    async def _awaited(self) -> Any:
+        engine, asking = self._engine, self._asking(*self._arguments)
+        try:
+            request = asking.send(None)
+            while request is not ELSEWHERE:
+                try:
+                    answer = await getattr(engine.store, "a" + request[0])(*request[1:])
+                except StoreError as error:
+                    request = asking.throw(error)
+                else:
+                    request = asking.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        except StoreError as error:
+            return error
+        return await engine.offload.run(self._rest, asking)
+
+    async def _to_its_end(self) -> Any:
+        try:
+            return await _Inside(self._awaited())
+        except BaseException:
+            # The event loop ends, and nobody knows how far it came: once more does no harm.
+            self._engine.offload.leave(self.now)
+            raise
+
+
+#: Tasks that a loop knows only weakly.
+_lasting: set[asyncio.Task[Any]] = set()
+
+
+def operation(engine: Any, name: str, *arguments: Any, lasting: bool = False) -> Ask:
+    """
+    Effect: one operation of the store, by its name.
+    """
+    return Ask(engine, _single, name, *arguments, lasting=lasting)
+
+
+def _single(*request: Any) -> Asking:
+    return (yield request)
+
+
+class _Inside(Awaitable[Any]):
+    """
+    Awaits *coroutine*, and says during each of its steps that this thread is inside an operation of
+    a store: a finalizer that comes then must not enter another.
+    """
+
+    __slots__ = ("_coroutine",)
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        steps, thrown = self._coroutine.__await__(), None
+        while True:
+            before, doing.io = doing.io, True
+            try:
+                waits = steps.send(None) if thrown is None else steps.throw(thrown)
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                doing.io = before
+            try:
+                yield waits
+            except BaseException as error:
+                thrown = error
+            else:
+                thrown = None
 
 
 class Now:

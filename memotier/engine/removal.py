@@ -19,7 +19,7 @@ from ..types import Address, Name
 from . import names as naming
 from .calls import Call
 from .drive import Plan, drive
-from .effects import Io
+from .effects import Ask, Asking, operation
 from .engine import Engine
 from .instances import bury
 from .soft import soften_here
@@ -54,7 +54,7 @@ def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
             # It is gone unwritten; what it was to replace is no good as a stale one.
             engine.versions.distrust(address, now)
 
-    answer = yield Io(engine.offload, _delete, engine, calls, addresses, soft)
+    answer = yield Ask(engine, _delete, engine, calls, addresses, soft, lasting=True)
     if isinstance(answer, StoreError):
         _forget_here(engine, calls, soft)
         _postpone(engine, (), addresses, answer, soft)
@@ -85,7 +85,7 @@ def bump(engine: Engine, names: Sequence[Name], soft: bool = False) -> Plan:
             return taken
         serial = engine.versions.postpone(names, (), engine.clock.monotonic(), soft=soft)
 
-    answer = yield Io(engine.offload, _bump, engine, names, soft)
+    answer = yield Ask(engine, _bump, engine, names, soft, lasting=True)
     if isinstance(answer, StoreError):
         _bump_here(engine, names, soft)
         _postpone(engine, names, (), answer, soft)
@@ -131,7 +131,7 @@ def expire_namespace(engine: Engine, namespace: str | None) -> Plan:
         bury(engine)
         count = len(_only_here(engine.local_residents(namespace)))
     if engine.store is not None:
-        answer = yield Io(engine.offload, engine.store.count, namespace)
+        answer = yield operation(engine, "count", namespace)
         if isinstance(answer, StoreError):
             engine.fault(answer)
         else:
@@ -171,9 +171,9 @@ def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
     if engine.store is not None:
         # The entries are invalid already; this only makes room.
         if namespace is None:
-            answer = yield Io(engine.offload, engine.store.clear)
+            answer = yield operation(engine, "clear", lasting=True)
         else:
-            answer = yield Io(engine.offload, engine.store.clear_group, namespace)
+            answer = yield operation(engine, "clear_group", namespace, lasting=True)
         if isinstance(answer, StoreError):
             engine.fault(answer)
         else:
@@ -218,19 +218,17 @@ def _forget_here(engine: Engine, calls: Sequence[Call], soft: bool = False) -> l
 
 def _delete(
     engine: Engine, calls: Sequence[Call], addresses: Sequence[Address], soft: bool
-) -> tuple[list[bool], list[bool]]:
+) -> Asking:
     # Here again in the same operation: whoever asked for it may have been cancelled meanwhile.
-    assert engine.store is not None
-    invalidate = engine.store.expire if soft else engine.store.delete
-    return invalidate(addresses), _forget_here(engine, calls, soft)
+    found = yield "expire" if soft else "delete", addresses
+    return found, _forget_here(engine, calls, soft)
 
 
-def _bump(engine: Engine, names: Sequence[Name], soft: bool) -> None:
-    assert engine.store is not None
+def _bump(engine: Engine, names: Sequence[Name], soft: bool) -> Asking:
     if soft:
-        engine.store.bump(names, True)
+        yield "bump", names, True
     else:
-        engine.store.bump(names)
+        yield "bump", names
     _bump_here(engine, names, soft)
 
 

@@ -18,13 +18,14 @@ from typing import Any
 from ..codecs.records import Record, seal, unseal
 from ..entry import Resident
 from ..errors import DecodeRefused, StoreError
-from ..types import Guard, Item, Token
+from ..types import Guard, Item
 from . import names as naming
 from . import removal
 from .calls import Call
 from .drive import Plan
-from .effects import Io
+from .effects import ELSEWHERE, Ask, Asking
 from .engine import SKEW, Engine
+from .inline import SMALL, opens_soon
 from .places import Stamp
 from .tier2 import learn
 from .writes import flush, settle
@@ -144,7 +145,7 @@ def _tag_record(engine: Engine, call: Call, tags: tuple[str, ...]) -> Plan:
     The stamp of the record with *tags*, which the second tier now has; None if it has no valid
     record, or another one by now; or the error.
     """
-    answer = yield Io(engine.offload, _read, engine, call)
+    answer = yield Ask(engine, _read, engine, call)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return answer
@@ -178,7 +179,7 @@ def _tag_record(engine: Engine, call: Call, tags: tuple[str, ...]) -> Plan:
         names=(*record.names, *new), tokens=(*record.tokens, *tokens), tags=(*record.tags, *more)
     )
     guard = Guard(seen, record.names, record.tokens, mark, data)
-    answer = yield Io(engine.offload, _replace, engine, call, record, guard)
+    answer = yield Ask(engine, _replace, engine, call, record, guard)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return answer
@@ -198,12 +199,14 @@ def _stamp_of(call: Call, record: Record) -> Stamp:
     return stamp
 
 
-def _read(engine: Engine, call: Call) -> tuple[Token, Token, bytes | None, Record | None]:
+def _read(engine: Engine, call: Call) -> Asking:
     """
     The epoch, the slot's mark, the record as bytes and opened; the value is not decoded.
     """
-    assert engine.store is not None and call.address is not None
-    reading = engine.store.get([call.address])
+    assert call.address is not None
+    reading = yield "get", [call.address]
+    if not opens_soon([call], reading.records):
+        yield ELSEWHERE
     data, mark = reading.records[0], reading.marks[0]
     if data is None or (reading.expired and reading.expired[0] is not None):
         return reading.epoch, mark, data, None
@@ -231,8 +234,10 @@ def _life_left(engine: Engine, call: Call, record: Record) -> float:
     return record.fresh + beyond - age
 
 
-def _replace(engine: Engine, call: Call, record: Record, guard: Guard) -> Any:
-    assert engine.store is not None and call.address is not None
+def _replace(engine: Engine, call: Call, record: Record, guard: Guard) -> Asking:
+    assert call.address is not None
+    if len(record.payload) > SMALL:
+        yield ELSEWHERE
     group = call.shelf.namespace
     left = _life_left(engine, call, record)
     if left <= 0:
@@ -243,8 +248,10 @@ def _replace(engine: Engine, call: Call, record: Record, guard: Guard) -> Any:
         # Too many tags, or text that has no bytes.
         raise StoreError(f"its tags cannot be written ({type(error).__qualname__})") from None
     expire = None if left == math.inf else left
-    [stored] = engine.store.set([Item(call.address, data, group, expire, guard)])
-    if not stored and engine.store.get([call.address]).records[0] == guard.instead_of:
+    [stored] = yield "set", [Item(call.address, data, group, expire, guard)]
+    if stored:
+        return True
+    if (yield "get", [call.address]).records[0] == guard.instead_of:
         # Without them: one of them was invalidated meanwhile, or they do not fit into the record.
         raise StoreError("the second tier did not take the tags of an entry")
     return stored

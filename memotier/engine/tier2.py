@@ -1,8 +1,8 @@
 """
 Records of the second tier: reading them and deciding whether they are what was asked for.
 
-``load`` runs in the thread that does the I/O, so that a large value is never decoded in an
-event loop. It checks, in this order: the seal, the fingerprint of the call, the age; only
+``load`` runs in the thread that does the I/O, or in an event loop if what it has to decode is
+small (inline.py). It checks, in this order: the seal, the fingerprint of the call, the age; only
 then it decodes. Whether the versions are unchanged is the plan's question.
 """
 
@@ -19,12 +19,13 @@ from ..codecs.values import SafeCodec
 from ..entry import Resident
 from ..errors import DecodeRefused, NotIsolated, StoreError
 from ..stores.memory import overhead
-from ..types import Address, Name, Seconds, Token
+from ..types import Name, Seconds, Token
 from .calls import Call
 from .clocks import Renewal
 from .drive import Plan
-from .effects import Io
+from .effects import ELSEWHERE, Ask, Asking, operation
 from .engine import SKEW, Engine
+from .inline import opens_soon
 from .places import Debt, Held, Stamp
 
 
@@ -41,6 +42,7 @@ class Found:
     __slots__ = (
         "cost",
         "has_moved",
+        "is_damaged",
         "is_hit",
         "is_stale",
         "kept",
@@ -53,6 +55,8 @@ class Found:
     def __init__(self, mark: Token) -> None:
         self.mark = mark
         self.is_hit = self.is_stale = False
+        #: Whether what was there is of no use to anybody, and has to go.
+        self.is_damaged = False
         #: Whether there was one of another world; see worlds.py.
         self.has_moved = False
         self.value: Any = None
@@ -134,7 +138,7 @@ def read(engine: Engine, calls: Sequence[Call]) -> Plan:
     """
     Ask the second tier for *calls* in one round trip: a list of ``Found``, or the error.
     """
-    answer = yield Io(engine.offload, load, engine, calls)
+    answer = yield Ask(engine, load, engine, calls)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return answer
@@ -152,7 +156,7 @@ def learn(engine: Engine, names: list[Name]) -> Plan:
     with engine.lock:
         engine.look()
         before = engine.versions.epoch
-    answer = yield Io(engine.offload, engine.store.versions, names)
+    answer = yield operation(engine, "versions", names)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return False
@@ -169,15 +173,15 @@ def learn(engine: Engine, names: list[Name]) -> Plan:
     return True
 
 
-def load(engine: Engine, calls: Sequence[Call]) -> tuple[Token, list[Found]]:
-    store = engine.store
-    assert store is not None
+def load(engine: Engine, calls: Sequence[Call]) -> Asking:
     addresses = [call.address for call in calls]
     if engine.claims is not None:
         for call in calls:
             if call.claims:
                 call.mark = engine.claims.mark(call.address)
-    reading = store.get(addresses)  # type: ignore[arg-type]
+    reading = yield "get", addresses
+    if not opens_soon(calls, reading.records):
+        yield ELSEWHERE
     answers = []
     expired = reading.expired or [None] * len(calls)
     for call, data, mark, at in zip(calls, reading.records, reading.marks, expired, strict=True):
@@ -187,6 +191,11 @@ def load(engine: Engine, calls: Sequence[Call]) -> tuple[Token, list[Found]]:
             if at is not None and found.stamp is not None:
                 found.expire(at)
         answers.append(found)
+        if found.is_damaged:
+            try:
+                yield "discard", call.address
+            except StoreError as error:
+                engine.fault(error)  # it is a miss all the same, and comes up again
     return reading.epoch, answers
 
 
@@ -234,7 +243,7 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
         engine.events.say_once(
             shelf.label, "refused", f"{shelf.label}: a stored record was refused: {error}"
         )
-        _discard(engine, address)
+        found.is_damaged = True
     except Exception as error:
         # A codec of the user's may raise anything. What it says may show data.
         engine.l2_errors += 1
@@ -244,7 +253,7 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
             f"{shelf.label}: codec {shelf.codec.name!r} raised {type(error).__name__} for a "
             "stored record; the result is computed anew",
         )
-        _discard(engine, address)
+        found.is_damaged = True
     else:
         found.accept(engine, call, record, value, is_fresh=age < fresh)
 
@@ -257,14 +266,6 @@ def depends_on_all(call: Call, record: Record) -> bool:
     return not needs or set(needs).issubset(record.names)
 
 
-def _discard(engine: Engine, address: Address) -> None:
-    assert engine.store is not None
-    try:
-        engine.store.discard(address)
-    except StoreError as error:
-        engine.fault(error)  # it is a miss all the same, and comes up again
-
-
 def slots(engine: Engine, calls: Sequence[Call]) -> Plan:
     """
     The mark of each call's slot, which a delete changes: a delayed write compares it. None
@@ -272,7 +273,7 @@ def slots(engine: Engine, calls: Sequence[Call]) -> Plan:
     """
     addresses = [call.address for call in calls]
     assert engine.store is not None
-    answer = yield Io(engine.offload, engine.store.get, addresses)
+    answer = yield operation(engine, "get", addresses)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return None

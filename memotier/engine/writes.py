@@ -8,17 +8,18 @@ is evicted, at ``flush()``, at every interval and at exit.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from ..codecs.records import Record, seal
 from ..entry import Resident
 from ..errors import SerializationError, StoreError, ValueTooLarge
-from ..types import Address, Guard, Item, Miss, Name, Seconds, Store, Token
+from ..types import Address, Guard, Item, Miss, Name, Seconds, Token
 from .calls import Call, Labels
 from .drive import Plan
-from .effects import Io
+from .effects import ELSEWHERE, Ask, Asking, operation
 from .engine import Engine
+from .inline import packs_soon
 from .places import Debt, Held, Shelf, Stamp
 from .tier2 import learn
 
@@ -127,14 +128,16 @@ def send(engine: Engine, batch: Sequence[Outgoing]) -> Plan:
     """
     Write *batch* in one round trip: for each True, False (refused), or the error.
     """
-    answer = yield Io(engine.offload, write, engine, batch)
+    answer = yield Ask(engine, write, engine, batch)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return [answer] * len(batch)
     return answer
 
 
-def write(engine: Engine, batch: Sequence[Outgoing]) -> list[bool | Exception]:
+def write(engine: Engine, batch: Sequence[Outgoing]) -> Asking:
+    if not all(_packs_soon(out) for out in batch):
+        yield ELSEWHERE
     answers: list[bool | Exception] = []
     items = []
     for out in batch:
@@ -149,10 +152,13 @@ def write(engine: Engine, batch: Sequence[Outgoing]) -> list[bool | Exception]:
             say_unstored(engine, out.shelf, f"encoding it raised {type(error).__name__}")
             answers.append(error)
     if items:
-        assert engine.store is not None
-        stored = iter(engine.store.set(items))
+        stored = iter((yield "set", items))
         answers = [next(stored) if answer is False else answer for answer in answers]
     return answers
+
+
+def _packs_soon(out: Outgoing) -> bool:
+    return out.held.thaw is None and packs_soon(out.shelf.codec, out.held.value)
 
 
 def pack(engine: Engine, out: Outgoing) -> Item:
@@ -309,7 +315,7 @@ def drop_below(
         return
     with engine.lock:
         serial = engine.versions.postpone((), known, engine.clock.monotonic())
-    answer = yield Io(engine.offload, engine.store.delete, known)
+    answer = yield operation(engine, "delete", known, lasting=True)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return
@@ -346,9 +352,8 @@ def settle(engine: Engine, *, at_once: bool = False) -> Plan:
         softly = set(versions.pending_softly)
         answers: list[Any] = []
         serial = versions.serial
-    assert engine.store is not None
-    for operation, arguments in _operations(engine.store, names, keys, softly):
-        answers.append((yield Io(engine.offload, operation, *arguments)))
+    for request in _operations(names, keys, softly):
+        answers.append((yield operation(engine, *request, lasting=True)))
     failed = [answer for answer in answers if isinstance(answer, StoreError)]
     with engine.lock:
         if failed:
@@ -358,17 +363,17 @@ def settle(engine: Engine, *, at_once: bool = False) -> Plan:
 
 
 def _operations(
-    store: Store, names: Sequence[Name], keys: Sequence[Address], softly: Collection[bytes]
-) -> list[tuple[Callable[..., Any], tuple[Any, ...]]]:
+    names: Sequence[Name], keys: Sequence[Address], softly: Collection[bytes]
+) -> list[tuple[Any, ...]]:
     """
-    How *store* is told of invalidations, of which those of *softly* are soft.
+    How the store is told of invalidations, of which those of *softly* are soft.
     """
-    found: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+    found: list[tuple[Any, ...]] = []
     for is_soft in (False, True):
         some = [name for name in names if (name in softly) is is_soft]
         if some:
-            found.append((store.bump, (some, True) if is_soft else (some,)))
+            found.append(("bump", some, True) if is_soft else ("bump", some))
         some = [key for key in keys if (key in softly) is is_soft]
         if some:
-            found.append((store.expire if is_soft else store.delete, (some,)))
+            found.append(("expire" if is_soft else "delete", some))
     return found

@@ -26,7 +26,13 @@ T = TypeVar("T")
 _THREADS: Final = 3
 _PATIENCE: Seconds = 2.0
 
-_Job = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...]]
+# The loop and the future of who waits, if anybody does; what to call.
+_Job = tuple[
+    "asyncio.AbstractEventLoop | None",
+    "asyncio.Future[Any] | None",
+    Callable[..., Any],
+    tuple[Any, ...],
+]
 _Jobs = queue.SimpleQueue["_Job | None"]
 
 
@@ -56,6 +62,12 @@ class Offload:
         future: asyncio.Future[T] = loop.create_future()
         self._crew.take((loop, future, function, arguments))
         return future
+
+    def leave(self, function: Callable[[], Any]) -> None:
+        """
+        Have *function* called in a thread, whatever becomes of any event loop.
+        """
+        self._crew.take((None, None, function, ()))
 
     def close(self) -> None:
         """
@@ -154,6 +166,8 @@ def _outcome(job: _Job) -> tuple[Any, BaseException | None]:
 
 def _send(job: _Job, answer: Any, problem: BaseException | None) -> None:
     loop, future, _, _ = job
+    if loop is None or future is None:
+        return
     try:
         loop.call_soon_threadsafe(_deliver, future, answer, problem)
     except RuntimeError:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from ..clock import SYSTEM, Clock
@@ -64,20 +64,46 @@ class Breaker:
         Raises:
             StoreUnavailable: At once, while the breaker is open.
         """
-        # Without the lock: a call too many, or one too few, in the moment of a change.
-        if self._error is not None:
-            self._ask(_URGENT if urgent else self._rest)
+        probes = self._may_enter(urgent)
         try:
             answer = function(*arguments)
         except StoreError as error:
             self._failed(error)
             raise
-        except BaseException:
-            self._probing = False
+        else:
+            if self._error is not None or self._busy:
+                self._succeeded()
+            return answer
+        finally:
+            if probes:
+                self._probing = False
+
+    async def acall(
+        self, function: Callable[..., Awaitable[T]], *arguments: object, urgent: bool = False
+    ) -> T:
+        """
+        The same for a coroutine function. A probe that is cancelled is given back.
+        """
+        probes = self._may_enter(urgent)
+        try:
+            answer = await function(*arguments)
+        except StoreError as error:
+            self._failed(error)
             raise
-        if self._error is not None or self._busy:
-            self._succeeded()
-        return answer
+        else:
+            if self._error is not None or self._busy:
+                self._succeeded()
+            return answer
+        finally:
+            if probes:
+                self._probing = False
+
+    def _may_enter(self, urgent: bool) -> bool:
+        """
+        Whether the caller is the one that probes, who gives that back whatever happens.
+        """
+        # Without the lock: a call too many, or one too few, in the moment of a change.
+        return self._error is not None and self._ask(_URGENT if urgent else self._rest)
 
     def before_fork(self) -> None:
         """Nobody else may be inside while the process is copied."""
@@ -92,20 +118,20 @@ class Breaker:
         self._lock = threading.Lock()
         self._fork_locks = forks.ForkSafeLocks(self._lock)
 
-    def _ask(self, rest: Seconds) -> None:
+    def _ask(self, rest: Seconds) -> bool:
         with self._lock:
             if self._error is None:
-                return
+                return False
             waited = self._clock.monotonic() - self._failed_at
             if waited < rest or self._probing:
                 raise StoreUnavailable(
                     f"the {self._label} store rests from a failed {self.side}: {self._error}"
                 )
             self._probing = True
+            return True
 
     def _failed(self, error: StoreError) -> None:
         with self._lock:
-            self._probing = False
             self._busy += 1
             if isinstance(error, StoreBusy) and self._error is None and self._busy < _BUSY:
                 return
@@ -124,7 +150,6 @@ class Breaker:
 
     def _succeeded(self) -> None:
         with self._lock:
-            self._probing = False
             self._busy = 0
             was_open = self._error is not None
             self._error = None
@@ -176,6 +201,11 @@ class Guarded:
         """As the store's own; None if it has none."""
         return getattr(self.store, "claims", None)
 
+    @property
+    def has_twins(self) -> bool:
+        """Whether tasks can call the twins below (``aget``, ...): as the store's own."""
+        return bool(getattr(self.store, "has_twins", False))
+
     def get(self, addresses: Sequence[Address]) -> Reading:
         """As the store's own."""
         return self.reading.call(self.store.get, addresses)
@@ -223,3 +253,53 @@ class Guarded:
     def close(self) -> None:
         """As the store's own."""
         self.store.close()
+
+    # -- in tasks, with a store that has twins -------------------------------------------
+
+    async def aget(self, addresses: Sequence[Address]) -> Reading:
+        """As the store's own."""
+        return await self.reading.acall(self._twins.aget, addresses)
+
+    async def aversions(self, names: Sequence[Name]) -> tuple[list[Token], Token]:
+        """As the store's own."""
+        return await self.reading.acall(self._twins.aversions, names)
+
+    async def acount(self, group: str | None = None) -> int:
+        """As the store's own."""
+        return await self.reading.acall(self._twins.acount, group)
+
+    async def ausage(self) -> Mapping[str, int]:
+        """As the store's own."""
+        return await self.reading.acall(self._twins.ausage)
+
+    async def aset(self, items: Sequence[Item]) -> list[bool]:
+        """As the store's own."""
+        return await self.writing.acall(self._twins.aset, items)
+
+    async def adiscard(self, address: Address) -> None:
+        """As the store's own."""
+        await self.writing.acall(self._twins.adiscard, address)
+
+    async def adelete(self, addresses: Sequence[Address]) -> list[bool]:
+        """As the store's own."""
+        return await self.writing.acall(self._twins.adelete, addresses, urgent=True)
+
+    async def aexpire(self, addresses: Sequence[Address]) -> list[bool]:
+        """As the store's own."""
+        return await self.writing.acall(self._twins.aexpire, addresses, urgent=True)
+
+    async def abump(self, names: Sequence[Name], soft: bool = False) -> None:
+        """As the store's own."""
+        await self.writing.acall(self._twins.abump, names, soft, urgent=True)
+
+    async def aclear_group(self, group: str) -> int:
+        """As the store's own."""
+        return await self.writing.acall(self._twins.aclear_group, group, urgent=True)
+
+    async def aclear(self) -> int:
+        """As the store's own."""
+        return await self.writing.acall(self._twins.aclear, urgent=True)
+
+    @property
+    def _twins(self) -> Any:
+        return self.store

@@ -157,16 +157,16 @@ def test_a_soft_bump_that_is_interrupted_is_made_again(server, stores, monkeypat
     The halves of a token are made of the one that is there, not of one that was.
     """
     store, other = stores(server), stores(server)
-    versions, interrupts = store.versions, [1, 2, 3]
+    versions, interrupts = store._ask.versions, [1, 2, 3]
 
     def interrupted(names):
-        answer = versions(names)
+        answer = yield from versions(names)
         if interrupts:
             interrupts.pop()
             other.bump([NAME])
         return answer
 
-    monkeypatch.setattr(store, "versions", interrupted)
+    monkeypatch.setattr(store._ask, "versions", interrupted)
     store.bump([NAME], True)
 
     [token], _ = other.versions([NAME])

@@ -4,7 +4,9 @@ The second tier of several machines: a Redis or Valkey server.
     store.py    the ``Store`` protocol; nothing else here is used from outside
     layout.py   keys, and the head of a record
     scripts.py  what the server does in one step
+    requests.py what it is asked, without I/O; operations.py, listing.py: each method as such steps
     server.py   one server, asked: redis-py, timeouts, errors
+    lines.py    its connections for threads; loops.py: those for tasks
     board.py    what other processes invalidated, as the hit path wants to have it
     watch.py    the thread that hears of it
 

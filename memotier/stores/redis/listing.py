@@ -7,7 +7,7 @@ record that the server has evicted; whoever meets one while clearing takes it ou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ...clock import Clock
@@ -15,8 +15,9 @@ from ...types import Address
 from . import scripts
 from .batches import BATCH, pieces
 from .layout import LONGEST_HEAD, Head, Keys, head_of
-from .server import Server
+from .requests import Steps, ask, run
 
+_Listed = tuple[Address, Head | None, bool]
 _SAMPLE: Final = 32  # records whose size is looked at
 
 
@@ -25,70 +26,93 @@ class Listing:
     The records of the cache with these *keys*.
     """
 
-    def __init__(self, server: Server, keys: Keys, clock: Clock) -> None:
-        self._server = server
+    def __init__(self, keys: Keys, clock: Clock) -> None:
         self._keys = keys
         self._clock = clock
 
-    def count(self, birth: bytes, group: str | None) -> int:
+    def count(self, birth: bytes, group: str | None) -> Steps[int]:
         """
         Number of unexpired records of *group* and below it; None: of all.
         """
         if group is None:
             now = repr(self._clock.wall())
-            return int(self._server.ask("counting", "ZCOUNT", self._keys.index, f"({now}", "+inf"))
-        return sum(
-            head is not None and head.is_in(group) and is_alive
-            for found in self._pages(birth)
-            for _, head, is_alive in found
-        )
+            count = yield from ask("counting", "ZCOUNT", self._keys.index, f"({now}", "+inf")
+            return int(count)
+        size = 0
+        pages = _Pages(self._keys, self._clock, birth)
+        while (found := (yield from pages.next())) is not None:
+            size += sum(
+                head is not None and head.is_in(group) and is_alive for _, head, is_alive in found
+            )
+        return size
 
-    def clear(self, birth: bytes, group: str | None) -> int:
+    def clear(self, birth: bytes, group: str | None) -> Steps[int]:
         """
         Remove the records of *group* and below it (None: all); how many were unexpired.
         """
         removed = 0
-        for found in self._pages(birth):
+        pages = _Pages(self._keys, self._clock, birth)
+        while (found := (yield from pages.next())) is not None:
             leaving = [one for one in found if one[1] is None or one[1].is_in(group)]
             if not leaving:
                 continue
             removed += sum(is_alive for _, _, is_alive in leaving)
             addresses = [address for address, _, _ in leaving]
             keys = [self._keys.index, *map(self._keys.record, addresses)]
-            self._server.run(scripts.DISCARD, keys, addresses)
+            yield from run(scripts.DISCARD, keys, addresses)
         return removed
 
-    def room(self, size: int) -> int:
+    def room(self, size: int) -> Steps[int]:
         """
         Bytes that *size* records take, by a sample of them.
         """
-        some = self._server.ask("counting", "ZRANDMEMBER", self._keys.index, _SAMPLE)
+        some = yield from ask("counting", "ZRANDMEMBER", self._keys.index, _SAMPLE)
         keys = [self._keys.record(address) for address in some]
-        sizes: list[int] = self._server.run(scripts.HEADS, keys, [1])[::2]
+        sizes: list[int] = (yield from run(scripts.HEADS, keys, [1]))[::2]
         return round(size * sum(sizes) / max(1, len(sizes)))
 
-    def _pages(self, birth: bytes) -> Iterator[list[tuple[Address, Head | None, bool]]]:
+
+class _Pages:
+    """
+    All records in pieces.
+    """
+
+    def __init__(self, keys: Keys, clock: Clock, birth: bytes) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._birth = birth
+        self._cursor: Any = 0
+        self._seen: set[Address] = set()
+        self._parts: list[Sequence[Address]] = []
+        self._at_end = False
+
+    def next(self) -> Steps[list[_Listed] | None]:
         """
-        All records in pieces: address, head, and whether it is unexpired.
+        Some records: address, head, and whether it is unexpired; None at the end.
         """
-        cursor: Any = 0
-        seen: set[Address] = set()
-        while True:
-            cursor, found = self._server.ask(
-                "looking through", "ZSCAN", self._keys.index, cursor, "COUNT", BATCH
-            )
-            # A server may name one twice.
-            for part in pieces([one for one in members(found) if one not in seen]):
-                seen.update(part)
-                keys = [self._keys.record(address) for address in part]
-                heads = self._server.run(scripts.HEADS, keys, [LONGEST_HEAD])[1::2]
-                now = self._clock.wall()
-                yield [
-                    (address, head, head is not None and head.is_alive(birth, now))
-                    for address, head in zip(part, map(head_of, heads), strict=True)
-                ]
-            if int(cursor) == 0:
-                return
+        while not self._parts:
+            if self._at_end:
+                return None
+            yield from self._look_on()
+        part = self._parts.pop()
+        keys = [self._keys.record(address) for address in part]
+        heads = (yield from run(scripts.HEADS, keys, [LONGEST_HEAD]))[1::2]
+        now = self._clock.wall()
+        return [
+            (address, head, head is not None and head.is_alive(self._birth, now))
+            for address, head in zip(part, map(head_of, heads), strict=True)
+        ]
+
+    def _look_on(self) -> Steps[None]:
+        cursor, found = yield from ask(
+            "looking through", "ZSCAN", self._keys.index, self._cursor, "COUNT", BATCH
+        )
+        # A server may name one twice.
+        new = [one for one in members(found) if one not in self._seen]
+        self._seen.update(new)
+        self._parts += pieces(new)
+        self._cursor = cursor
+        self._at_end = int(cursor) == 0
 
 
 def members(found: Any) -> list[Address]:

@@ -42,24 +42,6 @@ local function tell(tokens, channel, life, what)
 end
 """
 
-#: KEYS: tokens, records. ARGV: most bytes of a value, slots.
-#: Returns the epoch, the tokens of the slots, the values.
-READ: Final = Script(
-    "read",
-    """
-local tokens = redis.call('HMGET', KEYS[1], 'epoch', unpack(ARGV, 2))
-local most = tonumber(ARGV[1])
-for i = 2, #KEYS do
-    -- Somebody else may have put there what he likes.
-    local value = false
-    local size = redis.pcall('STRLEN', KEYS[i])
-    if type(size) == 'number' and size <= most then value = redis.call('GET', KEYS[i]) end
-    tokens[#ARGV + i - 1] = value
-end
-return tokens
-""",
-)
-
 #: KEYS: records. ARGV: how many bytes. Returns for each its size and its first bytes.
 HEADS: Final = Script(
     "heads",

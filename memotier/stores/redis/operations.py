@@ -1,0 +1,313 @@
+"""
+The operations of the store as steps (``requests.py``): what each asks, and what the answers mean.
+
+Reading
+-------
+One round trip, two kinds of commands: first the epoch and the tokens of the slots (``HMGET``), then
+each record (``GETRANGE``). Others' commands may come in between. It is as good as one state:
+
+Let t1 be when the tokens are read and t2, later, when a record is. Tokens are random and none comes
+twice, every bump changes the epoch, and a record says under which tokens it was computed.
+
+- *The record was there at t1.* Then this is the answer of t1, when the call had begun already. (If
+  it was deleted or expired in between, it is a miss or stale: that of t2.)
+- *It was stored in between.* The script that stored it compared: at that moment its tokens were the
+  present ones. If a name had been bumped since t1, they are not those of the epoch of t1, and the
+  engine, which compares them, finds a miss. If not, this is the answer of that moment.
+- *The tokens were lost in between.* A record that was stored after that has another birth than the
+  epoch of t1: a miss.
+- *It is a miss, and the reader computes and stores.* The epoch, tokens and marks that the script
+  compares are those of t1 or later, and he began to compute after t2. An invalidation in between
+  refuses what he stores, though he may have known of it: a store too few, never one too many.
+
+``GETRANGE`` reads no more than a record of ours can have, whatever somebody else has put there.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from ...clock import Clock
+from ...errors import StoreError
+from ...tokens import hard_token, soft_token
+from ...types import Address, Item, Name, Reading, Seconds, Token
+from ..board import slot_on_board
+from ..faults import StoreBusy
+from . import scripts
+from .batches import BATCH, batches, pieces, stored_as
+from .layout import (
+    BIRTH,
+    EPOCH,
+    LIFE,
+    LONGEST_HEAD,
+    SERIAL,
+    Keys,
+    head_of,
+    moment_bytes,
+    record_of,
+    slot_of,
+)
+from .listing import Listing
+from .requests import Garbled, Request, Steps, ask, is_of_another_type, run
+from .watch import ALL, SENDER
+
+_LIFE_MS: Final = int(LIFE * 1000)
+_ROUNDS: Final = 20  # tries of a soft bump that others interrupt
+
+
+class Operations:
+    """
+    What a store asks of the server.
+
+    Args:
+        keys: Where the cache lies.
+
+        place: How errors call the server.
+
+        most: Bytes of the largest record.
+
+        on_loss: Called if the tokens are others than before.
+
+        on_event: Hears of records that are too large.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        *,
+        place: str,
+        clock: Clock,
+        most: int,
+        on_loss: Callable[[], None],
+        on_event: Callable[..., None],
+    ) -> None:
+        self._keys = keys
+        self._place = place
+        self._clock = clock
+        self._most = most
+        self._on_loss = on_loss
+        self._tell = on_event
+        self._listing = Listing(keys, clock)
+        self._birth: bytes | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """
+        Be somebody else: a new store, or that of a forked child.
+        """
+        #: Who we are, in the messages that others hear.
+        self.sender = secrets.token_bytes(SENDER)
+
+    # -- records ---------------------------------------------------------------------
+
+    def get(self, addresses: Sequence[Address], most: int | None = None) -> Steps[Reading | None]:
+        """
+        The reading of *addresses*.
+
+        Args:
+            most: Bytes of a record that are read; None is returned if one has more.
+        """
+        if len(addresses) <= BATCH:
+            return (yield from self._read(addresses, most))
+        # Of several moments: the epoch is the first one's, so nothing passes for newer.
+        parts = []
+        for piece in pieces(addresses):
+            part = yield from self._read(piece, most)
+            if part is None:
+                return None
+            parts.append(part)
+        return Reading(
+            [record for part in parts for record in part.records],
+            parts[0].epoch,
+            [mark for part in parts for mark in part.marks],
+            [moment for part in parts for moment in part.expired],
+        )
+
+    def _read(self, addresses: Sequence[Address], most: int | None) -> Steps[Reading | None]:
+        limit = self._most + LONGEST_HEAD if most is None else most
+        keys = self._keys
+        request = Request(
+            "read",
+            (b"HMGET", keys.tokens, EPOCH, *map(slot_of, addresses)),
+            *((b"GETRANGE", keys.record(address), b"0", limit) for address in addresses),
+        )
+        for _ in range(3):
+            tokens, *found = yield request
+            if isinstance(tokens, Exception):
+                raise tokens
+            if type(tokens) is not list or len(tokens) != 1 + len(addresses):
+                raise Garbled
+            epoch = self._noticed(tokens[0])
+            if epoch is not None:
+                return self._reading(tokens[1:], epoch, found, limit, most is None)
+            yield from self._make_epoch()
+        raise self._forgets()
+
+    def _reading(
+        self, marks: list[Token], epoch: bytes, found: list[Any], limit: int, is_whole: bool
+    ) -> Reading | None:
+        now, birth = self._clock.wall(), epoch[:BIRTH]
+        records: list[bytes | None] = []
+        expired: list[Seconds | None] = []
+        for data in found:
+            record = moment = None
+            if type(data) is bytes:
+                if len(data) > limit:
+                    if not is_whole:
+                        return None
+                    data = b""  # none of ours is as large
+                head = head_of(data)
+                if head is not None and head.is_alive(birth, now):
+                    record, moment = record_of(data, head), head.expired
+            elif not isinstance(data, Exception):
+                raise Garbled
+            elif not is_of_another_type(data):
+                raise data
+            records.append(record)
+            expired.append(moment)
+        return Reading(records, epoch, marks, expired)
+
+    def set(self, items: Sequence[Item]) -> Steps[list[bool]]:
+        """For each item whether it was stored."""
+        stored: list[bool] = []
+        for batch in batches(items):
+            stored += yield from self._store(batch)
+        return stored
+
+    def _store(self, items: Sequence[Item]) -> Steps[list[bool]]:
+        small = []
+        for item in items:
+            if len(item.record) > self._most:
+                self._tell("record_too_large", size=len(item.record), limit=self._most)
+            elif item.guard.epoch is not None:
+                small.append(item)
+        if not small:
+            return [False] * len(items)
+        now = self._clock.wall()
+        keys = [self._keys.tokens, self._keys.index]
+        arguments: list[Any] = [self._keys.channel, _LIFE_MS, self.sender, repr(now)]
+        for item in small:
+            keys.append(self._keys.record(item.address))
+            arguments += stored_as(item, now)
+        answers = iter((yield from run(scripts.STORE, keys, arguments)))
+        wanted = {id(item) for item in small}
+        return [id(item) in wanted and next(answers) == 1 for item in items]
+
+    def delete(self, addresses: Sequence[Address]) -> Steps[list[bool]]:
+        """For each address whether an unexpired record was there."""
+        return (yield from self._invalidate(addresses, b""))
+
+    def expire(self, addresses: Sequence[Address]) -> Steps[list[bool]]:
+        """For each address whether an unexpired record was there."""
+        return (yield from self._invalidate(addresses, moment_bytes(self._clock.wall())))
+
+    def _invalidate(self, addresses: Sequence[Address], moment: bytes) -> Steps[list[bool]]:
+        there = []
+        for part in pieces(addresses):
+            keys = [self._keys.tokens, self._keys.index, *map(self._keys.record, part)]
+            arguments: list[Any] = [self._keys.channel, _LIFE_MS, self._message(part), moment]
+            for address in part:
+                arguments += (slot_of(address), hard_token(), address)
+            found = yield from run(scripts.INVALIDATE, keys, arguments)
+            epoch, now = self._noticed(found[0]), self._clock.wall()
+            birth = None if epoch is None else epoch[:BIRTH]
+            heads = [head_of(data) for data in found[1:]]
+            there += [head is not None and head.is_alive(birth, now) for head in heads]
+        return there
+
+    def discard(self, address: Address) -> Steps[None]:
+        """Drop one record; no token changes."""
+        keys = [self._keys.index, self._keys.record(address)]
+        yield from run(scripts.DISCARD, keys, [address])
+
+    # -- tokens ----------------------------------------------------------------------
+
+    def versions(self, names: Sequence[Name]) -> Steps[tuple[list[Token], bytes]]:
+        """The tokens of *names*, and the epoch; one is made if there is none."""
+        for _ in range(3):
+            found = yield from ask("versions", b"HMGET", self._keys.tokens, EPOCH, *names)
+            epoch = self._noticed(found[0])
+            if epoch is not None:
+                return found[1:], epoch
+            yield from self._make_epoch()
+        raise self._forgets()
+
+    def _forgets(self) -> StoreError:
+        return StoreError(f"{self._place} forgets at once what it is told")
+
+    def bump(self, names: Sequence[Name], soft: bool = False) -> Steps[None]:
+        """Give each name and the epoch a fresh token, in one step."""
+        names = list(dict.fromkeys(names))
+        for _ in range(_ROUNDS):
+            if (yield from self._bumped(names, soft)):
+                return
+        raise StoreBusy(f"others invalidated the same at {self._place} again and again")
+
+    def _bumped(self, names: Sequence[Name], soft: bool) -> Steps[bool]:
+        arguments: list[Any] = [self._keys.channel, _LIFE_MS, secrets.token_bytes(8)]
+        arguments += (self._message(names), int(soft))
+        if soft:
+            before, _ = yield from self.versions(names)
+            now = self._clock.wall()
+            for name, old in zip(names, before, strict=True):
+                arguments += (name, old or b"", soft_token(old, now))
+        else:
+            for name in names:
+                arguments += (name, b"", hard_token())
+        keys = [self._keys.tokens, self._keys.ages]
+        return bool((yield from run(scripts.BUMP, keys, arguments)) == 1)
+
+    # -- all of them -----------------------------------------------------------------
+
+    def clear(self, group: str | None = None) -> Steps[int]:
+        """Remove the records of *group* and below it (None: all); how many were unexpired."""
+        _, epoch = yield from self.versions(())
+        return (yield from self._listing.clear(epoch[:BIRTH], group))
+
+    def count(self, group: str | None = None) -> Steps[int]:
+        """Number of unexpired records of *group* and below it (None: of all)."""
+        _, epoch = yield from self.versions(())
+        return (yield from self._listing.count(epoch[:BIRTH], group))
+
+    def usage(self) -> Steps[Mapping[str, int]]:
+        """Number and, from a sample, bytes of the records."""
+        size = yield from self.count()
+        room = (yield from self._listing.room(size)) if size else 0
+        return {"size": size, "bytes": room, "evictions": 0, "expirations": 0}
+
+    def last_number(self) -> Steps[int]:
+        """The number of the last message."""
+        epoch, number = yield from ask(
+            "looking for news", "HMGET", self._keys.tokens, EPOCH, SERIAL
+        )
+        self._noticed(epoch)
+        return int(number or 0)
+
+    def _make_epoch(self) -> Steps[None]:
+        arguments: list[Any] = [self._keys.channel, _LIFE_MS, secrets.token_bytes(8)]
+        arguments.append(self.sender + ALL)
+        yield from run(scripts.BEGIN, [self._keys.tokens], arguments)
+
+    def _message(self, names: Sequence[bytes]) -> bytes:
+        slots = sorted(set(map(slot_on_board, names)))
+        return self.sender + b"".join(slot.to_bytes(2, "big") for slot in slots)
+
+    def _noticed(self, epoch: Any) -> bytes | None:
+        """
+        The epoch that the server answered, None if it has none. If it is none of the tokens that
+        were there before, whatever is known of them is worth nothing.
+        """
+        if epoch is None:
+            return None  # perhaps said before another thread made one: who goes on makes one
+        if type(epoch) is not bytes:
+            raise Garbled
+        if len(epoch) != 8:
+            raise StoreError(f"what {self._place} has for an epoch is none of ours")
+        birth = epoch[:BIRTH]
+        if birth != self._birth:
+            before, self._birth = self._birth, birth
+            if before is not None:
+                self._on_loss()
+        return epoch
