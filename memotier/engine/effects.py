@@ -16,7 +16,7 @@ from contextvars import Token
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import StoreError
-from ..types import Seconds, Store
+from ..types import Seconds
 from .flights import AGAIN, LATE, Failed, Flight, Led, leading
 
 #: Seconds after which a waiter looks whether its leader still exists.
@@ -118,17 +118,11 @@ class Ask:
         """
         if doing.io:
             return StoreError("this thread is in the middle of another operation of a store")
-        store: Store = self._engine.store
         try:
             doing.io = True
             request = asking.send(answer)
             while True:
-                try:
-                    answer = getattr(store, request[0])(*request[1:]) if request else None
-                except StoreError as error:
-                    request = asking.throw(error)
-                else:
-                    request = asking.send(answer)
+                request = self._obeyed(asking, request)
         except StopIteration as stop:
             return stop.value
         except StoreError as error:
@@ -136,11 +130,18 @@ class Ask:
         finally:
             doing.io = False
 
+    def _obeyed(self, asking: Asking, request: tuple[Any, ...]) -> tuple[Any, ...]:
+        try:
+            answer = getattr(self._engine.store, request[0])(*request[1:]) if request else None
+        except StoreError as error:
+            return asking.throw(error)
+        return asking.send(answer)
+
     async def later(self) -> Any:
         if not getattr(self._engine.store, "has_twins", False):
             return await self._engine.offload.run(self.now)
         if not self._lasting:
-            return await _Inside(self._awaited())
+            return await self._native()
         for left in [one for one in _lasting if one.get_loop().is_closed()]:
             _lasting.discard(left)  # it hands itself over when nobody has it any more
         task = asyncio.get_running_loop().create_task(self._to_its_end(), name="memotier-ask")
@@ -148,13 +149,21 @@ class Ask:
         task.add_done_callback(_lasting.discard)
         return await asyncio.shield(task)
 
-    async def _awaited(self) -> Any:
-        engine, asking = self._engine, self._asking(*self._arguments)
+    async def _native(self) -> Any:
+        asking = self._asking(*self._arguments)
+        answer = await _Inside(self._awaited(asking))
+        return await self._engine.offload.run(self._rest, asking) if answer is asking else answer
+
+    async def _awaited(self, asking: Asking) -> Any:
+        """
+        What *asking* returns; itself if all the rest is for a thread.
+        """
+        store = self._engine.store
         try:
             request = asking.send(None)
             while request is not ELSEWHERE:
                 try:
-                    answer = await getattr(engine.store, "a" + request[0])(*request[1:])
+                    answer = await getattr(store, "a" + request[0])(*request[1:])
                 except StoreError as error:
                     request = asking.throw(error)
                 else:
@@ -163,11 +172,11 @@ class Ask:
             return stop.value
         except StoreError as error:
             return error
-        return await engine.offload.run(self._rest, asking)
+        return asking
 
     async def _to_its_end(self) -> Any:
         try:
-            return await _Inside(self._awaited())
+            return await self._native()
         except BaseException:
             # The event loop ends, and nobody knows how far it came: once more does no harm.
             self._engine.offload.leave(self.now)

@@ -21,7 +21,7 @@ from typing import Any
 
 from memotier.engine import flights
 from memotier.engine.drive import drive
-from memotier.engine.effects import Io, Now, Wait
+from memotier.engine.effects import Ask, Io, Now, Wait
 
 from .stage import Script, SharedStore, World
 
@@ -76,7 +76,7 @@ class Actor:
         late = None
         if self._unsaid:
             late = Now(self._store.board.mark, self._unsaid)
-        elif self._ready is None and isinstance(self._effect, Io):
+        elif self._ready is None and isinstance(self._effect, (Ask, Io)):
             late = self._effect
         self._unsaid, self._is_cancelled = [], True
         self._ready = lambda: self._script.throw(CancelledError())

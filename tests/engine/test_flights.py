@@ -15,7 +15,7 @@ import pytest
 from memotier import MultiLevelCache, tiered_cache
 from memotier.engine import plan
 from memotier.engine.drive import drive
-from memotier.engine.effects import Invoke, Io, Wait
+from memotier.engine.effects import Ask, Invoke, Wait
 from memotier.engine.flights import Flight, Flights, Led, leading
 
 from .worlds import Background, Gate, in_threads
@@ -398,7 +398,7 @@ def test_a_plan_asks_the_second_tier_before_the_function(cache: MultiLevelCache)
 
     assert 42 == result
     below = keyed.engine.store is not None
-    assert ([Io, Io, Invoke, Io] if below else [Invoke]) == steps
+    assert ([Ask, Ask, Invoke, Ask] if below else [Invoke]) == steps
     assert 42 == drive(keyed.get(call, None))
     assert Wait not in steps
 

@@ -5,6 +5,7 @@ other processes.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -13,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 import uuid
 from pathlib import Path
 
@@ -70,6 +72,40 @@ def read(store, *texts) -> list[bytes | None]:
 def disk(directory, **options) -> DiskStore:
     settings = {"max_size": 1000, "max_bytes": 64 * 2**20, **options}
     return DiskStore(Path(directory), **settings)
+
+
+class InTasks:
+    """
+    *store*, of which each method is awaited in a loop of another thread.
+    """
+
+    def __init__(self, store) -> None:
+        assert store.has_twins
+        self.store = store
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def __getattr__(self, name):
+        twin = getattr(self.store, f"a{name}", None)
+        if twin is None:
+            return getattr(self.store, name)
+
+        def call(*arguments):
+            return asyncio.run_coroutine_threadsafe(twin(*arguments), self.loop).result(30)
+
+        return call
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            self.stop = asyncio.Event()
+            runner.run(self.stop.wait())
+
+    def close(self) -> None:
+        self.store.close()
+        if self.thread.is_alive():
+            self.loop.call_soon_threadsafe(self.stop.set)
+            self.thread.join(30)
 
 
 def redis_store(server, name=None, **options):
