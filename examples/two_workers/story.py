@@ -19,7 +19,7 @@ from workers import Answer, Worker, start
 PRODUCTS = (
     ("owl", "19.90", 0.4),
     ("wren", "4.49", 0.02),
-    ("kestrel", "34.00", 1.5),
+    ("kestrel", "34.00", 2.0),
     ("heron", "12.30", 0.2),
 )
 #: Price changes in the second chapter.
@@ -183,8 +183,8 @@ class Story:
             return
         line.chapter("4. Redis is stopped while a price changes, and comes back")
         await asyncio.gather(self.ask(self.a, "owl"), self.ask(self.b, "owl"))
-        self._server.stop()
         line.note("", "Redis is stopped")
+        self._server.stop()
         known = [await self.ask(worker, "owl") for worker in (self.a, self.b)]
         new = await self.ask(self.b, "heron")
         told = await self.reprice(self.a, "owl", "21.90")
