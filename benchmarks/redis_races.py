@@ -31,6 +31,8 @@ TAKES = 0.05
 #: Seconds that a reader waits between two calls. A thread that never waits keeps the thread that
 #: hears of invalidations from the interpreter, for up to 5 ms (sys.getswitchinterval).
 PAUSE = 1e-4
+#: Waiters of dogpile ask every 0.1 s, unless they are told otherwise (lock_sleep).
+LOCK = {"distributed_lock": True, "thread_local_lock": False, "lock_timeout": 10}
 NEVER_WAITS = "memotier, a thread that never waits"
 
 
@@ -52,10 +54,10 @@ STAMPEDE = {
         "memotier", lambda ways, f: ways.memotier(f, "stampede-async"), is_async=True
     ),
     "dogpile.cache, distributed_lock": Peer(
-        "dogpile.cache",
-        lambda ways, f: ways.dogpile(
-            f, "stampede", distributed_lock=True, thread_local_lock=False, lock_timeout=10
-        ),
+        "dogpile.cache", lambda ways, f: ways.dogpile(f, "stampede", **LOCK)
+    ),
+    "... lock_sleep=0.01": Peer(
+        "dogpile.cache", lambda ways, f: ways.dogpile(f, "stampede-often", **LOCK, lock_sleep=0.01)
     ),
     "aiocache, cached_stampede": Peer(
         "aiocache", lambda ways, f: ways.aiocache(f, "stampede", lease=2), is_async=True
