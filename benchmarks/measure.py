@@ -18,6 +18,7 @@ import random
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 #: Runs its operations once: nanoseconds for one of them.
@@ -52,11 +53,12 @@ class Table:
             [self.title, "-" * len(self.title), *said, *([self.note] * bool(self.note))]
         )
 
-    def markdown(self) -> str:
+    def markdown(self, *, with_command: bool = True) -> str:
         rows = [["", *self.head], ["---", *["---:"] * len(self.head)], *self.lines]
         table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
         note = f"\n{self.note}\n" if self.note else ""
-        return f"### {self.title}\n\n`{self.command}`\n\n{table}\n{note}"
+        command = f"`{self.command}`\n\n" if with_command else ""
+        return f"### {self.title}\n\n{command}{table}\n{note}"
 
 
 def compare(
@@ -110,5 +112,32 @@ def main(doc: str | None, tables: Callable[[bool], list[Table]]) -> None:
     """
     parser = argparse.ArgumentParser(description=(doc or "").strip().splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few rounds: does it run at all?")
-    for table in tables(parser.parse_args().quick):
+    parser.add_argument("--page", type=Path, help="put the tables into this page, at their mark")
+    given = parser.parse_args()
+    found = tables(given.quick)
+    for table in found:
         print(table.text(), end="\n\n", flush=True)
+    if given.page:
+        fill(given.page, found)
+
+
+def fill(page: Path, tables: Sequence[Table]) -> None:
+    """
+    Put *tables*, which are of one command, between ``<!-- COMMAND -->`` and ``<!-- end -->``.
+
+    Raises:
+        ValueError: If the page has no such place, or there is no table.
+    """
+    if not tables:
+        raise ValueError(f"there are no tables for {page}")
+    text, begin, end = (
+        page.read_text(encoding="utf-8"),
+        f"<!-- {tables[0].command} -->\n",
+        "<!-- end -->",
+    )
+    head, found, rest = text.partition(begin)
+    _, ended, tail = rest.partition(end)
+    if not found or not ended:
+        raise ValueError(f"{page} has no place for them: {begin.strip()} ... {end}")
+    middle = "\n".join(table.markdown(with_command=False) for table in tables)
+    page.write_text(f"{head}{begin}\n{middle}\n{end}{tail}", encoding="utf-8")

