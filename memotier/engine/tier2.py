@@ -173,11 +173,14 @@ def load(engine: Engine, calls: Sequence[Call]) -> tuple[Token, list[Found]]:
     store = engine.store
     assert store is not None
     addresses = [call.address for call in calls]
-    if engine.claims is not None:
+    if engine.claims is not None and not engine.claims.is_remote:
         for call in calls:
             if call.claims:
                 call.mark = engine.claims.mark(call.address)
     reading = store.get(addresses)  # type: ignore[arg-type]
+    if reading.heads is not None:
+        for call, head in zip(calls, reading.heads, strict=True):
+            call.mark = head
     answers = []
     expired = reading.expired or [None] * len(calls)
     for call, data, mark, at in zip(calls, reading.records, reading.marks, expired, strict=True):

@@ -79,6 +79,13 @@ class Breaker:
             self._succeeded()
         return answer
 
+    def answered(self) -> None:
+        """
+        The store was reached in another way, so it is not away any more. (It may refuse as before.)
+        """
+        if isinstance(self._error, StoreUnavailable):
+            self._succeeded()
+
     def before_fork(self) -> None:
         """Nobody else may be inside while the process is copied."""
         self._fork_locks.take()
@@ -161,6 +168,13 @@ class Guarded:
     def __repr__(self) -> str:
         return f"<Guarded {self.store!r} read={self.reading.state} write={self.writing.state}>"
 
+    def reachable(self) -> None:
+        """
+        The store says that it can be reached: nobody has to find out, while others go without.
+        """
+        self.reading.answered()
+        self.writing.answered()
+
     @property
     def board(self) -> Any:
         """As the store's own; None if it has none."""
@@ -173,8 +187,11 @@ class Guarded:
 
     @property
     def claims(self) -> Any:
-        """As the store's own; None if it has none."""
-        return getattr(self.store, "claims", None)
+        """As the store's own, but for what asks a server; None if it has none."""
+        claims = getattr(self.store, "claims", None)
+        if claims is None or not claims.is_remote:
+            return claims
+        return claims.behind(self.writing.call)
 
     def get(self, addresses: Sequence[Address]) -> Reading:
         """As the store's own."""

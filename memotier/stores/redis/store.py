@@ -33,12 +33,14 @@ from .layout import (
     LIFE,
     LONGEST_HEAD,
     SERIAL,
+    SHORTEST_HEAD,
     Keys,
     head_of,
     moment_bytes,
     record_of,
     slot_of,
 )
+from .leases import Leases
 from .listing import Listing
 from .server import TIMEOUT, Server
 from .watch import ALL, SENDER, Watch
@@ -94,6 +96,8 @@ class RedisStore:
         self._watching = False
         #: Where the engine sees what other processes invalidated.
         self.board = LocalBoard()
+        #: Who computes what, of all processes that share the server.
+        self.claims = Leases(self._server, self._keys)
         self.watch = Watch(
             self.board,
             channel=self._keys.channel,
@@ -103,10 +107,12 @@ class RedisStore:
             last_number=_Number(weakref.ref(self)),
             max_age=max_l1_age,
             place=self._server.place,
+            also={self._keys.free: self.claims.bells.ring},
         )
         forks.register(self)
         # Of a store that nobody closed; redis-py closes its own connections.
         weakref.finalize(self, self.watch.stop, waits=False)
+        weakref.finalize(self, self.claims.abandon).atexit = False
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._server.place}>"
@@ -124,6 +130,7 @@ class RedisStore:
             parts[0].epoch,
             [mark for part in parts for mark in part.marks],
             [moment for part in parts for moment in part.expired],
+            [head for part in parts for head in part.heads or ()],
         )
 
     def _read(self, addresses: Sequence[Address]) -> Reading:
@@ -145,7 +152,8 @@ class RedisStore:
             else:
                 records.append(record_of(data, head))
                 expired.append(head.expired)
-        return Reading(records, epoch, found[1 : 1 + number], expired)
+        heads = [(data or b"")[:SHORTEST_HEAD] for data in found[1 + number :]]
+        return Reading(records, epoch, found[1 : 1 + number], expired, heads)
 
     def set(self, items: Sequence[Item]) -> list[bool]:
         """
@@ -172,11 +180,14 @@ class RedisStore:
         self._begin()
         now = self._clock.wall()
         keys = [self._keys.tokens, self._keys.index]
-        arguments: list[Any] = [self._keys.channel, _LIFE_MS, self._sender, repr(now)]
+        arguments: list[Any] = [self._keys.channel, _LIFE_MS, self._sender, repr(now), len(small)]
         for item in small:
             keys.append(self._keys.record(item.address))
             arguments += stored_as(item, now)
-        answers = iter(self._server.run(scripts.STORE, keys, arguments))
+        of_leases, more, leases = self.claims.to_store(small)
+        stored = self._server.run(scripts.STORE, keys + of_leases, arguments + more)
+        self.claims.stored(leases, small, stored)
+        answers = iter(stored)
         wanted = {id(item) for item in small}
         return [id(item) in wanted and next(answers) == 1 for item in items]
 
@@ -300,6 +311,7 @@ class RedisStore:
         """Release everything; later calls raise ``StoreUnavailable``. May be called twice."""
         if not self._closed:
             self._closed = True
+            self.claims.close()
             self.watch.stop()
             self._server.close()
 
@@ -312,6 +324,7 @@ class RedisStore:
             self._watching = False
             self._sender = secrets.token_bytes(SENDER)
             self._server.forget()
+            self.claims.forget()
             self.board.forget_lock()
             self.board.mark_all()
             self.watch.forget(self._sender)
