@@ -4,7 +4,7 @@ Who computes a key, among all processes that share a server.
     new ── take ──┬── ours ── renewed ──┬── given back: deleted, and told to who waits
                   └── somebody else's   └── lost: he was silent for longer than its life
 
-A lease is a key with a random token of its owner and a life of ``LIFE`` seconds. One thread renews
+A lease is a key with a random token of its owner and a life of a few seconds. One thread renews
 all that this store has, so a computation may take an hour; a process that dies or is stopped does
 not, and its leases end. They are taken where the record is what it was when the owner looked for
 it: what somebody stored in between is found, not computed again.
@@ -41,8 +41,7 @@ from .layout import SHORTEST_HEAD, Keys
 from .lease import Lease, State, on_this_machine
 from .server import Server
 
-#: Seconds that a lease lives without being renewed, and the share after which it is.
-LIFE: Final[Seconds] = 10.0
+#: The share of its life after which a lease is renewed.
 _SHARE: Final = 0.3
 #: Leases that are remembered while the server cannot be told that they are free.
 _MOST_OWED: Final = 10_000
@@ -56,15 +55,16 @@ class Leases:
 
     #: To take one is I/O; in coroutines, a thread has to do it.
     is_remote = True
+    #: Seconds that a lease lives without being renewed.
+    life: Seconds = 10.0
     #: Seconds between two questions of who waits, at first and at most, if no message comes.
     pauses: tuple[Seconds, Seconds] = (0.25, 1.0)
     #: Seconds after which a waiter computes all the same. The owner lives, so it may be long.
     patience: Seconds = 3600.0
 
-    def __init__(self, server: Server, keys: Keys, life: Seconds = LIFE) -> None:
+    def __init__(self, server: Server, keys: Keys) -> None:
         self._server = server
         self._keys = keys
-        self._life = life
         self._guard: Callable[..., Any] = _directly
         self.bells = Bells()
         self._closed = False
@@ -280,7 +280,7 @@ class Leases:
 
     @property
     def _milliseconds(self) -> int:
-        return max(1, int(self._life * 1000))
+        return max(1, int(self.life * 1000))
 
     # -- the keeper ------------------------------------------------------------------
 
@@ -310,7 +310,7 @@ class Leases:
         """
         Renew and give back, as long as there is anything.
         """
-        beat = self._life * _SHARE
+        beat = self.life * _SHARE
         due = time.monotonic() + beat
         while True:
             rang = self._wake.wait(max(0.0, due - time.monotonic()))

@@ -330,9 +330,7 @@ class RedisStore:
             self.watch.forget(self._sender)
 
     def _begin(self) -> None:
-        """
-        Before anything is read: hear of what is invalidated from now on.
-        """
+        """Before anything is read: hear of what is invalidated from now on."""
         self._check_open()
         if self._watching:
             return
@@ -344,9 +342,9 @@ class RedisStore:
         if self._closed:
             raise StoreUnavailable("the Redis store is closed")
 
-    def _make_epoch(self) -> None:
+    def _make_epoch(self) -> Any:
         arguments = [self._keys.channel, _LIFE_MS, secrets.token_bytes(8), self._sender + ALL]
-        self._server.run(scripts.BEGIN, [self._keys.tokens], arguments)
+        return self._server.run(scripts.BEGIN, [self._keys.tokens], arguments)
 
     def _message(self, names: Sequence[bytes]) -> bytes:
         slots = sorted(set(map(slot_on_board, names)))
@@ -376,6 +374,8 @@ class RedisStore:
         epoch, number = self._server.ask(
             "looking for news", "HMGET", self._keys.tokens, EPOCH, SERIAL
         )
+        if epoch is None and self._birth is not None:
+            epoch = self._make_epoch()  # it was emptied: begin anew before anybody computes
         self._noticed(epoch)
         self._tell("store_reachable")
         return int(number or 0)
