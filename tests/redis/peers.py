@@ -33,9 +33,18 @@ for one, value in options.items():
     setattr(Leases, one, tuple(value) if one == "pauses" else value)
 cache = MultiLevelCache(redis_url=url, name=name)
 
+def note(what, where):
+    with open(folder / where, "a") as file:
+        file.write(f"{what} {os.getpid()}\\n")
+
+make_bell = Leases.bell
+def bell(self):
+    note("-", "waiting")  # it was refused a lease, and listens from now on
+    return make_bell(self)
+Leases.bell = bell
+
 def work(x):
-    with open(folder / "log", "a") as file:
-        file.write(f"{x} {os.getpid()}\\n")
+    note(x, "log")
     while x.startswith("held") and not (folder / x).exists():
         time.sleep(0.005)
     if x.startswith("slow"):
@@ -90,7 +99,7 @@ for line in sys.stdin:
         threading.Thread(target=f, args=rest, daemon=True).start()
         while not store.claims._ours:
             time.sleep(0.005)
-        print("left", flush=True)
+        sys.stdin.readline()
         sys.exit()
     else:
         answer = f"{store.reading.state} {store.writing.state}"
@@ -155,6 +164,7 @@ class Peers:
         self.name, self.folder = name, folder
         self.log = folder / "log"
         self.log.touch()
+        (folder / "waiting").touch()
         self._all: list[Peer] = []
 
     def add(self, server, *, patient: bool = False, **options) -> Peer:
@@ -177,6 +187,10 @@ class Peers:
 
     def wait_for_runs(self, number: int, key: str | None = None) -> None:
         soon(lambda: len(self.runs(key)) >= number)
+
+    def wait_for_waiting(self, number: int) -> None:
+        """Until so many wait for somebody else's lease."""
+        soon(lambda: len((self.folder / "waiting").read_text().splitlines()) >= number)
 
     def open(self, key: str) -> None:
         """Let *key* be computed to its end."""

@@ -17,7 +17,7 @@ from .support import soon
 pytestmark = [pytest.mark.extras, pytest.mark.slow]
 
 #: Nobody who relies on looking from time to time is answered within a test.
-NEVER = {"pauses": [600, 600]}
+NEVER = {"pauses": [600, 600], "life": 600.0}
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_one_computation_for_many_processes(server, peers, how):
     peers.wait_for_runs(1)
     for one in four[1:]:
         one.say(f"{how} held")
-    let_pass(0.3)
+    peers.wait_for_waiting(3)
     peers.open("held")
 
     assert 1 == len({one.answer() for one in four})
@@ -86,6 +86,7 @@ def test_batches_that_overlap(server, peers):
     peers.wait_for_runs(2)
     two.say("many b c a")
     peers.wait_for_runs(1, "c")
+    peers.wait_for_waiting(1)
     peers.open("held")
     assert one.answer().split()[0] == two.answer().split()[2]
     assert 4 == len(peers.runs())
@@ -97,13 +98,13 @@ def test_fault_36_a_killed_leader_is_replaced_by_one_waiter(server, peers, how):
     Its lease ends, and one of those who wait computes; they know when it ends, as neither a
     message tells it nor would they look for ten minutes.
     """
-    short = {"life": 2.0, **NEVER}
+    short = {**NEVER, "life": 2.0}
     leader, *waiters = [peers.add(server, **short) for _ in range(4)]
     leader.say(f"{how} held")
     peers.wait_for_runs(1)
     for one in waiters:
         one.say(f"{how} held")
-    let_pass(0.3)
+    peers.wait_for_waiting(3)
     leader.kill()
     peers.wait_for_runs(2)
     peers.open("held")
@@ -121,6 +122,7 @@ def test_fault_36_a_stopped_leader_is_replaced_and_takes_nothing_away(server, pe
     leader.say("call held")
     peers.wait_for_runs(1)
     waiter.say("call held")
+    peers.wait_for_waiting(1)
     os.kill(leader.pid, signal.SIGSTOP)
     peers.wait_for_runs(2)
     (key,) = lease_keys(server, name)
@@ -129,7 +131,7 @@ def test_fault_36_a_stopped_leader_is_replaced_and_takes_nothing_away(server, pe
     let_pass(0.8)  # it finds out
     assert owner == server.run("GET", key)
     third.say("call held")
-    let_pass(0.2)
+    peers.wait_for_waiting(2)
     peers.open("held")
 
     assert f"held-{leader.pid}" == leader.answer()
@@ -142,10 +144,12 @@ def test_fault_36_a_process_that_exits_leaves_no_lease(server, peers, name):
     """
     A thread that dies with the interpreter computes nothing any more: the others need not wait.
     """
-    leader, waiter = (peers.add(server, life=600.0, **NEVER) for _ in range(2))
+    leader, waiter = (peers.add(server, **NEVER) for _ in range(2))
     leader.say("leave held")
     peers.wait_for_runs(1)
     waiter.say("call held")
+    peers.wait_for_waiting(1)
+    leader.say("go")
     peers.wait_for_runs(2)
     peers.open("held")
     assert f"held-{waiter.pid}" == waiter.answer()
@@ -159,7 +163,8 @@ def test_a_long_computation_keeps_its_lease(server, peers, name):
     leader.say("call held")
     peers.wait_for_runs(1)
     waiter.say("call held")
-    let_pass(3.0)
+    peers.wait_for_waiting(1)
+    let_pass(2.5)
     assert not waiter.has_answered()
     peers.open("held")
     assert leader.answer() == waiter.answer()
@@ -175,6 +180,7 @@ def test_a_message_that_is_lost(server, peers):
     leader.say("call held")
     peers.wait_for_runs(1)
     waiter.say("call held")
+    peers.wait_for_waiting(1)
     let_pass(0.3)
     peers.open("held")
     assert leader.answer() == waiter.answer()
@@ -200,7 +206,7 @@ def test_a_server_that_goes_away_keeps_nobody_waiting(own_server, peers, how):
     leader.say("call held")
     peers.wait_for_runs(1)
     waiter.say("call held")
-    let_pass(0.5)
+    peers.wait_for_waiting(1)
     assert 1 == len(peers.runs())
     if how == "stop":
         own_server.stop()
@@ -260,7 +266,7 @@ def test_how_far_it_reaches(server, peers, reach, number):
     if number == 2:
         peers.wait_for_runs(2)
     else:
-        let_pass(0.5)
+        peers.wait_for_waiting(1)
     peers.open("held")
     assert number == len({one.answer(), two.answer()})
     assert number == len(peers.runs())
