@@ -34,7 +34,7 @@ _MARK: Final = 8  # bytes
 
 class Taking(NamedTuple):
     """
-    What came of asking for a claim.
+    What came of asking for a claim, of the kernel's or of a server's.
 
     Args:
         is_ours: None if there are none to be had.

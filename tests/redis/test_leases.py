@@ -6,19 +6,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 
 import pytest
 
 from memotier import StoreError, tiered_cache
+from memotier.settings.urls import RedisUrl
 from memotier.stores.claims import NONE
 from memotier.stores.redis import lease as one_lease
 from memotier.stores.redis import scripts
 from memotier.stores.redis.leases import Leases
+from memotier.stores.redis.store import RedisStore
 from memotier.stores.wrap import Guarded
 
 from ..engine.worlds import Background, Gate, in_threads
-from ..stores.support import Time, address, item, redis_store
+from ..stores.support import ROOT, Time, address, item, redis_store
 from .support import soon
 
 pytestmark = [pytest.mark.extras, pytest.mark.slow]
@@ -286,6 +289,32 @@ def test_fault_40_a_forked_child_leaves_its_parents_leases_alone(server, stores,
     assert server.run("GET", key_of(store, B)) is None
 
 
+def test_the_rights_that_the_guide_names_are_enough(own_server, name, stores):
+    """
+    A user with no more than these has leases, and hears of those that others give back.
+    """
+    guide = (ROOT / "docs" / "guide" / "redis.md").read_text(encoding="utf-8")
+    [line] = re.findall(r"^ACL SETUSER memotier .*$", guide, flags=re.MULTILINE)
+    own_server.run(*line.replace("PASSWORD", "secret").split())
+    url = RedisUrl(own_server.url.replace("//", "//memotier:secret@"))
+    store, other = begun(RedisStore(url, name=name)), begun(stores(own_server))
+    mine, yours = store.claims.claim(A, "cluster"), other.claims.claim(B, "cluster")
+    assert take(store, mine).is_ours and take(other, yours).is_ours
+    store.claims._renew()
+    bell = store.claims.bell()
+    bell.listen([A, B])
+    assert [True] == store.set([item(store, "a")])
+    assert bell.future.result(20) is None
+    bell.again()
+    other.claims.give_back([yours])
+    assert bell.future.result(20) is None
+    lease = store.claims.claim(B, "cluster")
+    assert take(store, lease).is_ours
+    store.claims.give_back([lease])
+    assert 0 == store.claims.lost
+    store.close()
+
+
 # -- the breaker -------------------------------------------------------------------------
 
 
@@ -542,7 +571,8 @@ def test_whoever_waits_for_longer_than_the_patience_computes(server, caches, mon
     computing.result()
 
 
-def test_one_refresh_in_the_background_of_all_processes(make_cache, clock, only_messages):
+@pytest.mark.parametrize("tiers", ["redis", "disk"])
+def test_one_refresh_in_the_background_of_all_processes(make_cache, clock, only_messages, tiers):
     """
     Two caches find one result stale, and are answered at once; one of them refreshes it.
     """
@@ -559,15 +589,16 @@ def test_one_refresh_in_the_background_of_all_processes(make_cache, clock, only_
 
         return f
 
-    caches = [make_cache("redis") for _ in range(2)]
+    caches = [make_cache(tiers) for _ in range(2)]
     f, g = map(cached, caches)
     assert 1 == f(1) == g(1)
     clock.advance(90)
     assert 1 == f(1)
     gate.entered.wait(10)
     assert 1 == g(1)
-    bells = caches[1]._keyed.engine.claims.bells
-    soon(lambda: bells._at)
+    if tiers == "redis":
+        bells = caches[1]._keyed.engine.claims.bells
+        soon(lambda: bells._at)
     gate.open()
     soon(lambda: (f(1), g(1)) == (2, 2))
     assert 2 == len(runs)

@@ -64,7 +64,8 @@ class Bells:
         """
         There are none; also in a forked child, whose parent's threads wait in the parent.
         """
-        self._lock = threading.Lock()
+        # A finalizer, which may run anywhere, may call a cached function.
+        self._lock = threading.RLock()
         self._at: dict[bytes, set[Bell]] = {}
 
     def add(self, bell: Bell, places: Iterable[bytes]) -> None:
@@ -87,7 +88,8 @@ class Bells:
         *place* is free.
         """
         with self._lock:
-            futures = [bell.future for bell in self._at.get(place, ())]
+            bells = tuple(self._at.get(place, ()))
+        futures = [bell.future for bell in bells]
         _ring(futures)
 
     def ring_all(self) -> None:
@@ -95,8 +97,8 @@ class Bells:
         There is nothing to wait for any more.
         """
         with self._lock:
-            futures = [bell.future for bells in self._at.values() for bell in bells]
-        _ring(futures)
+            bells = {bell for some in tuple(self._at.values()) for bell in tuple(some)}
+        _ring([bell.future for bell in bells])
 
 
 def _new_future() -> Future[None]:

@@ -77,7 +77,8 @@ class Leases:
         """
         There are none yet; in a forked child, because they are the parent's.
         """
-        self._lock = threading.Lock()
+        # A finalizer, which may run anywhere, may call a cached function.
+        self._lock = threading.RLock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._ours: dict[bytes, Lease] = {}
