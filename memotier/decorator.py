@@ -87,7 +87,7 @@ def tiered_cache(
     codec: Codec | Literal["safe", "pickle"] = ...,
     cache_if: Callable[[Any], Any] | None = ...,
     copy: bool | Literal["auto"] = ...,
-    single_flight: Literal["process", "machine"] | None = ...,
+    single_flight: Literal["process", "machine", "cluster"] | None = ...,
     stale_while_revalidate: Ttl = ...,
     stale_if_error: Ttl = ...,
     error_backoff: Ttl = ...,
@@ -116,7 +116,7 @@ def tiered_cache(
     codec: Any = "safe",
     cache_if: Any = None,
     copy: Any = "auto",
-    single_flight: Any = "machine",
+    single_flight: Any = "cluster",
     stale_while_revalidate: Any = None,
     stale_if_error: Any = None,
     error_backoff: Any = None,
@@ -174,8 +174,9 @@ def tiered_cache(
             it), True, or False (all share one object, as with ``functools.lru_cache``).
 
         single_flight: Concurrent calls with one key are computed once: by all processes that
-            use the directory (``"machine"``; for generator functions the same as the next), or
-            in each of them (``"process"``). None: every caller computes.
+            share the second tier (``"cluster"``), by those of each machine (``"machine"``), or
+            in each of them (``"process"``, for generator functions always). None: every caller
+            computes.
 
         stale_while_revalidate: For how long after *ttl* callers get the old result at once,
             while one refresh runs in the background. None or 0: not at all.

@@ -107,7 +107,7 @@ class Keyed:
     ) -> Plan:
         call = self.call(key, namespace)
         call.function = function
-        call.claims = True
+        call.claims = "cluster"
         call.ttl, own = check_ttl(ttl), check_tags(tags)
         if own:
             call.tags_of = lambda: own

@@ -189,7 +189,7 @@ class Many(DecoratorOfMany, Protocol):
         codec: Codec | Literal["safe", "pickle"] = ...,
         cache_if: Callable[[Any], Any] | None = ...,
         copy: bool | Literal["auto"] = ...,
-        single_flight: Literal["process", "machine"] | None = ...,
+        single_flight: Literal["process", "machine", "cluster"] | None = ...,
         jitter: Ttl = ...,
     ) -> DecoratorOfMany: ...
 

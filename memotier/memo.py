@@ -240,7 +240,8 @@ class Memo:
         Tell *call* how to compute, and what depends on the arguments.
         """
         call.function = self.function
-        call.claims = self.options.single_flight == "machine"
+        reach = self.options.single_flight
+        call.claims = None if reach == "process" else reach
         call.args, call.kwargs = self.spread(values)
         if call.shelf.windows is not None and call.table is call.place.exact:
             call.is_as_asked = lambda: self._has_key(call, values)

@@ -116,8 +116,8 @@ def check_options(
         raise refuse("codec", codec, f"give an instance: {codec.__name__}()")
     if codec not in ("safe", "pickle") and not isinstance(codec, Codec):
         raise refuse("codec", codec, '"safe", "pickle", or an object with name, encode, decode')
-    if single_flight not in ("process", "machine", None):
-        raise refuse("single_flight", single_flight, '"machine", "process" or None')
+    if single_flight not in ("process", "machine", "cluster", None):
+        raise refuse("single_flight", single_flight, '"cluster", "machine", "process" or None')
     if not isinstance(cache, (str, MultiLevelCache)) or cache == "":
         raise refuse("cache", cache, "a MultiLevelCache, or the name of a configured one")
 

@@ -65,13 +65,15 @@ class Reading(NamedTuple):
     reader whose copy of the versions was made under the same epoch may trust it. *marks* are
     the tokens of the addresses' slots (see ``Store.delete``), in the same order. *expired* is
     when each record was expired (``Store.expire``), in wall seconds, None if it was not; empty
-    if none was.
+    if none was. *heads* tell one record from another at the same address, whether it answers or
+    not; only a store whose claims compare them has any.
     """
 
     records: Sequence[bytes | None]
     epoch: Token
     marks: Sequence[Token]
     expired: Sequence[Seconds | None] = ()
+    heads: Sequence[bytes] | None = None
 
 
 class Guard(NamedTuple):

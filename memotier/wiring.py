@@ -109,6 +109,7 @@ def build_engine(wiring: Wiring, clock: Clock) -> Engine:
     def hear(event: str, detail: Mapping[str, Any]) -> None:
         for engine in heard:
             if event == REACHABLE:
+                engine.store.reachable()  # type: ignore[union-attr]
                 lifecycle.catch_up(engine)
             else:
                 engine.hear_store(event, detail)

@@ -57,6 +57,7 @@ class Call:
         "_address",
         "_canonical",
         "args",
+        "claim",
         "claims",
         "encode",
         "function",
@@ -92,9 +93,11 @@ class Call:
         self.function: Callable[..., Any] | None = None
         self.args: tuple[Any, ...] = ()
         self.kwargs: Mapping[str, Any] = {}
-        #: Whether only one process of the machine is to compute it; and what its claim's mark was
-        #: before the second tier was last asked.
-        self.claims = False
+        #: How far only one process is to compute it: "cluster" (as far as the second tier
+        #: reaches), "machine", or None; its claim, from when somebody wants it; and what its
+        #: claim's mark was before the second tier was last asked.
+        self.claims: str | None = None
+        self.claim: Any = None
         self.mark: bytes | None = None
         #: What a batch has seen of it in the second tier; see engine/looking.py.
         self.looked: Any = None

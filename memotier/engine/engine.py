@@ -79,7 +79,7 @@ class Engine:
         self.predictors: dict[int, int] = {}
         #: Whether other processes may invalidate what memory holds, and tell it on a board.
         self.watches = bool(getattr(store, "watches", False))
-        #: Who computes a key, among the processes of this machine; None if nobody else is there.
+        #: Who computes a key, among all processes that share it; None if nobody else is there.
         self.claims: Any = getattr(store, "claims", None) if self.watches else None
         #: False: only the second tier keeps anything.
         self.has_memory = options.l1_max_size != 0

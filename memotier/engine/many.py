@@ -23,12 +23,12 @@ from typing import Any, Final, Protocol
 
 from ..types import MISS, Name, Seconds
 from .below import note
-from .calls import Call, Labels
-from .claims import FIRST, LAST, MOST, can_claim, has_moved
+from .calls import Labels
+from .claims import Waiting, can_claim, give_back_claims, take
 from .drive import Plan
-from .effects import Invoke, Now, Pause, Wait
+from .effects import Invoke, Wait
 from .engine import Engine
-from .flights import AGAIN, ALONE, Failed, Flight, Landing, leading
+from .flights import AGAIN, ALONE, Failed, Flight, Landing
 from .gather import keep_many
 from .looking import GOOD_FOR, NOTHING, Looked, learn_all, let_go, look_many, read_below
 from .plan import labels_before, new_flight, say_unusable
@@ -63,7 +63,7 @@ class _Batch:
     What does not change while one batch is brought.
     """
 
-    __slots__ = ("engine", "good_for", "in_task", "joins", "source", "waited")
+    __slots__ = ("engine", "good_for", "in_task", "joins", "source", "waiting")
 
     def __init__(self, engine: Engine, source: Source, *, in_task: bool, joins: bool) -> None:
         self.engine = engine
@@ -73,12 +73,8 @@ class _Batch:
         #: How long the first look is good: it is followed at once by the first call, but that may
         #: be of so many ids that to begin it takes a while. No call is followed by another at once.
         self.good_for: Seconds = math.inf
-        #: Seconds spent waiting for other processes.
-        self.waited: Seconds = 0.0
-
-    @property
-    def waits_for_claims(self) -> bool:
-        return self.waited < MOST and leading.get() is None
+        #: For other processes.
+        self.waiting = Waiting(engine)
 
 
 def fetch_many(
@@ -113,10 +109,11 @@ def fetch_many(
     except BaseException:
         let_go(engine, looks)
         raise
+    finally:
+        batch.waiting.end()
 
 
 def _bring_all(batch: _Batch, wants: Sequence[Want]) -> Plan:
-    pause = FIRST
     todo = list(wants)
     while todo := [want for want in todo if want.value is NOTHING]:
         for chunk in batch.source.split(todo):
@@ -130,10 +127,10 @@ def _bring_all(batch: _Batch, wants: Sequence[Want]) -> Plan:
                 failed = yield from _follow(batch, want)
                 if failed is not None:
                     return failed
-        if any(want.value is NOTHING and want.is_elsewhere for want in todo):
-            yield Pause(pause)
-            batch.waited += pause
-            pause = min(2 * pause, LAST)
+        others = [want for want in todo if want.value is NOTHING and want.is_elsewhere]
+        if others:
+            left = min((want.left for want in others if want.left is not None), default=None)
+            yield from batch.waiting.wait([want.needs_call for want in others], left)
     return None
 
 
@@ -141,7 +138,7 @@ def _bring(batch: _Batch, chunk: Sequence[Want]) -> Plan:
     """
     Bring what of *chunk* nobody else is bringing; ``Failed`` if the function raised.
     """
-    engine, mine, claimed = batch.engine, list[Want](), list[Call]()
+    engine, mine, claimed = batch.engine, list[Want](), list[Any]()
     try:
         yield from _join(batch, chunk, mine)
         # Where we look anew the claim comes before: what its last holder stored is there then.
@@ -151,7 +148,7 @@ def _bring(batch: _Batch, chunk: Sequence[Want]) -> Plan:
         late = [want for want in missing if not want.asked]
         yield from _claim(batch, late, claimed, looked=True)
         if engine.claims is not None:
-            others = [want for want in missing if want.is_elsewhere and batch.waits_for_claims]
+            others = [want for want in missing if want.is_elsewhere and batch.waiting.may_wait]
             _give_back(engine, others)
             missing = [want for want in missing if want.flight is not None]
         loose = [want for want in chunk if want.labels is None]
@@ -159,14 +156,15 @@ def _bring(batch: _Batch, chunk: Sequence[Want]) -> Plan:
         if missing or loose:
             failed = yield from _compute(engine, [*missing, *loose], batch.source)
         _give_back(engine, mine)
+        yield from give_back_claims(engine, claimed)
         return failed
     except BaseException:
         _give_back(engine, mine)
         raise
     finally:
         # Whether they are ours or not: an interrupt may have come before we heard of it.
-        for call in claimed:
-            engine.claims.release(call.address)
+        for claim in claimed:
+            engine.claims.release(claim)
 
 
 def _give_back(engine: Engine, wants: Sequence[Want]) -> None:
@@ -241,10 +239,10 @@ def _start(batch: _Batch, want: Want, labels: Labels, mine: list[Want]) -> None:
 
 
 def _claim(
-    batch: _Batch, wants: Sequence[Want], claimed: list[Call], *, looked: bool = False
+    batch: _Batch, wants: Sequence[Want], claimed: list[Any], *, looked: bool = False
 ) -> Plan:
     """
-    Claim *wants* among the processes of this machine, without waiting.
+    Claim *wants* among all processes, without waiting.
 
     Args:
         looked: Whether we have looked for them before: what somebody computed since is elsewhere.
@@ -255,21 +253,20 @@ def _claim(
     ]
     if not wanted:
         return
-    claimed.extend(want.needs_call for want in wanted)
-    answers = yield Now(_take_claims, engine, [want.needs_call for want in wanted])
-    for want, taken in zip(wanted, answers, strict=True):
+    calls = [want.needs_call for want in wanted]
+    for call in calls:
+        call.claim = engine.claims.claim(call.address, call.claims)
+        claimed.append(call.claim)
+    answers = yield from take(engine, calls, compares=looked)
+    for want, call, taking in zip(wanted, calls, answers, strict=True):
         want.asked = True
-        want.is_elsewhere = taken is False
-        if taken and looked and has_moved(engine, want.needs_call):
-            engine.claims.release(want.needs_call.address)
-            want.is_elsewhere = True
+        want.left = taking.left
+        want.is_elsewhere = taking.is_ours is False or (looked and taking.has_moved)
         if want.is_elsewhere:
             # Once its flight is given back, another thread of ours may have that claim.
-            claimed.remove(want.needs_call)
-
-
-def _take_claims(engine: Engine, calls: Sequence[Call]) -> list[bool | None]:
-    return [engine.claims.take(call.address) for call in calls]
+            claimed.remove(call.claim)
+            if taking.is_ours:
+                engine.claims.release(call.claim)
 
 
 def _follow(batch: _Batch, want: Want) -> Plan:

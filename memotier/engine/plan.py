@@ -21,7 +21,7 @@ from . import stale, worlds
 from .background import Behind
 from .below import look_below, note_slot
 from .calls import Call, Labels
-from .claims import can_claim, wait_for_claim
+from .claims import can_claim, give_back_claims, wait_for_claim
 from .clocks import Old, Renewal
 from .compute import compute
 from .drive import Plan
@@ -295,17 +295,22 @@ def compute_alone(engine: Engine, call: Call, flight: Flight, labels: Labels, no
     """
     Compute while no other process does, or take what it computed.
     """
+    assert call.address is not None and call.claims is not None
+    claim = call.claim = engine.claims.claim(call.address, call.claims)
     try:
         answer = yield from wait_for_claim(
             engine, call, lambda: look_below(engine, call, flight, labels)
         )
         if answer.__class__ is Found:
-            return (yield from take_found(engine, call, flight, labels, answer))
-        noted = noted if answer is None else answer
-        return (yield from compute(engine, call, flight, labels, noted))
+            result = yield from take_found(engine, call, flight, labels, answer)
+        else:
+            noted = noted if answer is None else answer
+            result = yield from compute(engine, call, flight, labels, noted)
+        yield from give_back_claims(engine, [claim])
+        return result
     finally:
         # Whether it is ours or not: an interrupt may have come before we heard of it.
-        engine.claims.release(call.address)
+        engine.claims.release(claim)
 
 
 def bypass(call: Call) -> Plan:

@@ -175,11 +175,14 @@ def learn(engine: Engine, names: list[Name]) -> Plan:
 
 def load(engine: Engine, calls: Sequence[Call]) -> Asking:
     addresses = [call.address for call in calls]
-    if engine.claims is not None:
+    if engine.claims is not None and not engine.claims.is_remote:
         for call in calls:
             if call.claims:
                 call.mark = engine.claims.mark(call.address)
     reading = yield "get", addresses
+    if reading.heads is not None:
+        for call, head in zip(calls, reading.heads, strict=True):
+            call.mark = head
     if not opens_soon(calls, reading.records):
         yield ELSEWHERE
     answers = []

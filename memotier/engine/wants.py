@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ..types import Seconds
 from .calls import Call, Labels
 from .flights import Flight, Signal
 from .looking import NOTHING
@@ -31,6 +32,7 @@ class Want:
         "item",
         "joined_at",
         "labels",
+        "left",
         "noted",
         "theirs",
         "value",
@@ -49,6 +51,8 @@ class Want:
         self.noted: Noted | None = None
         #: Whether its claim was asked for in this round, and whether another process has it.
         self.asked = self.is_elsewhere = False
+        #: Seconds after which that claim may be free, if it is known.
+        self.left: Seconds | None = None
         #: Whether to wait for others would never end, or not be right.
         self.is_alone = False
         self.is_counted = False

@@ -21,15 +21,35 @@ import os
 import struct
 import threading
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from ..types import Address
+from ..types import Address, Seconds
 from . import forks
 
 _SET: Final = getattr(fcntl, "F_OFD_SETLK", None)
 _PLACES: Final = 2**62  # a lock needs no file of that length
 _MARKS: Final = 4096
 _MARK: Final = 8  # bytes
+
+
+class Taking(NamedTuple):
+    """
+    What came of asking for a claim, of the kernel's or of a server's.
+
+    Args:
+        is_ours: None if there are none to be had.
+
+        has_moved: Whether somebody may have computed since the look before: to be looked at again.
+
+        left: Seconds after which it ends if its holder does not renew it, if that is known.
+    """
+
+    is_ours: bool | None
+    has_moved: bool
+    left: Seconds | None = None
+
+
+NONE: Final = Taking(None, False)
 
 
 class _File:
@@ -56,6 +76,14 @@ class Claims:
     The claims of one store. Nothing here waits or raises.
     """
 
+    #: Whether to take one is I/O that may last.
+    is_remote = False
+    #: Seconds between two looks of who waits, at first and at most.
+    pauses: tuple[Seconds, Seconds] = (0.001, 0.01)
+    #: Seconds after which a waiter computes all the same: the kernel leaves a claim to a process
+    #: that was stopped.
+    patience: Seconds = 60.0
+
     def __init__(self, path: Path, mode: int) -> None:
         self._path = path
         self._mode = mode
@@ -63,6 +91,12 @@ class Claims:
         self._lock = threading.Lock()
         self._fork_locks = forks.ForkSafeLocks(self._lock)
         forks.register(self)
+
+    def claim(self, address: Address, reach: str) -> Address:
+        """
+        What to take and release for *address*; whatever the *reach*, it is this machine.
+        """
+        return address
 
     def take(self, address: Address) -> bool | None:
         """

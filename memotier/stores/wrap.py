@@ -105,6 +105,13 @@ class Breaker:
         # Without the lock: a call too many, or one too few, in the moment of a change.
         return self._error is not None and self._ask(_URGENT if urgent else self._rest)
 
+    def answered(self) -> None:
+        """
+        The store was reached in another way, so it is not away any more. (It may refuse as before.)
+        """
+        if isinstance(self._error, StoreUnavailable):
+            self._succeeded()
+
     def before_fork(self) -> None:
         """Nobody else may be inside while the process is copied."""
         self._fork_locks.take()
@@ -186,6 +193,13 @@ class Guarded:
     def __repr__(self) -> str:
         return f"<Guarded {self.store!r} read={self.reading.state} write={self.writing.state}>"
 
+    def reachable(self) -> None:
+        """
+        The store says that it can be reached: nobody has to find out, while others go without.
+        """
+        self.reading.answered()
+        self.writing.answered()
+
     @property
     def board(self) -> Any:
         """As the store's own; None if it has none."""
@@ -198,8 +212,11 @@ class Guarded:
 
     @property
     def claims(self) -> Any:
-        """As the store's own; None if it has none."""
-        return getattr(self.store, "claims", None)
+        """As the store's own, but for what asks a server; None if it has none."""
+        claims = getattr(self.store, "claims", None)
+        if claims is None or not claims.is_remote:
+            return claims
+        return claims.behind(self.writing.call, self.writing.acall)
 
     @property
     def has_twins(self) -> bool:
@@ -250,6 +267,15 @@ class Guarded:
         """As the store's own."""
         return self.writing.call(self.store.clear, urgent=True)
 
+    def take(self, asked: Sequence[Any]) -> list[Any]:
+        """As the store's claims' own, if those ask a server."""
+        taken: list[Any] = self.claims.take(asked)
+        return taken
+
+    def give_back(self, claims: Sequence[Any]) -> None:
+        """As the store's claims' own, if those ask a server."""
+        self.claims.give_back(claims)
+
     def close(self) -> None:
         """As the store's own."""
         self.store.close()
@@ -299,6 +325,15 @@ class Guarded:
     async def aclear(self) -> int:
         """As the store's own."""
         return await self.writing.acall(self._twins.aclear, urgent=True)
+
+    async def atake(self, asked: Sequence[Any]) -> list[Any]:
+        """As the store's claims' own."""
+        taken: list[Any] = await self.claims.atake(asked)
+        return taken
+
+    async def agive_back(self, claims: Sequence[Any]) -> None:
+        """As the store's claims' own."""
+        await self.claims.agive_back(claims)
 
     @property
     def _twins(self) -> Any:

@@ -1,10 +1,10 @@
 """
 Warming that goes on by itself: at the start of a service, and then at intervals.
 
-States: *waiting* for its turn, *warming* (one round), *stopped*. One process of a machine warms a
-cache at a time: it holds a claim of the kernel's, which is free again when it dies; the others
-try again at their next turn. It runs in a daemon thread with an event loop of its own, or, in
-async code, in a task, so that coroutine functions find the loop their connections belong to.
+States: *waiting* for its turn, *warming* (one round), *stopped*. One process warms a cache at a
+time, of all that share its second tier: it holds a claim, which is free again when it dies; the
+others try again at their next turn. It runs in a daemon thread with an event loop of its own, or,
+in async code, in a task, so that coroutine functions find the loop their connections belong to.
 
 What must never happen: a service that does not start, or does not stop, because of warming. What
 goes wrong is logged and counted, and the next round is made.
@@ -20,6 +20,8 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from ..durations import seconds
+from ..engine.claims import take_claim
+from ..engine.drive import adrive
 from ..engine.events import kind_and_place, logger
 from ..errors import ConfigError, MemotierError
 from ..keyed import Keyed
@@ -31,7 +33,7 @@ JITTER: Final = 0.1
 #: Seconds that ``stop()`` waits for the round that runs.
 PATIENCE: Final[Seconds] = 5.0
 
-#: What the warmer of a cache claims; the same in every process that uses its directory.
+#: What the warmer of a cache claims; the same in every process that uses its second tier.
 _PLACE: Final[Address] = blake2b(b"warming", digest_size=16, person=b"memotier-claim").digest()
 
 #: Makes one round.
@@ -170,11 +172,14 @@ class BackgroundWarming:
         return found is not None
 
     async def _round(self) -> None:
-        claims = self._keyed.engine.claims
-        if claims is not None and claims.take(_PLACE) is False:
-            self.left_to_others += 1
-            return
+        engine = self._keyed.engine
+        claims = engine.claims
+        claim = None if claims is None else claims.claim(_PLACE, "cluster")
         try:
+            if claims is not None and (await adrive(take_claim(engine, claim))) is False:
+                claims = None  # nothing of ours to give back
+                self.left_to_others += 1
+                return
             self.report = await self._warm_once()
             self.rounds += 1
         except Exception as error:
@@ -183,7 +188,7 @@ class BackgroundWarming:
             logger.warning("warming %r failed: %s", self._keyed.engine.options.name, why)
         finally:
             if claims is not None:
-                claims.release(_PLACE)
+                claims.release(claim)
 
 
 def interval(every: Any) -> Seconds | None:

@@ -128,7 +128,7 @@ WRONG = {
         (None, "None", '"auto"'),
     ],
     "single_flight": [
-        ("cluster", "'cluster'", '"process"'),
+        ("world", "'world'", '"process"'),
         (True, "True", '"process"'),
         (False, "False", "None"),
     ],

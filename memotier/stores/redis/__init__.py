@@ -9,6 +9,8 @@ The second tier of several machines: a Redis or Valkey server.
     lines.py    its connections for threads; loops.py: those for tasks
     board.py    what other processes invalidated, as the hit path wants to have it
     watch.py    the thread that hears of it
+    leases.py   who computes a key, of all processes; and the thread that renews that
+    bells.py    waiting for somebody to give it back
 
 Nothing is imported from redis-py before a store is used, and only in server.py.
 """

@@ -7,6 +7,8 @@ How a cache lies in a Redis: its keys, and the head of each record.
     mt1:{NAME}:ages              a sorted set: when names were invalidated, to forget them one day
     mt1:{NAME}:index             a sorted set: the addresses that have a record, by their end
     mt1:{NAME}:inv:<database>    the channel for invalidations
+    mt1:{NAME}:lease:<32 digits> who computes the record at an address, as long as he lives
+    mt1:{NAME}:free:<database>   the channel for leases that were given back
 
 NAME is the name of the cache, which is checked; everything else is digests. In a cluster all of
 this is in one slot (``{NAME}``), because a script that compares and stores touches keys of all
@@ -65,11 +67,16 @@ class Keys:
         self.index = f"{prefix}index"
         # A server has the same channels in all its databases.
         self.channel = f"{prefix}inv:{database}"
+        self.free = f"{prefix}free:{database}"
         self._prefix = prefix
 
     def record(self, address: Address) -> str:
         """The key of the record at *address*."""
         return self._prefix + address.hex()
+
+    def lease(self, place: bytes) -> str:
+        """The key of the lease for *place*."""
+        return f"{self._prefix}lease:{place.hex()}"
 
 
 class Head(NamedTuple):

@@ -43,12 +43,14 @@ from .layout import (
     LIFE,
     LONGEST_HEAD,
     SERIAL,
+    SHORTEST_HEAD,
     Keys,
     head_of,
     moment_bytes,
     record_of,
     slot_of,
 )
+from .leases import Leases
 from .listing import Listing
 from .requests import Garbled, Request, Steps, ask, is_of_another_type, run
 from .watch import ALL, SENDER
@@ -68,6 +70,8 @@ class Operations:
 
         most: Bytes of the largest record.
 
+        leases: Those that are given back with what is stored.
+
         on_loss: Called if the tokens are others than before.
 
         on_event: Hears of records that are too large.
@@ -80,6 +84,7 @@ class Operations:
         place: str,
         clock: Clock,
         most: int,
+        leases: Leases,
         on_loss: Callable[[], None],
         on_event: Callable[..., None],
     ) -> None:
@@ -87,6 +92,7 @@ class Operations:
         self._place = place
         self._clock = clock
         self._most = most
+        self._leases = leases
         self._on_loss = on_loss
         self._tell = on_event
         self._listing = Listing(keys, clock)
@@ -123,6 +129,7 @@ class Operations:
             parts[0].epoch,
             [mark for part in parts for mark in part.marks],
             [moment for part in parts for moment in part.expired],
+            [head for part in parts for head in part.heads or ()],
         )
 
     def _read(self, addresses: Sequence[Address], most: int | None) -> Steps[Reading | None]:
@@ -151,8 +158,10 @@ class Operations:
         now, birth = self._clock.wall(), epoch[:BIRTH]
         records: list[bytes | None] = []
         expired: list[Seconds | None] = []
+        heads: list[bytes] = []
         for data in found:
             record = moment = None
+            heads.append(data[:SHORTEST_HEAD] if type(data) is bytes else b"")
             if type(data) is bytes:
                 if len(data) > limit:
                     if not is_whole:
@@ -167,7 +176,7 @@ class Operations:
                 raise data
             records.append(record)
             expired.append(moment)
-        return Reading(records, epoch, marks, expired)
+        return Reading(records, epoch, marks, expired, heads)
 
     def set(self, items: Sequence[Item]) -> Steps[list[bool]]:
         """For each item whether it was stored."""
@@ -187,11 +196,14 @@ class Operations:
             return [False] * len(items)
         now = self._clock.wall()
         keys = [self._keys.tokens, self._keys.index]
-        arguments: list[Any] = [self._keys.channel, _LIFE_MS, self.sender, repr(now)]
+        arguments: list[Any] = [self._keys.channel, _LIFE_MS, self.sender, repr(now), len(small)]
         for item in small:
             keys.append(self._keys.record(item.address))
             arguments += stored_as(item, now)
-        answers = iter((yield from run(scripts.STORE, keys, arguments)))
+        of_leases, more, leases = self._leases.to_store(small)
+        stored = yield from run(scripts.STORE, keys + of_leases, arguments + more)
+        self._leases.stored(leases, small, stored)
+        answers = iter(stored)
         wanted = {id(item) for item in small}
         return [id(item) in wanted and next(answers) == 1 for item in items]
 
@@ -282,13 +294,15 @@ class Operations:
         epoch, number = yield from ask(
             "looking for news", "HMGET", self._keys.tokens, EPOCH, SERIAL
         )
+        if epoch is None and self._birth is not None:
+            epoch = yield from self._make_epoch()  # emptied: begin anew before anybody computes
         self._noticed(epoch)
         return int(number or 0)
 
-    def _make_epoch(self) -> Steps[None]:
+    def _make_epoch(self) -> Steps[Any]:
         arguments: list[Any] = [self._keys.channel, _LIFE_MS, secrets.token_bytes(8)]
         arguments.append(self.sender + ALL)
-        yield from run(scripts.BEGIN, [self._keys.tokens], arguments)
+        return (yield from run(scripts.BEGIN, [self._keys.tokens], arguments))
 
     def _message(self, names: Sequence[bytes]) -> bytes:
         slots = sorted(set(map(slot_on_board, names)))

@@ -42,6 +42,16 @@ local function tell(tokens, channel, life, what)
 end
 """
 
+#: Who has the lease deletes it and tells who waits; who has lost it does nothing.
+_GIVE_BACK: Final = """
+local function give_back(lease, token, channel, place)
+    if redis.pcall('GET', lease) == token then
+        redis.call('UNLINK', lease)
+        redis.call('PUBLISH', channel, place)
+    end
+end
+"""
+
 #: KEYS: records. ARGV: how many bytes. Returns for each its size and its first bytes.
 HEADS: Final = Script(
     "heads",
@@ -133,20 +143,24 @@ return found
 """,
 )
 
-#: KEYS: tokens, index, records. ARGV: channel, life in ms, who tells, now; then for each record:
-#: address, value, ms to live, its end, epoch, slot, mark, "" or the cell to tell of, the record
-#: that must be there if there is such a cell, how many names, and each name with its token.
-#: A mark is "*" (any), "" (none) or the token. Returns for each 1 or 0.
+#: KEYS: tokens, index, records, leases. ARGV: channel, life in ms, who tells, now, how many
+#: records; then for each: address, value, ms to live, its end, epoch, slot, mark, "" or the cell to
+#: tell of, the record that must be there if there is such a cell, how many names, and each name
+#: with its token. A mark is "*" (any), "" (none) or the token. Then the channel for leases, and
+#: for each lease which record it is for, its token and its place: who has stored gives it back.
+#: Returns for each record 1 or 0.
 STORE: Final = Script(
     "store",
     _TELL
+    + _GIVE_BACK
     + f"""
-local at = 5
+local at = 6
 local function take() at = at + 1 return ARGV[at - 1] end
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 local birth = epoch and string.sub(epoch, 1, {BIRTH})
 local stored, told, kept = {{}}, {{}}, false
-for i = 3, #KEYS do
+local last = 2 + tonumber(ARGV[5])
+for i = 3, last do
     local address, value, live, over = take(), take(), take(), take()
     local seen, slot, mark, cell, old = take(), take(), take(), take(), take()
     local holds = birth and string.sub(seen, 1, {BIRTH}) == birth
@@ -183,6 +197,11 @@ if kept then
     redis.call('PEXPIRE', KEYS[1], ARGV[2])
 end
 if #told > 0 then tell(KEYS[1], ARGV[1], ARGV[2], ARGV[3] .. table.concat(told)) end
+local free = last < #KEYS and take()
+for i = last + 1, #KEYS do
+    local which, token, place = tonumber(take()), take(), take()
+    if stored[which] == 1 then give_back(KEYS[i], token, free, place) end
+end
 return stored
 """,
 )
@@ -195,5 +214,60 @@ for i = 1, #ARGV do redis.call('ZREM', KEYS[1], ARGV[i]) end
 local found = 0
 for i = 2, #KEYS do found = found + redis.call('UNLINK', KEYS[i]) end
 return found
+""",
+)
+
+#: KEYS: leases, each with the record it is for. ARGV: life in ms, how many bytes of a record to
+#: compare; then for each the token, and these bytes as they were ("" if there was nothing) or "*".
+#: Nothing is taken where the record is another one now. Returns for each -1 (taken), -2 (the
+#: record is another one), or for how many ms somebody else has it.
+TAKE: Final = Script(
+    "take",
+    """
+local answers = {}
+for i = 1, #KEYS, 2 do
+    local lease, token, seen = KEYS[i], ARGV[i + 2], ARGV[i + 3]
+    local head = seen
+    if seen ~= '*' then
+        head = redis.pcall('GETRANGE', KEYS[i + 1], 0, tonumber(ARGV[2]) - 1)
+        if type(head) ~= 'string' then head = '' end
+    end
+    local answer = -2
+    if head == seen then
+        answer = redis.call('PTTL', lease)
+        -- One that has no end is none of ours.
+        if answer < 0 then
+            redis.call('SET', lease, token, 'PX', ARGV[1])
+            answer = -1
+        end
+    end
+    answers[(i + 1) / 2] = answer
+end
+return answers
+""",
+)
+
+#: KEYS: leases. ARGV: life in ms, tokens. Returns for each 1, or 0 if it was lost.
+RENEW: Final = Script(
+    "renew",
+    """
+local answers = {}
+for i = 1, #KEYS do
+    answers[i] = 0
+    if redis.pcall('GET', KEYS[i]) == ARGV[i + 1] then
+        answers[i] = redis.call('PEXPIRE', KEYS[i], ARGV[1])
+    end
+end
+return answers
+""",
+)
+
+#: KEYS: leases. ARGV: channel; then for each its token and its place.
+GIVE_BACK: Final = Script(
+    "give back",
+    _GIVE_BACK
+    + """
+for i = 1, #KEYS do give_back(KEYS[i], ARGV[2 * i], ARGV[1], ARGV[2 * i + 1]) end
+return #KEYS
 """,
 )

@@ -126,6 +126,8 @@ class Server:
             return stop.value  # type: ignore[no-any-return]
         except Exception as error:
             raise self._failed(request, error, self._lines) from None
+        finally:
+            steps.close()  # now, not when somebody forgets the error
 
     async def adrive(self, steps: Steps[T]) -> T:
         """
@@ -141,6 +143,8 @@ class Server:
             return stop.value  # type: ignore[no-any-return]
         except Exception as error:
             raise self._failed(request, error, line) from None
+        finally:
+            steps.close()
 
     def subscription(self) -> Any:
         """

@@ -26,6 +26,7 @@ from .. import forks
 from ..offload import Offload
 from .board import LocalBoard
 from .layout import Keys
+from .leases import Leases
 from .operations import Operations
 from .requests import Steps
 from .server import TIMEOUT, Server
@@ -75,11 +76,14 @@ class RedisStore:
         self._server = Server(target, timeout)
         self._keys = Keys(name, self._server.database)
         self._on_event = on_event
+        #: Who computes what, of all processes that share the server.
+        self.claims = Leases(self._server, self._keys)
         self._ask = Operations(
             self._keys,
             place=self._server.place,
             clock=clock,
             most=max_record_bytes,
+            leases=self.claims,
             # Not this object's own methods: it is to go when nobody has it any more.
             on_loss=_Weakly(self._lost),
             on_event=_Weakly(self._tell),
@@ -99,11 +103,13 @@ class RedisStore:
             last_number=_Number(weakref.ref(self)),
             max_age=max_l1_age,
             place=self._server.place,
+            also={self._keys.free: self.claims.bells.ring},
         )
         forks.register(self)
         # Of a store that nobody closed; redis-py closes its own connections.
         weakref.finalize(self, self.watch.stop, waits=False)
         weakref.finalize(self, self._server.leave).atexit = False
+        weakref.finalize(self, self.claims.abandon).atexit = False
 
     def __repr__(self) -> str:
         return f"<RedisStore {self._server.place}>"
@@ -246,6 +252,7 @@ class RedisStore:
         """Release everything; later calls raise ``StoreUnavailable``. May be called twice."""
         if not self._closed:
             self._closed = True
+            self.claims.close()
             self.watch.stop()
             self._server.close()
             self._offload.close()
@@ -259,14 +266,13 @@ class RedisStore:
             self._watching = False
             self._ask.forget()
             self._server.forget()
+            self.claims.forget()
             self.board.forget_lock()
             self.board.mark_all()
             self.watch.forget(self._ask.sender)
 
     def _begin(self) -> None:
-        """
-        Before anything is read: hear of what is invalidated from now on.
-        """
+        """Before anything is read: hear of what is invalidated from now on."""
         self._check_open()
         if self._watching:
             return

@@ -27,7 +27,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ...errors import StoreError, StoreUnavailable
@@ -67,6 +67,9 @@ class Watch:
         max_age: Seconds for which memory is believed without a subscription.
 
         place: How logs call the server.
+
+        also: Other channels of the same subscription, and who hears the data of their messages, in
+            this thread. They are neither numbered nor missed.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Watch:
         max_age: Seconds,
         place: str,
         beat: Seconds = BEAT,
+        also: Mapping[str, Callable[[bytes], None]] | None = None,
     ) -> None:
         self._board = board
         self._channel = channel
@@ -88,6 +92,7 @@ class Watch:
         self._max_age = max_age
         self._place = place
         self._beat = beat
+        self._also = {name.encode(): hear for name, hear in (also or {}).items()}
         self._connection: Any = None
         self.forget(sender)
 
@@ -183,7 +188,7 @@ class Watch:
         Subscribe and take messages, until something is wrong.
         """
         connection = self._connection = self._subscription()
-        connection.subscribe(self._channel)
+        connection.subscribe(self._channel, *self._also)
         until = time.monotonic() + PATIENCE
         while not self.is_subscribed:
             self._take(connection, max(0.0, until - time.monotonic()))
@@ -230,7 +235,11 @@ class Watch:
         if message is None:
             return False
         kind = message["type"]
-        if kind == "subscribe":
+        other = self._also.get(message.get("channel"))
+        if other is not None:
+            if kind == "message":
+                other(message["data"])
+        elif kind == "subscribe":
             self._subscribed()
         elif kind == "message":
             self._obey(message["data"])
