@@ -18,9 +18,11 @@ import pytest
 
 from memotier import InvalidationNotDurable, MultiLevelCache, tiered_cache
 from memotier.clock import Clock
+from memotier.engine.effects import operation
 from memotier.engine.inline import is_small
 from memotier.errors import StoreError, StoreUnavailable
 from memotier.settings.urls import RedisUrl
+from memotier.stores.offload import Offload
 from memotier.stores.redis import loops
 from memotier.stores.redis.store import SMALL, RedisStore
 from memotier.stores.wrap import CLOSED, OPEN, Breaker, Guarded
@@ -179,7 +181,8 @@ async def test_fault_13_cancel_storm(server, stores, seed):
     assert all(wanted == got for wanted, got in answers)
 
 
-async def test_who_was_not_cancelled_is_not_if_the_reader_is(server, stores):
+@pytest.mark.parametrize("steps", [0, 1, 2])
+async def test_who_was_not_cancelled_is_not_if_the_reader_is(server, stores, steps):
     """
     Somebody cancels every task but its own: others hear of a store that fails, and the next works.
     """
@@ -189,7 +192,10 @@ async def test_who_was_not_cancelled_is_not_if_the_reader_is(server, stores):
     mine = asyncio.ensure_future(store.aget([address("a")]))
     while line_of(store)._task is None:
         await asyncio.sleep(0)
-    line_of(store)._task.cancel()
+    reader = line_of(store)._task
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    reader.cancel()
 
     with pytest.raises(StoreUnavailable, match="event loop"):
         await mine
@@ -230,6 +236,44 @@ async def test_an_invalidation_that_was_asked_for_and_cancelled_is_made(server, 
         while theirs("k") != "new":
             await asyncio.sleep(0.002)
     assert "new" == theirs("k")
+
+
+class Stuck:
+    """
+    A store whose twins never answer.
+    """
+
+    has_twins = True
+
+    def __init__(self):
+        self.done, self.offload = threading.Event(), Offload()
+        self.store = self
+
+    def bump(self, names):
+        self.done.set()
+
+    async def abump(self, names):
+        await asyncio.get_running_loop().create_future()
+
+
+@pytest.mark.parametrize("lasting", [True, False])
+def test_what_lasts_is_done_by_a_thread_if_its_event_loop_ends(lasting):
+    """
+    And only that: what was asked for a caller alone ends with him.
+    """
+    stuck, asked = Stuck(), []
+
+    async def main():
+        asked.append(
+            asyncio.ensure_future(operation(stuck, "bump", [NAME], lasting=lasting).later())
+        )
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    asyncio.run(main())
+    stuck.offload.close()
+
+    assert lasting is stuck.done.is_set()
 
 
 # -- loops ---------------------------------------------------------------------------------
@@ -409,6 +453,7 @@ def test_a_forked_child_has_connections_of_its_own(server, name):
     loop.run_until_complete(main())
     child = os.fork()
     if child == 0:
+        assert loop not in cache._keyed.engine.store.store._server.loops._lines
         async def storm():
             for x in range(50):
                 assert [[x], [x + 1]] == await asyncio.gather(f(x), f(x + 1))
@@ -473,6 +518,12 @@ async def test_a_loop_that_is_kept_busy_does_not_blame_the_server(server, name):
         await asyncio.sleep(0)
         time.sleep(0.3)  # what a coroutine should not do
         assert [b"record"] == (await mine).records
+    line_of(store).hang_up()  # connecting takes several turns of the loop
+    mine = asyncio.ensure_future(store.aget([address("a")]))
+    while not mine.done():
+        time.sleep(0.06)
+        await asyncio.sleep(0)
+    assert [b"record"] == mine.result().records
     store.close()
 
 

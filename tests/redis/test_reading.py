@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from importlib import import_module
 
 import pytest
 
@@ -336,7 +337,7 @@ def test_a_given_client_is_used_for_everything(server, name, package, call):
     """
     redis-py's and valkey-py's: results are shared with others, and invalidations are heard.
     """
-    library = pytest.importorskip(package)
+    library = import_module(package)
     client = library.from_url(server.url)
     with (
         MultiLevelCache(redis_url=client, name=name) as cache,
@@ -388,7 +389,6 @@ def test_a_client_of_asyncio_is_refused_with_the_way_out(server, package):
     """
     Its connections belong to one loop, and threads ask, too.
     """
-    pytest.importorskip(package)
-    library = __import__(f"{package}.asyncio").asyncio
+    library = import_module(f"{package}.asyncio")
     with pytest.raises(ConfigError, match=r"belong to one event loop: give its URL"):
         MultiLevelCache(redis_url=library.from_url(server.url))

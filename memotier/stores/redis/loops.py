@@ -293,7 +293,8 @@ class Line:
             self._loops.forget(self)
             connection, self._connection = self._connection, None
             if connection is not None:
-                await connection.disconnect()
+                async with asyncio.timeout(self._loops.timeout):
+                    await connection.disconnect()
 
     def _fail(self, error: BaseException) -> None:
         for told in (self._sent, self._waiting):

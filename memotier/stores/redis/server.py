@@ -282,7 +282,7 @@ class Server:
         kind, options = pool.connection_class, dict(pool.connection_kwargs)
         connects = options.get("socket_connect_timeout") or self.timeout
         # It is told when to give up, by one clock for all that a task sends and reads.
-        options.update(socket_timeout=None)
+        options.update(socket_timeout=None, socket_connect_timeout=None)
         return Loops(lambda: kind(**options), redis.ResponseError, self.timeout, connects)
 
     def _pool(self, redis: Any) -> Any:
