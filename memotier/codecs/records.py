@@ -44,6 +44,8 @@ VERSION = 2
 
 _LEAD = MAGIC + bytes((1,))
 _LEAD_OF_WORLDS = MAGIC + bytes((VERSION,))
+#: What an encrypted record begins with; see sealed.py.
+LEAD_OF_SEALED = b"\x89me" + bytes((1,))
 _FIXED = struct.Struct("<4s16sI")
 _CHECKED_FROM = len(_LEAD) + 16
 _ALIGNMENT = 16
@@ -131,6 +133,8 @@ def unseal(
         raise DecodeRefused("a record was not written by memotier")
     lead, check, packed = _FIXED.unpack_from(data)
     if lead not in (_LEAD, _LEAD_OF_WORLDS):
+        if lead == LEAD_OF_SEALED:
+            raise DecodeRefused("a record is encrypted, and this cache does not say encrypt=True")
         if lead[: len(MAGIC)] != MAGIC:
             raise DecodeRefused("a record was not written by memotier")
         raise DecodeRefused(f"a record has format {lead[-1]}, this version reads {VERSION}")
@@ -160,13 +164,16 @@ def _check(
     key: bytes | None,
 ) -> bytes:
     summed = xxh3_128() if key is None else _keyed(key, group).copy()
-    summed.update(_where(address, group, lead))
+    summed.update(where(address, group, lead))
     for piece in pieces:
         summed.update(piece)
     return summed.digest()
 
 
-def _where(address: Address, group: str, lead: bytes = _LEAD) -> bytes:
+def where(address: Address, group: str, lead: bytes = _LEAD) -> bytes:
+    """
+    What a record is bound to, besides what is in it.
+    """
     # Lengths come first, so that no address can look like the end of a namespace.
     name = group.encode()
     return b"".join((lead, struct.pack("<HH", len(name), len(address)), name, address))

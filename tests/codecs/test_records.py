@@ -276,7 +276,7 @@ def forge(payload, size, *, flags=1, header=None, lead=records._LEAD):
     packed = ormsgpack.packb(fields)
     body = struct.pack("<I", len(packed) << 8 | flags) + packed
     body += bytes(-(20 + len(body)) % 16) + payload
-    where = records._where(ADDRESS, GROUP, lead)
+    where = records.where(ADDRESS, GROUP, lead)
     return lead + xxh3_128(where + body).digest() + body
 
 

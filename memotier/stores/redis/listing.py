@@ -7,10 +7,11 @@ record that the server has evicted; whoever meets one while clearing takes it ou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from ...clock import Clock
+from ...errors import StoreError
 from ...types import Address
 from . import scripts
 from .batches import BATCH, pieces
@@ -57,6 +58,16 @@ class Listing:
             keys = [self._keys.index, *map(self._keys.record, addresses)]
             self._server.run(scripts.DISCARD, keys, addresses)
         return removed
+
+    def drop(self, addresses: Sequence[Address]) -> None:
+        """
+        Remove what lies at *addresses* and is none of ours, so that no call fetches it again.
+        """
+        keys = [self._keys.index, *map(self._keys.record, addresses)]
+        try:
+            self._server.run(scripts.DISCARD, keys, addresses)
+        except StoreError:
+            pass  # They are misses all the same, and come up again with the next reading.
 
     def room(self, size: int) -> int:
         """

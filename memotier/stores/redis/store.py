@@ -63,8 +63,8 @@ class RedisStore:
 
         max_l1_age: Seconds for which memory is believed while no message can arrive.
 
-        on_event: Hears ``store_replaced``, ``record_too_large`` and, from the thread that listens,
-            ``store_reachable``; no lock is held.
+        on_event: Hears ``store_replaced``, ``foreign_rows``, ``record_too_large`` and, from the
+            thread that listens, ``store_reachable``; no lock is held.
     """
 
     kind = "redis"
@@ -137,14 +137,20 @@ class RedisStore:
         now, birth = self._clock.wall(), epoch[:BIRTH]
         records: list[bytes | None] = []
         expired: list[Seconds | None] = []
-        for data in found[1 + number :]:
+        foreign: list[Address] = []
+        for address, data in zip(addresses, found[1 + number :], strict=True):
             head = head_of(data)
+            if head is None and data is not None:
+                foreign.append(address)
             if head is None or not head.is_alive(birth, now):
                 records.append(None)
                 expired.append(None)
             else:
                 records.append(record_of(data, head))
                 expired.append(head.expired)
+        if foreign:
+            self._tell("foreign_rows", count=len(foreign))
+            self._listing.drop(foreign)
         return Reading(records, epoch, found[1 : 1 + number], expired)
 
     def set(self, items: Sequence[Item]) -> list[bool]:
