@@ -64,6 +64,10 @@ _TOKENS = frozenset({bytes, type(None)})
 # Below this nothing is worth the time; a gain of less than a tenth is not either.
 _COMPRESS_FROM = 2048
 _SAMPLE = 4096
+# What unpacks to more than this, or to more than so many times its own size, is not written, and
+# refused unread: somebody wants to fill memory.
+_MOST_EXPANDED = 32 << 20
+_MOST_GAIN = 200
 
 
 class Record(NamedTuple):
@@ -287,20 +291,24 @@ def _unpacked(
 
 def _compressed(payload: bytes | memoryview) -> bytes | None:
     """
-    *payload* through zlib, None if that gains less than a tenth (of a sample, first).
+    *payload* through zlib, None if that gains less than a tenth (of a sample, first), or more
+    than would be read.
     """
+    if len(payload) > _MOST_EXPANDED:
+        return None
     sample = payload[:_SAMPLE]
     if len(zlib.compress(sample, 1)) > 0.9 * len(sample):
         return None
     packed = zlib.compress(payload, 1)
-    return packed if len(packed) <= 0.9 * len(payload) else None
+    return packed if len(payload) / _MOST_GAIN <= len(packed) <= 0.9 * len(payload) else None
 
 
 def _expanded(packed: memoryview, size: Any) -> bytes:
     """
     The compressed payload, never more than *size* bytes however much it would unpack to.
     """
-    if type(size) is not int or not _COMPRESS_FROM < size <= MAX_BYTES:
+    most = min(_MOST_EXPANDED, _MOST_GAIN * len(packed))
+    if type(size) is not int or not _COMPRESS_FROM < size <= most:
         raise DecodeRefused(f"a compressed payload states an impossible size of {size!r} bytes")
     stream = zlib.decompressobj()
     payload = stream.decompress(packed, size)
