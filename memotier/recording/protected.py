@@ -63,9 +63,7 @@ class EncryptedRows:
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._box = Box(keys, _PURPOSE)
-        self._digests = tuple(
-            blake2b(key, digest_size=32, person=_PURPOSE).digest() for key in keys
-        )
+        self._keys = [blake2b(key, digest_size=32, person=_PURPOSE).digest() for key in keys]
 
     def places(self, signature: Signature) -> tuple[bytes, ...]:
         """See ``Rows``."""
