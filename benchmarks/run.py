@@ -21,6 +21,7 @@ from pathlib import Path
 
 import coherence
 import depends
+import encryption
 import hit
 import imports
 import memory
@@ -30,7 +31,7 @@ import tiers
 import warming
 
 HERE = Path(__file__).parent
-PARTS = (hit, depends, memory, tiers, coherence, imports, policies, recording, warming)
+PARTS = (hit, depends, memory, tiers, encryption, coherence, imports, policies, recording, warming)
 PACKAGES = ("memotier", "wrapt", "diskcache", "cachetools", "cachebox", "joblib")
 
 
