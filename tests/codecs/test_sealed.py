@@ -10,33 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from memotier.codecs import sealed
-from memotier.codecs.records import LEAD_OF_SEALED, Record, seal
+from memotier.codecs.records import LEAD_OF_SEALED, seal
 from memotier.codecs.sealed import Box, Signed, sealing_of
 from memotier.codecs.values import SafeCodec
 from memotier.errors import ConfigError, DecodeRefused, MissingExtra
 
-ADDRESS, GROUP = b"a" * 16, "tool.search"
-HERE = {"address": ADDRESS, "group": GROUP}
-KEY, OTHER = b"k" * 32, b"o" * 48
-GOLDEN = Path(__file__).parent / "golden"
+from .sample import ADDRESS, GOLDEN, GROUP, HERE, KEY, OTHER, RECORD
 
-RECORD = Record(
-    codec="safe",
-    flags=3,
-    created=1_750_000_000.25,
-    fresh=60.0,
-    cost=0.125,
-    fingerprint=b"f" * 20,
-    names=(b"n" * 16, b"m" * 16),
-    tokens=(None, b"t" * 8),
-    tags=("user:1", "ü"),
-    writer="host:123",
-    payload=b"payload",
-)
 #: What needs no package runs without it, too.
 needs_cryptography = pytest.mark.extras
 
@@ -90,6 +73,8 @@ def test_payload_is_aligned():
     """
     An array can be used where it was decrypted to.
     """
+    import numpy as np
+
     payload = SafeCodec().encode(np.arange(1000.0))
     data = encrypted(KEY).seal(RECORD._replace(payload=payload), **HERE)
 
