@@ -114,7 +114,7 @@ _WHOLE = frozenset((*range(0x81), 0x90, 0xA0, 0xC0, 0xC2, 0xC3, *range(0xE0, 0x1
 def _plain(data: memoryview) -> Any:
     # The reader of msgpack stops where a value ends and ignores what follows.
     if len(data) > 1 and data[0] in _WHOLE:
-        raise DecodeRefused("a payload goes on where its value has ended")
+        raise DecodeRefused("payload cannot be read: it goes on where its value has ended")
     if len(data) > MAX_ITEMS:
         count_items(data, FIRST_COMPOSITE, MAX_ITEMS)
     value = unpack(data)
