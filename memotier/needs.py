@@ -280,7 +280,16 @@ def _secret(label: str, engine: Engine) -> bytes:
     """
     if engine.options.keys:
         return engine.options.keys[0]
-    if engine.store is not None and engine.store.kind == "disk":
+    kind = None if engine.store is None else engine.store.kind
+    if kind == "redis":
+        # A key of this user's is none that another machine has.
+        engine.events.say_once(
+            label,
+            "world",
+            f"{label}: no other process can use its results, because there is no key to digest "
+            "the state of files and variables with: set MEMOTIER_KEY, the same everywhere",
+        )
+    if kind == "disk":
         from .codecs.secrets import user_key
 
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .callnames import is_what_its_name_says
 from .engine.engine import Engine
 from .engine.places import Shelf
+from .errors import ConfigError
 from .wiring import Wiring
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def share(memo: Memo, engine: Engine, shelf: Shelf, wiring: Wiring) -> None:
             "give it a name= to keep them in the second tier",
         )
         return
-    shelf.codec = _codec(memo)
+    shelf.codec = _codec(memo, wiring)
     shelf.digester, *shelf.former = wiring.digesters(
         memo.options.namespace, memo.identity.name, memo.version
     )
@@ -66,7 +67,7 @@ def result_annotation(function: Any) -> Any:
         return getattr(function, "__annotations__", {}).get("return")
 
 
-def _codec(memo: Memo) -> Any:
+def _codec(memo: Memo, wiring: Wiring) -> Any:
     codec = memo.options.codec
     if codec == "safe":
         from .codecs.classes import register_from_annotation
@@ -78,5 +79,12 @@ def _codec(memo: Memo) -> Any:
         from .codecs.pickled import PickleCodec
         from .codecs.secrets import load_keys, user_key
 
-        return PickleCodec(load_keys(os.environ) or (user_key(),))
+        keys = load_keys(os.environ)
+        if wiring.l2_kind == "redis" and not keys:
+            # With the key of a user on a machine, machines would throw away each other's results.
+            raise ConfigError(
+                f"{memo.label}: codec='pickle' at a Redis takes a key that all machines have: set "
+                "MEMOTIER_KEY to what `memotier key` prints"
+            )
+        return PickleCodec(keys or (user_key(),))
     return codec

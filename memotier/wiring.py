@@ -16,6 +16,7 @@ from .clock import Clock
 from .engine import lifecycle, names
 from .engine.engine import Engine
 from .engine.options import Options
+from .engine.tier2 import count_foreign
 from .keys.digest import Digester
 from .policies import make_policy
 from .settings.model import NamespaceSettings, Settings
@@ -30,6 +31,8 @@ L2_BYTES = 1_000_000_000
 #: What a store that hears of others says from time to time while it can be reached, in a thread
 #: of its own.
 REACHABLE = "store_reachable"
+#: What a store says that found, and dropped, what no memotier has written.
+FOREIGN = "foreign_rows"
 #: Seconds that a server rests after a failure before one call tries it again, which takes a quarter
 #: of a second if it is still away.
 REDIS_REST: Seconds = 5.0
@@ -85,6 +88,7 @@ class Wiring:
                 max_value_bytes=settings.max_value_bytes,
                 flush_interval=settings.flush_interval,
                 keys=signing_keys(),
+                encrypt=settings.encrypt and settings.mode != "off",
             ),
             l1_eviction=settings.l1.eviction,
             l2_kind=kind,
@@ -112,6 +116,8 @@ def build_engine(wiring: Wiring, clock: Clock) -> Engine:
                 engine.store.reachable()  # type: ignore[union-attr]
                 lifecycle.catch_up(engine)
             else:
+                if event == FOREIGN:
+                    count_foreign(engine, detail["count"])
                 engine.hear_store(event, detail)
 
     store = None if wiring.off else _store(wiring, clock, hear)

@@ -16,10 +16,10 @@ from types import ModuleType
 from typing import Final, NoReturn
 
 from ..errors import MemotierError
-from . import config, history, warm
+from . import config, history, key, warm
 
 #: Each has ``NAME``, ``HELP``, ``arguments(parser)`` and ``run(arguments, out) -> int``.
-COMMANDS: Final[tuple[ModuleType, ...]] = (warm, history, config)
+COMMANDS: Final[tuple[ModuleType, ...]] = (warm, history, config, key)
 
 _INTERRUPTED: Final = 130
 

@@ -74,6 +74,13 @@ class PickleCodec:
         except Exception as error:
             raise DecodeRefused(f"a pickle cannot be read here: {type(error).__name__}") from error
 
+    def resigned(self, payload: bytes | memoryview) -> bytes:
+        """
+        *payload*, which ``decode`` has accepted, signed with the first key.
+        """
+        data = memoryview(payload)[_MAC_SIZE:]
+        return _mac(self._keys[0], data) + bytes(data)
+
 
 def _mac(key: bytes, data: bytes | memoryview) -> bytes:
     return blake2b(data, key=key, digest_size=_MAC_SIZE, person=_PERSON).digest()

@@ -44,6 +44,8 @@ VERSION = 2
 
 _LEAD = MAGIC + bytes((1,))
 _LEAD_OF_WORLDS = MAGIC + bytes((VERSION,))
+#: What an encrypted record begins with; see sealed.py.
+LEAD_OF_SEALED = b"\x89me" + bytes((1,))
 _FIXED = struct.Struct("<4s16sI")
 _CHECKED_FROM = len(_LEAD) + 16
 _ALIGNMENT = 16
@@ -62,6 +64,10 @@ _TOKENS = frozenset({bytes, type(None)})
 # Below this nothing is worth the time; a gain of less than a tenth is not either.
 _COMPRESS_FROM = 2048
 _SAMPLE = 4096
+# What unpacks to more than this, or to more than so many times its own size, is not written, and
+# refused unread: somebody wants to fill memory.
+_MOST_EXPANDED = 32 << 20
+_MOST_GAIN = 200
 
 
 class Record(NamedTuple):
@@ -131,6 +137,8 @@ def unseal(
         raise DecodeRefused("a record was not written by memotier")
     lead, check, packed = _FIXED.unpack_from(data)
     if lead not in (_LEAD, _LEAD_OF_WORLDS):
+        if lead == LEAD_OF_SEALED:
+            raise DecodeRefused("a record is encrypted, and this cache does not say encrypt=True")
         if lead[: len(MAGIC)] != MAGIC:
             raise DecodeRefused("a record was not written by memotier")
         raise DecodeRefused(f"a record has format {lead[-1]}, this version reads {VERSION}")
@@ -160,13 +168,16 @@ def _check(
     key: bytes | None,
 ) -> bytes:
     summed = xxh3_128() if key is None else _keyed(key, group).copy()
-    summed.update(_where(address, group, lead))
+    summed.update(where(address, group, lead))
     for piece in pieces:
         summed.update(piece)
     return summed.digest()
 
 
-def _where(address: Address, group: str, lead: bytes = _LEAD) -> bytes:
+def where(address: Address, group: str, lead: bytes = _LEAD) -> bytes:
+    """
+    What a record is bound to, besides what is in it.
+    """
     # Lengths come first, so that no address can look like the end of a namespace.
     name = group.encode()
     return b"".join((lead, struct.pack("<HH", len(name), len(address)), name, address))
@@ -287,20 +298,24 @@ def is_compressed(data: bytes) -> bool:
 
 def _compressed(payload: bytes | memoryview) -> bytes | None:
     """
-    *payload* through zlib, None if that gains less than a tenth (of a sample, first).
+    *payload* through zlib, None if that gains less than a tenth (of a sample, first), or more
+    than would be read.
     """
+    if len(payload) > _MOST_EXPANDED:
+        return None
     sample = payload[:_SAMPLE]
     if len(zlib.compress(sample, 1)) > 0.9 * len(sample):
         return None
     packed = zlib.compress(payload, 1)
-    return packed if len(packed) <= 0.9 * len(payload) else None
+    return packed if len(payload) / _MOST_GAIN <= len(packed) <= 0.9 * len(payload) else None
 
 
 def _expanded(packed: memoryview, size: Any) -> bytes:
     """
     The compressed payload, never more than *size* bytes however much it would unpack to.
     """
-    if type(size) is not int or not _COMPRESS_FROM < size <= MAX_BYTES:
+    most = min(_MOST_EXPANDED, _MOST_GAIN * len(packed))
+    if type(size) is not int or not _COMPRESS_FROM < size <= most:
         raise DecodeRefused(f"a compressed payload states an impossible size of {size!r} bytes")
     stream = zlib.decompressobj()
     payload = stream.decompress(packed, size)

@@ -45,6 +45,13 @@ def load_keys(environ: Mapping[str, str], config_dir: Path | None = None) -> tup
     return ()
 
 
+def new_key() -> str:
+    """
+    A key as ``MEMOTIER_KEY`` takes it: 32 random bytes in base64.
+    """
+    return base64.b64encode(secrets.token_bytes(MIN_BYTES)).decode()
+
+
 def _parse(text: str, number: int, count: int) -> bytes:
     which = f"key {number} of {count} in {VARIABLE}"
     padded = text.rstrip("=")
@@ -53,18 +60,15 @@ def _parse(text: str, number: int, count: int) -> bytes:
         key = base64.b64decode(padded.replace("-", "+").replace("_", "/"), validate=True)
     except (binascii.Error, ValueError):
         # "from None": the original error would show the key.
-        raise ConfigError(f"{which} is not base64; make one with {_RECIPE}") from None
+        raise ConfigError(f"{which} is not base64; make one with `{_RECIPE}`") from None
     if len(key) < MIN_BYTES:
         raise ConfigError(
-            f"{which} has {len(key)} bytes, fewer than {MIN_BYTES}; make one with {_RECIPE}"
+            f"{which} has {len(key)} bytes, fewer than {MIN_BYTES}; make one with `{_RECIPE}`"
         )
     return key
 
 
-_RECIPE = (
-    'python -c "import base64, secrets; '
-    f'print(base64.b64encode(secrets.token_bytes({MIN_BYTES})).decode())"'
-)
+_RECIPE = "memotier key"
 
 
 def user_key(config_dir: Path | None = None) -> bytes:
@@ -127,7 +131,7 @@ def _create(path: Path) -> None:
     descriptor = os.open(temporary, flags | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
         with open(descriptor, "wb") as file:
-            file.write(base64.b64encode(secrets.token_bytes(MIN_BYTES)) + b"\n")
+            file.write(new_key().encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         os.link(temporary, path, follow_symlinks=False)

@@ -106,7 +106,15 @@ class SafeCodec:
         raise DecodeRefused(f"a payload of kind {mark[1:].hex()} was written by another version")
 
 
+#: First bytes of msgpack that are a value by themselves: small integers, the empty text, list and
+#: dict, None and booleans. Text, JSON, pickles and zlib streams begin with one of them, too.
+_WHOLE = frozenset((*range(0x81), 0x90, 0xA0, 0xC0, 0xC2, 0xC3, *range(0xE0, 0x100)))
+
+
 def _plain(data: memoryview) -> Any:
+    # The reader of msgpack stops where a value ends and ignores what follows.
+    if len(data) > 1 and data[0] in _WHOLE:
+        raise DecodeRefused("payload cannot be read: it goes on where its value has ended")
     if len(data) > MAX_ITEMS:
         count_items(data, FIRST_COMPOSITE, MAX_ITEMS)
     value = unpack(data)

@@ -4,8 +4,9 @@ How an engine behaves: what the settings and arguments of a cache come down to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ..codecs.sealed import Sealing, sealing_of
 from ..types import Seconds
 
 
@@ -13,6 +14,9 @@ from ..types import Seconds
 class Options:
     """
     How an engine behaves; durations in seconds, sizes in bytes.
+
+    Raises:
+        ConfigError, MissingExtra: If it is to encrypt and cannot.
     """
 
     name: str = "default"
@@ -24,4 +28,11 @@ class Options:
     max_value_bytes: int = 8 * 2**20
     flush_interval: Seconds = 5.0
     #: Keys that authenticate records of the second tier; empty: a checksum only.
-    keys: tuple[bytes, ...] = ()
+    keys: tuple[bytes, ...] = field(default=(), repr=False)
+    #: Whether records are encrypted, with the same keys.
+    encrypt: bool = False
+    #: What *keys* and *encrypt* come down to.
+    sealing: Sealing = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sealing", sealing_of(self.keys, self.encrypt))

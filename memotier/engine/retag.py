@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..codecs.records import Record, seal, unseal
+from ..codecs.records import Record
 from ..entry import Resident
 from ..errors import DecodeRefused, StoreError
 from ..types import Guard, Item
@@ -27,6 +27,7 @@ from .effects import ELSEWHERE, Ask, Asking
 from .engine import SKEW, Engine
 from .inline import SMALL, opens_soon
 from .places import Stamp
+from .resign import life_left
 from .tier2 import learn
 from .writes import flush, settle
 
@@ -212,26 +213,14 @@ def _read(engine: Engine, call: Call) -> Asking:
         return reading.epoch, mark, data, None
     shelf = call.shelf
     try:
-        record = unseal(data, address=call.address, group=shelf.namespace, keys=engine.options.keys)
+        record = engine.options.sealing.unseal(data, address=call.address, group=shelf.namespace)
     except DecodeRefused:
         return reading.epoch, mark, data, None  # nobody will be given it
     age = engine.clock.wall() - record.created
     is_ours = call.has_fingerprint(record.fingerprint)
-    if not is_ours or age < -SKEW or _life_left(engine, call, record) <= 0:
+    if not is_ours or age < -SKEW or life_left(engine, call, record) <= 0:
         return reading.epoch, mark, data, None
     return reading.epoch, mark, data, record
-
-
-def _life_left(engine: Engine, call: Call, record: Record) -> float:
-    """
-    Seconds for which the record may be of use, by its own clocks.
-    """
-    if record.fresh is None:
-        return math.inf
-    windows = call.shelf.windows
-    beyond = 0.0 if windows is None else windows.longest
-    age = max(0.0, engine.clock.wall() - record.created)
-    return record.fresh + beyond - age
 
 
 def _replace(engine: Engine, call: Call, record: Record, guard: Guard) -> Asking:
@@ -239,11 +228,11 @@ def _replace(engine: Engine, call: Call, record: Record, guard: Guard) -> Asking
     if len(record.payload) > SMALL:
         yield ELSEWHERE
     group = call.shelf.namespace
-    left = _life_left(engine, call, record)
+    left = life_left(engine, call, record)
     if left <= 0:
         return False
     try:
-        data = seal(record, address=call.address, group=group, keys=engine.options.keys)
+        data = engine.options.sealing.seal(record, address=call.address, group=group)
     except Exception as error:
         # Too many tags, or text that has no bytes.
         raise StoreError(f"its tags cannot be written ({type(error).__qualname__})") from None

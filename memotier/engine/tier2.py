@@ -14,7 +14,7 @@ from typing import Any
 
 from ..codecs.classes import UnknownClass
 from ..codecs.copies import Kept, isolate, keep_packed
-from ..codecs.records import Record, unseal
+from ..codecs.records import Record
 from ..codecs.values import SafeCodec
 from ..entry import Resident
 from ..errors import DecodeRefused, NotIsolated, StoreError
@@ -27,6 +27,7 @@ from .effects import ELSEWHERE, Ask, Asking, operation
 from .engine import SKEW, Engine
 from .inline import opens_soon
 from .places import Debt, Held, Stamp
+from .resign import Former, former, sign_again
 
 
 class Found:
@@ -41,6 +42,7 @@ class Found:
 
     __slots__ = (
         "cost",
+        "former",
         "has_moved",
         "is_damaged",
         "is_hit",
@@ -65,6 +67,8 @@ class Found:
         self.stamp: Any = None
         #: The flight that brings something newer, if this is stale and it is to begin.
         self.refresh: Renewal | None = None
+        #: What to write in its place, if it was signed with a former key; see resign.py.
+        self.former: Former | None = None
 
     def accept(
         self, engine: Engine, call: Call, record: Record, value: Any, *, is_fresh: bool
@@ -145,6 +149,8 @@ def read(engine: Engine, calls: Sequence[Call]) -> Plan:
     epoch, found = answer
     with engine.lock:
         engine.observe(epoch)
+    if any(call.shelf.former for call in calls):
+        yield from sign_again(engine, calls, found, epoch)
     return found
 
 
@@ -214,7 +220,7 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
     shelf, address = call.shelf, call.address
     assert address is not None and shelf.codec is not None and engine.store is not None
     try:
-        record = unseal(data, address=address, group=shelf.namespace, keys=engine.options.keys)
+        record = engine.options.sealing.unseal(data, address=address, group=shelf.namespace)
         if not call.has_fingerprint(record.fingerprint):
             engine.key_collisions += 1
             engine.events.say_once(
@@ -259,6 +265,21 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
         found.is_damaged = True
     else:
         found.accept(engine, call, record, value, is_fresh=age < fresh)
+        if shelf.former:
+            found.former = former(call, record, data)
+
+
+def count_foreign(engine: Engine, count: int) -> None:
+    """
+    The store has dropped *count* records that were none of ours, as far as it can tell.
+    """
+    engine.l2_refused += count
+    engine.events.say_once(
+        engine.options.name,
+        "foreign",
+        f"cache {engine.options.name!r}: something lay in the second tier that memotier has not "
+        "written; it was removed",
+    )
 
 
 def depends_on_all(call: Call, record: Record) -> bool:

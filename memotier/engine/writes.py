@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from ..codecs.records import Record, seal
+from ..codecs.records import Record
 from ..entry import Resident
 from ..errors import SerializationError, StoreError, ValueTooLarge
 from ..types import Address, Guard, Item, Miss, Name, Seconds, Token
@@ -186,7 +186,7 @@ def pack(engine: Engine, out: Outgoing) -> Item:
         world=stamp.world,
     )
     group = out.shelf.namespace
-    data = seal(record, address=out.address, group=group, keys=engine.options.keys)
+    data = engine.options.sealing.seal(record, address=out.address, group=group)
     until = out.debt.until
     left = None if until is None else until - engine.clock.monotonic() + out.debt.beyond
     if left is not None:

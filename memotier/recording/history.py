@@ -18,7 +18,8 @@ from ..errors import MemotierError
 from ..types import Seconds
 from .database import Database
 from .pattern import DAY, HALF_LIFE
-from .records import LARGEST_ROW, Recorded, read_row, write_row
+from .protected import EncryptedRows, Rows, SignedRows
+from .records import LARGEST_ROW, Recorded
 
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ _KEPT: Final = 0.9
 #: Seconds after which what is too old is looked for and removed.
 _CLEAN_EVERY: Final[Seconds] = 3600.0
 #: Rows read by one statement.
-_AT_ONCE: Final = 500
+_AT_ONCE: Final = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,8 @@ class History:
 
     Args:
         keys: To authenticate rows; the first signs, all verify.
+
+        encrypt: Whether rows are encrypted with them, too.
     """
 
     def __init__(
@@ -66,11 +69,14 @@ class History:
         keys: tuple[bytes, ...],
         limits: Limits | None = None,
         clock: Clock = SYSTEM,
+        *,
+        encrypt: bool = False,
     ) -> None:
         self.limits = limits or Limits()
         self.folder = folder
         self._database = Database(folder)
         self._keys = keys
+        self._form: Rows = EncryptedRows(keys) if encrypt else SignedRows(keys)
         self._clock = clock
         self._cleaned: Seconds = 0.0
 
@@ -126,7 +132,7 @@ class History:
             if wanted is None:
                 return db.execute("DELETE FROM calls").rowcount
             gone = [one for one in self._read(db).calls if wanted(one)]
-            _remove(db, gone)
+            self._remove(db, gone)
             return len(gone)
 
         return self._run(forget)
@@ -145,7 +151,7 @@ class History:
         query = "SELECT id, CASE WHEN length(row) <= ? THEN row END FROM calls LIMIT ?"
         for identity, row in db.execute(query, (LARGEST_ROW, 2 * self.limits.calls)):
             try:
-                recorded = read_row(identity, row, self._keys)
+                recorded = self._form.read(identity, row)
             except (MemotierError, TypeError):
                 refused += 1
             else:
@@ -156,29 +162,32 @@ class History:
 
     def _add(self, db: sqlite3.Connection, calls: list[Recorded]) -> None:
         for batch in _batches(calls):
-            before = dict(self._rows(db, [one.signature.identity for one in batch]))
-            rows = []
-            for signature, pattern in batch:
+            places = [self._form.places(one.signature) for one in batch]
+            before = dict(self._rows(db, [place for some in places for place in some]))
+            rows, former = [], []
+            for (signature, pattern), (place, *others) in zip(batch, places, strict=True):
                 identity = signature.identity
                 if identity in before:
                     before[identity].pattern.merge(pattern, self.limits.half_life)
                     pattern = before[identity].pattern
-                rows.append((identity, write_row(Recorded(signature, pattern), self.key)))
+                rows.append((place, self._form.write(Recorded(signature, pattern))))
+                former += [(other,) for other in others]
+            db.executemany("DELETE FROM calls WHERE id = ?", former)
             db.executemany("INSERT OR REPLACE INTO calls VALUES (?, ?)", rows)
         self._make_room(db)
 
     def _rows(
-        self, db: sqlite3.Connection, identities: list[bytes]
+        self, db: sqlite3.Connection, places: list[bytes]
     ) -> Iterator[tuple[bytes, Recorded]]:
-        marks = ",".join("?" * len(identities))
+        marks = ",".join("?" * len(places))
         query = f"SELECT id, row FROM calls WHERE id IN ({marks}) AND length(row) <= {LARGEST_ROW}"  # noqa: S608
-        for identity, row in db.execute(query, identities).fetchall():
+        for place, row in db.execute(query, places).fetchall():
             try:
-                recorded = read_row(identity, row, self._keys)
+                recorded = self._form.read(place, row)
             except (MemotierError, TypeError):
                 continue  # replaced by what is added now
             recorded.pattern.believe(self.now)
-            yield identity, recorded
+            yield recorded.signature.identity, recorded
 
     def _make_room(self, db: sqlite3.Connection) -> None:
         count, size = db.execute("SELECT count(*), total(length(row)) FROM calls").fetchone()
@@ -190,10 +199,20 @@ class History:
         found = self._read(db, old=fits)
         if fits:
             # What cannot be read stays: it may be of a process with another key.
-            _remove(db, found.calls)
+            self._remove(db, found.calls)
             return
         best = sorted(found.calls, key=lambda one: -one.pattern.weight_at(now, limits.half_life))
-        _keep(db, _that_fit(best, int(limits.calls * _KEPT), int(limits.bytes * _KEPT)))
+        kept = _that_fit(best, int(limits.calls * _KEPT), int(limits.bytes * _KEPT))
+        db.execute("CREATE TEMP TABLE kept (id BLOB PRIMARY KEY)")
+        db.executemany("INSERT OR IGNORE INTO kept VALUES (?)", self._all_places(kept))
+        db.execute("DELETE FROM calls WHERE id NOT IN (SELECT id FROM temp.kept)")
+        db.execute("DROP TABLE temp.kept")
+
+    def _remove(self, db: sqlite3.Connection, calls: Iterable[Recorded]) -> None:
+        db.executemany("DELETE FROM calls WHERE id = ?", self._all_places(calls))
+
+    def _all_places(self, calls: Iterable[Recorded]) -> Iterator[tuple[bytes]]:
+        return ((place,) for one in calls for place in self._form.places(one.signature))
 
 
 def _that_fit(calls: list[Recorded], most: int, room: int) -> list[Recorded]:
@@ -205,17 +224,6 @@ def _that_fit(calls: list[Recorded], most: int, room: int) -> list[Recorded]:
             break
         kept.append(one)
     return kept
-
-
-def _keep(db: sqlite3.Connection, calls: Iterable[Recorded]) -> None:
-    db.execute("CREATE TEMP TABLE kept (id BLOB PRIMARY KEY)")
-    db.executemany("INSERT INTO kept VALUES (?)", [(one.signature.identity,) for one in calls])
-    db.execute("DELETE FROM calls WHERE id NOT IN (SELECT id FROM temp.kept)")
-    db.execute("DROP TABLE temp.kept")
-
-
-def _remove(db: sqlite3.Connection, calls: Iterable[Recorded]) -> None:
-    db.executemany("DELETE FROM calls WHERE id = ?", [(one.signature.identity,) for one in calls])
 
 
 def _batches(calls: list[Recorded]) -> Iterator[list[Recorded]]:

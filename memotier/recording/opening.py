@@ -27,11 +27,13 @@ def history_of(keyed: Keyed, folder: Path | None = None) -> History:
     """
     wiring = keyed.wiring
     said = warming_of(wiring)
-    keys = load_keys(os.environ) or (user_key(),)
+    encrypt = wiring.options.encrypt
+    keys = wiring.options.keys if encrypt else load_keys(os.environ) or (user_key(),)
     limits = Limits(
         calls=said.max_calls, bytes=said.max_bytes, age=said.max_age, half_life=said.half_life
     )
-    return History(folder or _folder(wiring, said), keys, limits, keyed.engine.clock)
+    clock = keyed.engine.clock
+    return History(folder or _folder(wiring, said), keys, limits, clock, encrypt=encrypt)
 
 
 def recorder_of(keyed: Keyed) -> Recorder:

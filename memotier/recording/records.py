@@ -41,8 +41,16 @@ def write_row(recorded: Recorded, key: bytes) -> bytes:
     Raises:
         ValueTooLarge: If it is longer than a row may be.
     """
+    payload = payload_of(recorded)
+    return _mac(recorded.signature.identity, payload, key) + payload
+
+
+def payload_of(recorded: Recorded) -> bytes:
+    """
+    What stands in a row; raises as ``write_row``.
+    """
     signature, pattern = recorded
-    payload = _codec.encode(
+    return _codec.encode(
         [
             FORMAT,
             signature.namespace,
@@ -53,7 +61,6 @@ def write_row(recorded: Recorded, key: bytes) -> bytes:
             pattern.as_list(),
         ]
     )
-    return _mac(signature.identity, payload, key) + payload
 
 
 def read_row(identity: bytes, row: bytes, keys: Sequence[bytes]) -> Recorded:
@@ -66,15 +73,25 @@ def read_row(identity: bytes, row: bytes, keys: Sequence[bytes]) -> Recorded:
     mac, payload = row[:MAC], row[MAC:]
     if not any(hmac.compare_digest(mac, _mac(identity, payload, key)) for key in keys):
         raise DecodeRefused("a recorded call that does not verify")
+    recorded = recorded_in(payload)
+    if recorded.signature.identity != identity:
+        raise DecodeRefused("a recorded call under another's name")
+    return recorded
+
+
+def recorded_in(payload: bytes) -> Recorded:
+    """
+    What ``payload_of`` was made of; only for what was verified.
+
+    Raises:
+        DecodeRefused: If it is of another format.
+    """
     try:
-        recorded = _recorded(_codec.decode(payload))
+        return _recorded(_codec.decode(payload))
     except MemotierError:
         raise
     except Exception as error:
         raise DecodeRefused(f"a recorded call with {type(error).__name__} inside") from None
-    if recorded.signature.identity != identity:
-        raise DecodeRefused("a recorded call under another's name")
-    return recorded
 
 
 def _recorded(found: Any) -> Recorded:

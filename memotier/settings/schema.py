@@ -60,6 +60,13 @@ _TABLE: Final = (
         "memotier[redis]. With a password only in the variable or in configure().",
     ),
     Option(
+        "encrypt",
+        FLAG,
+        False,
+        "Whether what leaves the process (results, recorded calls) is encrypted, with the keys in "
+        "MEMOTIER_KEY; needs memotier[crypto].",
+    ),
+    Option(
         "default_ttl",
         DURATION.or_none(_UNSET),
         None,

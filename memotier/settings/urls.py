@@ -41,7 +41,7 @@ class RedisUrl:
         ConfigError: If *text* is no URL of a Redis or Valkey; its text is not shown.
     """
 
-    __slots__ = ("_text", "database", "has_password", "place", "timeout")
+    __slots__ = ("_text", "database", "has_password", "place", "timeout", "tls")
 
     def __init__(self, text: object, *, what: str = "redis_url") -> None:
         if not isinstance(text, str):
@@ -82,6 +82,11 @@ class RedisUrl:
                     "such as socket_timeout=0.5"
                 )
             self.timeout = float(query["socket_timeout"]) or None
+        #: What else a client is told of TLS: before version 6, redis-py asked of a certificate
+        #: only that some authority had signed it, for whatever host.
+        self.tls: dict[str, bool] = {}
+        if parts.scheme == "rediss" and not {"ssl_check_hostname", "ssl_cert_reqs"} & query.keys():
+            self.tls["ssl_check_hostname"] = True
         #: The number of the database.
         self.database = int(database)
         self.has_password = bool(

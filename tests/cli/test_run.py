@@ -175,3 +175,17 @@ def test_a_reader_that_leaves_early_is_no_error(memotier):
         os.close(write)
 
     assert (1, "") == (done.returncode, done.stderr)
+
+
+def test_a_new_key_is_one_that_the_variable_takes(memotier):
+    """
+    ``memotier key`` prints one line, another one each time, and keeps none of them.
+    """
+    from memotier.codecs.secrets import load_keys
+
+    done, again = memotier("key"), memotier("key")
+    [key] = load_keys({"MEMOTIER_KEY": done.out.strip()})
+
+    assert 0 == done.code and "" == done.err
+    assert 1 == done.out.count("\n") and 32 == len(key)
+    assert done.out != again.out

@@ -19,30 +19,13 @@ from xxhash import xxh3_128
 
 from memotier.codecs import records
 from memotier.codecs.classes import register
-from memotier.codecs.records import MAGIC, VERSION, Record, seal, unseal
+from memotier.codecs.records import MAGIC, VERSION, seal, unseal
 from memotier.codecs.values import SafeCodec
 from memotier.errors import DecodeRefused, SerializationError
 
 from .golden.values import CLASSES, VALUE
+from .sample import ADDRESS, GOLDEN, GROUP, HERE, KEY, OTHER, RECORD
 
-ADDRESS, GROUP = b"a" * 16, "tool.search"
-HERE = {"address": ADDRESS, "group": GROUP}
-KEY, OTHER = b"k" * 32, b"o" * 48
-GOLDEN = Path(__file__).parent / "golden"
-
-RECORD = Record(
-    codec="safe",
-    flags=3,
-    created=1_750_000_000.25,
-    fresh=60.0,
-    cost=0.125,
-    fingerprint=b"f" * 20,
-    names=(b"n" * 16, b"m" * 16),
-    tokens=(None, b"t" * 8),
-    tags=("user:1", "ü"),
-    writer="host:123",
-    payload=b"payload",
-)
 KEYS = [(), (KEY,)]
 
 
@@ -276,7 +259,7 @@ def forge(payload, size, *, flags=1, header=None, lead=records._LEAD):
     packed = ormsgpack.packb(fields)
     body = struct.pack("<I", len(packed) << 8 | flags) + packed
     body += bytes(-(20 + len(body)) % 16) + payload
-    where = records._where(ADDRESS, GROUP, lead)
+    where = records.where(ADDRESS, GROUP, lead)
     return lead + xxh3_128(where + body).digest() + body
 
 

@@ -62,6 +62,16 @@ class Listing:
             yield from run(scripts.DISCARD, keys, addresses)
         return removed
 
+    def drop(self, addresses: Sequence[Address]) -> Steps[None]:
+        """
+        Remove what lies at *addresses* and is none of ours, so that no call fetches it again.
+        """
+        keys = [self._keys.index, *map(self._keys.record, addresses)]
+        try:
+            yield from run(scripts.DISCARD, keys, addresses)
+        except Exception:  # noqa: S110, what the server answered
+            pass  # They are misses all the same, and come up again with the next reading.
+
     def room(self, size: int) -> Steps[int]:
         """
         Bytes that *size* records take, by a sample of them.

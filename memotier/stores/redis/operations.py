@@ -148,7 +148,10 @@ class Operations:
                 raise Garbled
             epoch = self._noticed(tokens[0])
             if epoch is not None:
-                return self._reading(tokens[1:], epoch, found, limit, most is None)
+                reading = self._reading(tokens[1:], epoch, found, limit, most is None)
+                if reading is not None and None in reading.records:
+                    yield from self._drop_foreign(addresses, found)
+                return reading
             yield from self._make_epoch()
         raise self._forgets()
 
@@ -177,6 +180,16 @@ class Operations:
             records.append(record)
             expired.append(moment)
         return Reading(records, epoch, marks, expired, heads)
+
+    def _drop_foreign(self, addresses: Sequence[Address], found: Sequence[Any]) -> Steps[None]:
+        foreign = [
+            address
+            for address, data in zip(addresses, found, strict=True)
+            if type(data) is bytes and data and head_of(data) is None
+        ]
+        if foreign:
+            self._tell("foreign_rows", count=len(foreign))
+            yield from self._listing.drop(foreign)
 
     def set(self, items: Sequence[Item]) -> Steps[list[bool]]:
         """For each item whether it was stored."""

@@ -308,6 +308,7 @@ class Server:
             health_check_interval=0,
             protocol=2,
             decode_responses=False,
+            **self._url.tls,
         )
 
 

@@ -54,8 +54,8 @@ class RedisStore:
 
         max_l1_age: Seconds for which memory is believed while no message can arrive.
 
-        on_event: Hears ``store_replaced``, ``record_too_large`` and, from the thread that listens,
-            ``store_reachable``; no lock is held.
+        on_event: Hears ``store_replaced``, ``foreign_rows``, ``record_too_large`` and, from the
+            thread that listens, ``store_reachable``; no lock is held.
     """
 
     kind = "redis"

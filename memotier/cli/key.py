@@ -1,0 +1,32 @@
+"""
+Print a new key for MEMOTIER_KEY: 32 random bytes in base64.
+
+With a key, what is stored cannot be forged by whoever may write there; with encrypt =
+true it cannot be read, either. All processes and machines that share a cache take the
+same key. To rotate, put a new one before the old one, with a comma between them:
+records of the old one are signed with the new one when they are used.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final, TextIO
+
+from ..codecs.secrets import new_key
+
+NAME: Final = "key"
+HELP: Final = "print a new key for MEMOTIER_KEY"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """
+    ``memotier key`` takes none.
+    """
+
+
+def run(arguments: argparse.Namespace, out: TextIO) -> int:
+    """
+    Print a key; it is kept nowhere.
+    """
+    out.write(new_key() + "\n")
+    return 0
