@@ -4,7 +4,7 @@ import pytest
 
 from memotier.stores.local import LocalStore
 
-from .support import Time, disk, redis_store
+from .support import Time, disk
 
 
 @pytest.fixture
@@ -33,21 +33,6 @@ def make(request, tmp_path, time):
     yield make
     for store in made:
         store.close()
-
-
-@pytest.fixture(params=["disk", "local", pytest.param("redis", marks=pytest.mark.extras)])
-def store(request, tmp_path, time):
-    """
-    A store with room; every test using this proves all of them.
-    """
-    if request.param == "local":
-        store = LocalStore(1000, max_bytes=64 * 2**20, clock=time.clock)
-    elif request.param == "redis":
-        store = redis_store(request.getfixturevalue("redis_server"), clock=time.clock)
-    else:
-        store = disk(tmp_path / "cache", clock=time.clock)
-    yield store
-    store.close()
 
 
 @pytest.fixture
