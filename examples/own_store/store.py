@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,17 +30,34 @@ BELOW = "(space = ?1 OR substr(space, 1, length(?1) + 1) = ?1 || '.' OR ?1 IS NU
 
 
 class SqliteStore:
+    """
+    The ``memotier.Store`` protocol in the file *path*, which is made if it is missing.
+
+    Args:
+        max_size: Records; beyond that the oldest go.
+
+        timeout: Seconds that a caller waits for another process that is writing.
+    """
+
     kind = "sqlite"
     watches = True  # what others invalidate is told on the board
 
-    def __init__(self, path, *, max_size=10_000, timeout=0.5, clock=Clock()):
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        max_size: int = 10_000,
+        timeout: float = 0.5,
+        clock: Clock | None = None,
+    ) -> None:
         self._path, self._max_size, self._timeout = Path(path), max_size, timeout
-        self._clock, self._lock = clock, threading.Lock()
-        self._db = self.board = None
+        self._clock, self._lock = clock or Clock(), threading.Lock()
+        self._db: sqlite3.Connection | None = None
+        self.board: Board | None = None
         self._closed = False
         self._removed = {"evictions": 0, "expirations": 0}
 
-    def get(self, addresses):
+    def get(self, addresses: Sequence[bytes]) -> Reading:
         with self._transaction("DEFERRED") as db:
             now = self._clock.wall()
             rows = [_row(db, address, now) or (None, None) for address in addresses]
@@ -54,26 +71,29 @@ class SqliteStore:
             now = self._clock.wall()
             stored = [self._store(db, item, now) for item in items]
             self._make_room(db, now)
-        self._tell(i.address for i, s in zip(items, stored) if s and i.guard.instead_of is not None)
+        pairs = zip(items, stored, strict=True)
+        relabelled = [one.address for one, is_in in pairs if is_in and _relabels(one)]
+        if relabelled:  # what others have in memory has other labels now
+            self._tell(relabelled)
         return stored
 
-    def delete(self, addresses):
+    def delete(self, addresses: Sequence[bytes]) -> list[bool]:
         return self._invalidate(addresses, "DELETE FROM records WHERE address = ?")
 
-    def expire(self, addresses):
+    def expire(self, addresses: Sequence[bytes]) -> list[bool]:
         now = self._clock.wall()
         change = f"UPDATE records SET expired = coalesce(expired, {now!r}) WHERE address = ?"
         return self._invalidate(addresses, change)
 
-    def discard(self, address):
+    def discard(self, address: bytes) -> None:
         with self._transaction("IMMEDIATE") as db:
             db.execute("DELETE FROM records WHERE address = ?", (address,))
 
-    def versions(self, names):
+    def versions(self, names: Sequence[bytes]) -> tuple[list[Token], Token]:
         with self._transaction("DEFERRED") as db:
             return [_token(db, b"n" + name) for name in names], _token(db, EPOCH)
 
-    def bump(self, names, soft=False):
+    def bump(self, names: Sequence[bytes], soft: bool = False) -> None:
         with self._transaction("IMMEDIATE") as db:
             now = self._clock.wall()
             for key in {b"n" + name for name in names}:
@@ -81,24 +101,23 @@ class SqliteStore:
             _set_token(db, EPOCH, hard_token())
         self._tell(names)
 
-    def clear_group(self, group):
+    def clear_group(self, group: str) -> int:
         return self._clear(group)
 
-    def clear(self):
+    def clear(self) -> int:
         return self._clear(None)
 
-    def count(self, group=None):
+    def count(self, group: str | None = None) -> int:
         with self._transaction("DEFERRED") as db:
             return self._count(db, group)
 
-    def usage(self) -> Mapping[str, int]:
+    def usage(self) -> dict[str, int]:
         with self._transaction("DEFERRED") as db:
-            [room] = db.execute(
-                "SELECT coalesce(sum(length(record) + 100), 0) FROM records"
-            ).fetchone()
-            return {"size": self._count(db, None), "bytes": room, **self._removed}
+            room = "SELECT coalesce(sum(length(record) + 100), 0) FROM records"
+            [taken] = db.execute(room).fetchone()
+            return {"size": self._count(db, None), "bytes": taken, **self._removed}
 
-    def close(self):
+    def close(self) -> None:
         with self._lock:
             self._closed = True
             if self._db is not None:
@@ -142,7 +161,7 @@ class SqliteStore:
         ).rowcount
         self._removed["evictions"] += gone
 
-    def _tell(self, names: Iterable[bytes]) -> None:
+    def _tell(self, names: Sequence[bytes]) -> None:
         try:  # after the commit: whoever looks because of this must find it
             self.board.mark(names)
         except OSError as error:
@@ -174,6 +193,10 @@ class SqliteStore:
         db.execute("INSERT OR IGNORE INTO tokens VALUES (?, ?)", (EPOCH, hard_token()))
         self.board = Board(self._path.with_name(self._path.name + "-board"), 0o600)
         return db
+
+
+def _relabels(item: Item) -> bool:
+    return item.guard.instead_of is not None
 
 
 def _holds(db, item: Item, now: float) -> bool:

@@ -4,6 +4,9 @@ The store of the example keeps the whole contract; test_own_store_broken.py brea
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from examples.own_store.store import SqliteStore
@@ -19,4 +22,5 @@ class TestSqliteStore(StoreContract):
         return SqliteStore(self.path, timeout=30, clock=clock)
 
     def spoil(self):
-        self.path.write_bytes(b"no database" * 1000)
+        with contextlib.closing(sqlite3.connect(self.path)) as connection:
+            connection.executescript("DROP TABLE tokens; CREATE TABLE tokens (x)")

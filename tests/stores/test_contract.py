@@ -10,7 +10,7 @@ import pytest
 from memotier.stores.local import LocalStore
 from memotier.testing import StoreContract
 
-from .support import database, disk
+from .support import disk, tampering
 
 
 class TestLocal(StoreContract):
@@ -32,4 +32,5 @@ class TestDisk(StoreContract):
         return disk(self.directory, max_size=2000, clock=clock)
 
     def spoil(self):
-        database(self.directory).write_bytes(b"no database" * 1000)
+        with tampering(self.directory) as connection:
+            connection.execute("DROP TABLE memotier_version")

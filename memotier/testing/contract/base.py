@@ -25,6 +25,9 @@ class Base:
     #: Whether a handle that was opened before ``os.fork()`` works on both sides of it.
     is_fork_safe = False
 
+    #: Seconds after which a message of another handle that did not arrive is taken for lost.
+    patience = 20.0
+
     def open_store(self, clock: FakeClock) -> Store:
         """
         Open a store that is empty, in the time of *clock*, with room for 1300 records and 8 MiB.

@@ -14,9 +14,6 @@ from ...types import Store
 from ..items import NAME, OTHER, address, item, noted, put
 from .base import Base
 
-#: Seconds after which a message that did not arrive is taken for lost.
-PATIENCE = 20.0
-
 
 def cells_of(store: Store) -> bytes:
     """
@@ -27,22 +24,21 @@ def cells_of(store: Store) -> bytes:
     return bytes(board.cells)
 
 
-def soon(condition: Callable[[], bool]) -> bool:
-    """
-    Whether *condition* is true, at once or when a message has had the time to arrive.
-    """
-    until = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.001)
-    return True
-
-
 class BoardTests(Base):
     """
     For stores with ``watches = True``: memory that others use is told what to drop.
     """
+
+    def soon(self, condition: Callable[[], bool]) -> bool:
+        """
+        Whether *condition* is true, at once or when a message has had the time to arrive.
+        """
+        until = time.monotonic() + self.patience
+        while not condition():
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.001)
+        return True
 
     @pytest.fixture
     def watched(self, store: Store, other: Store) -> Store:
@@ -55,7 +51,7 @@ class BoardTests(Base):
         put(other, "first")
         before = cells_of(other)
         store.bump([b"begin".ljust(16)])
-        assert soon(lambda: _has_moved(before, other, b"begin".ljust(16)))
+        assert self.soon(lambda: _has_moved(before, other, b"begin".ljust(16)))
         return other
 
     def test_a_board_is_an_epoch_and_slots(self, watched: Store) -> None:
@@ -88,7 +84,7 @@ class BoardTests(Base):
         invalidate[how]()
 
         marked = NAME if "bump" in how else address("a")
-        assert soon(lambda: _has_moved(before, watched, marked))
+        assert self.soon(lambda: _has_moved(before, watched, marked))
 
     def test_many_are_told(self, store: Store, watched: Store) -> None:
         """
@@ -98,7 +94,7 @@ class BoardTests(Base):
         before = cells_of(watched)
         store.bump(names)
 
-        assert soon(lambda: all(_has_moved(before, watched, name) for name in names))
+        assert self.soon(lambda: all(_has_moved(before, watched, name) for name in names))
 
     def test_what_invalidates_nothing_tells_nothing(self, store: Store, watched: Store) -> None:
         """
@@ -114,7 +110,7 @@ class BoardTests(Base):
         # What is told comes in order: when this is there, everything before it is.
         store.bump([OTHER])
 
-        assert soon(lambda: _has_moved(before, watched, OTHER))
+        assert self.soon(lambda: _has_moved(before, watched, OTHER))
         assert [slot_on_board(OTHER)] == moved_cells(before, cells_of(watched))
 
 

@@ -146,26 +146,31 @@ class RaceTests(Base):
 
     def test_tokens_are_of_the_moment_of_their_epoch(self, pair: tuple[Store, Store]) -> None:
         """
-        Two tokens under one epoch are the same token.
+        Whoever looks while somebody invalidates finds tokens that were there under that epoch.
         """
         one, two = pair
         done = threading.Event()
+        there: dict[Token, Token] = {}
+
+        def note() -> None:
+            tokens, epoch = one.versions([NAME])
+            there[epoch] = tokens[0]
 
         def write() -> None:
             try:
                 for _ in range(ROUNDS):
+                    note()
                     one.bump([NAME])
+                note()
             finally:
                 done.set()
 
-        def look() -> dict[Token, set[Token]]:
-            seen: dict[Token, set[Token]] = {}
-            for _ in range(100_000):
+        def look() -> list[tuple[Token, Token]]:
+            seen: list[tuple[Token, Token]] = []
+            while not done.is_set() and len(seen) < 100_000:
                 tokens, epoch = two.versions([NAME])
-                seen.setdefault(epoch, set()).add(tokens[0])
-                if done.is_set():
-                    break
+                seen.append((epoch, tokens[0]))
             return seen
 
         _, seen = at_once(write, look)
-        assert all(1 == len(tokens) for tokens in seen.values())
+        assert all(there[epoch] == found for epoch, found in seen)
