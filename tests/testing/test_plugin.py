@@ -5,6 +5,7 @@ The pytest plugin, as it is found when memotier is installed, and the kit withou
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -160,6 +161,17 @@ def test_the_hook_has_to_be_defined(run):
     )
     assert 1 == status
     assert "TestNothing has to say how its store is opened" in text
+
+
+def test_the_tests_of_the_guide_pass(run):
+    """
+    The first block of docs/guide/testing.md is a file of tests.
+    """
+    page = (ROOT / "docs" / "guide" / "testing.md").read_text(encoding="utf-8")
+    block = re.search(r"```python\n(.*?)```", page, re.DOTALL).group(1)
+    status, text = run(block)
+    assert 0 == status, text
+    assert "2 passed" in text
 
 
 def without_pytest(code):
