@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS records (
     until REAL NOT NULL, expired REAL);
 """
 EPOCH = b"epoch"
-BELOW = "(space = ?1 OR substr(space, 1, length(?1) + 1) = ?1 || '.' OR ?1 IS NULL)"
+BELOW = """(:group IS NULL OR space = :group
+    OR substr(space, 1, length(:group) + 1) = :group || '.')"""
 
 
 class SqliteStore:
@@ -142,13 +143,13 @@ class SqliteStore:
         return found
 
     def _count(self, db, group) -> int:
-        query = f"SELECT count(*) FROM records WHERE {BELOW} AND until > ?2"
-        return db.execute(query, (group, self._clock.wall())).fetchone()[0]
+        query = f"SELECT count(*) FROM records WHERE {BELOW} AND until > :now"
+        return db.execute(query, {"group": group, "now": self._clock.wall()}).fetchone()[0]
 
     def _clear(self, group) -> int:
         with self._transaction("IMMEDIATE") as db:
             number = self._count(db, group)
-            db.execute(f"DELETE FROM records WHERE {BELOW}", (group,))
+            db.execute(f"DELETE FROM records WHERE {BELOW}", {"group": group})
             return number
 
     def _make_room(self, db, now: float) -> None:

@@ -50,22 +50,22 @@ BROKEN = {
     ),
     "counts are of what is there": (
         "test_all_counts_agree_on_what_has_expired",
-        "WHERE {BELOW} AND until > ?2",
-        "WHERE {BELOW} AND ?2 = ?2",
+        "WHERE {BELOW} AND until > :now",
+        "WHERE {BELOW} AND :now = :now",
     ),
     "a group is no prefix": (
         "test_clear_group_takes_the_descendants_only",
-        "substr(space, 1, length(?1) + 1) = ?1 || '.'",
-        "substr(space, 1, length(?1)) = ?1",
+        "substr(space, 1, length(:group) + 1) = :group || '.'",
+        "substr(space, 1, length(:group)) = :group",
     ),
     "a group is no pattern": (
         "test_no_letter_of_a_group_stands_for_another",
-        "(space = ?1 OR",
-        "(space LIKE ?1 OR",
+        "OR space = :group",
+        "OR space LIKE :group",
     ),
     "clear keeps the versions": (
         "test_clear_keeps_the_versions",
-        'db.execute(f"DELETE FROM records WHERE {BELOW}", (group,))',
+        'db.execute(f"DELETE FROM records WHERE {BELOW}", {"group": group})',
         "db.execute('DELETE FROM records'), db.execute('DELETE FROM tokens')",
     ),
     "a name that is bumped has a fresh token": (
