@@ -16,7 +16,7 @@ from .durations import check_namespace, seconds, short, size_bytes
 from .engine.options import Options
 from .errors import ConfigError
 from .settings.urls import RedisUrl
-from .types import Seconds
+from .types import STORE_METHODS, Seconds
 from .wiring import L1_BYTES, L1_TTL, L2_BYTES, L2_TTL, Wiring, signing_keys
 
 E = TypeVar("E", bound=Enum)
@@ -24,6 +24,7 @@ E = TypeVar("E", bound=Enum)
 #: An argument that was not given, where None means something.
 DEFAULT: Final[Any] = type("Default", (), {"__repr__": lambda self: "DEFAULT"})()
 
+_SERVER_MAKES_ROOM: Final = "the server makes room by its own maxmemory and maxmemory-policy"
 _L2_DEFAULT = CacheLevelConfig(max_size=10_000, eviction_policy=EvictionPolicy.TTL)
 
 
@@ -34,6 +35,7 @@ def wiring_of(
     write_policy: Any,
     directory: Any,
     redis_url: Any,
+    l2_store: Any = None,
     l1_maxsize: Any,
     default_ttl: Any,
     flush_interval: Any,
@@ -63,8 +65,16 @@ def wiring_of(
         place = user_cache_folder() / name
     kind = "local" if l2_config is not None else None
     if redis_url is not None:
-        _check_only_redis(place, l2, l2_config)
+        _check_only(place, l2, l2_config, "redis_url", _SERVER_MAKES_ROOM)
         kind = "redis"
+    if l2_store is not None:
+        if redis_url is not None:
+            raise ConfigError(
+                "l2_store and redis_url are two places for the second tier; give one of them"
+            )
+        _check_only(place, l2, l2_config, "l2_store", "the store makes room by its own rules")
+        check_store(l2_store)
+        kind = "own"
     default = None if default_ttl is None else seconds(default_ttl, what="default_ttl")
     l1_max_size = _size("l1_config.max_size", l1.max_size, 0)
     if l1_maxsize is not DEFAULT:
@@ -86,24 +96,57 @@ def wiring_of(
         l2_kind=kind if place is None else "disk",
         directory=place,
         redis=RedisUrl(redis_url) if isinstance(redis_url, str) else redis_url,
-        l2_max_size=None if kind == "redis" else _size("l2_config.max_size", l2.max_size, 1),
+        store=l2_store,
+        l2_max_size=None
+        if kind in ("redis", "own")
+        else _size("l2_config.max_size", l2.max_size, 1),
         l2_max_bytes=_bytes("l2", l2.max_bytes, L2_BYTES),
         l2_eviction=_eviction("l2", l2.eviction_policy),
     )
 
 
-def _check_only_redis(place: Path | None, l2: CacheLevelConfig, given: Any) -> None:
+def _check_only(
+    place: Path | None, l2: CacheLevelConfig, given: Any, what: str, who_bounds: str
+) -> None:
+    """
+    Refuse what *what* cannot be combined with: a directory, and bounds that are not ours to keep.
+    """
     if place is not None:
         raise ConfigError(
-            "redis_url and a directory are two places for the second tier; give one of them"
+            f"{what} and a directory are two places for the second tier; give one of them"
         )
     bounds = ("max_size", "max_bytes", "eviction_policy")
     plain = CacheLevelConfig()
     said = [one for one in bounds if getattr(l2, one) != getattr(plain, one)]
     if given is not None and said:
         raise ConfigError(
-            f"l2_config.{said[0]} = {short(getattr(l2, said[0]))} cannot be used with redis_url: "
-            "the server makes room by its own maxmemory and maxmemory-policy"
+            f"l2_config.{said[0]} = {short(getattr(l2, said[0]))} cannot be used with {what}: "
+            f"{who_bounds}"
+        )
+
+
+def check_store(store: Any) -> None:
+    """
+    Whether *store* has what the ``Store`` protocol asks for.
+
+    Raises:
+        ConfigError: If it has not; the message names what is missing.
+    """
+    if isinstance(store, type):
+        raise _wrong("l2_store", store, f"an instance: l2_store={store.__name__}(...)")
+    missing = [name for name in STORE_METHODS if not callable(getattr(store, name, None))]
+    if missing:
+        raise _wrong(
+            "l2_store",
+            store,
+            f"a memotier.Store; it has no {', '.join(f'{name}()' for name in missing)}. "
+            "See docs/guide/stores.md",
+        )
+    kind = getattr(store, "kind", None)
+    if not isinstance(kind, str) or not kind:
+        raise ConfigError(
+            f"l2_store.kind = {short(kind)} cannot be used: give the store a short text, by which "
+            "logs call it"
         )
 
 

@@ -19,7 +19,7 @@ from .durations import check_namespace
 from .engine.drive import adrive
 from .keyed import DEFAULT_NAMESPACE, Keyed, Ttl
 from .synccache import SyncCache
-from .types import MISS
+from .types import MISS, Store
 from .wiring import Wiring, build_engine
 
 T = TypeVar("T")
@@ -43,6 +43,10 @@ class MultiLevelCache:
         redis_url: The second tier is a Redis or Valkey, for several machines: a URL, or a client
             of redis-py or valkey-py. Not together with *directory*; of *l2_config* only *ttl*
             counts.
+
+        l2_store: The second tier is this object, a ``Store``; see docs/guide/stores.md. It is
+            closed with the cache. Not together with *directory* or *redis_url*; of *l2_config*
+            only *ttl* counts.
 
         l1_maxsize: Short for ``l1_config.max_size``: None bounds memory by bytes alone, 0
             leaves the memory tier out.
@@ -77,6 +81,7 @@ class MultiLevelCache:
         *,
         directory: Path | str | None = None,
         redis_url: str | Any | None = None,
+        l2_store: Store | None = None,
         l1_maxsize: int | Any | None = DEFAULT,
         default_ttl: Ttl = None,
         flush_interval: Ttl = 5.0,
@@ -92,6 +97,7 @@ class MultiLevelCache:
                 write_policy=write_policy,
                 directory=directory,
                 redis_url=redis_url,
+                l2_store=l2_store,
                 l1_maxsize=l1_maxsize,
                 default_ttl=default_ttl,
                 flush_interval=flush_interval,

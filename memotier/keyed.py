@@ -6,8 +6,9 @@ Every method returns a plan, except ``call`` and ``peek``, which do no I/O.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from .codecs.values import SafeCodec
 from .durations import check_namespace, seconds
@@ -37,6 +38,9 @@ class Keyed:
     The namespaces of one cache.
     """
 
+    #: Those of all caches of this process.
+    live: ClassVar[weakref.WeakSet[Keyed]] = weakref.WeakSet()
+
     def __init__(self, wiring: Wiring, engine: Engine) -> None:
         self.wiring = wiring
         self.engine = engine
@@ -44,6 +48,7 @@ class Keyed:
         self._codec = SafeCodec()
         #: Who records its calls, if anybody does; see recording/.
         self.recorder: Any = None
+        self.live.add(self)
 
     def __str__(self) -> str:
         engine = self.engine

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import settings
@@ -21,6 +21,8 @@ from .wiring import Wiring
 _lock = threading.RLock()
 _caches: dict[str, MultiLevelCache] = {}
 _overrides: dict[str, Any] = {}
+#: How a named cache is made; tests that keep caches apart put their own here.
+_make: Callable[[Wiring], MultiLevelCache] = MultiLevelCache._of
 
 
 def cache_named(name: str) -> MultiLevelCache:
@@ -28,7 +30,7 @@ def cache_named(name: str) -> MultiLevelCache:
         cache = _caches.get(name)
         if cache is None or cache.closed:
             wiring = Wiring.of_settings(settings.load(name, overrides=_overrides))
-            cache = _caches[name] = MultiLevelCache._of(wiring)
+            cache = _caches[name] = _make(wiring)
         return cache
 
 

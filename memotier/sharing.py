@@ -50,7 +50,7 @@ def recording_of(memo: Memo, keyed: Any, shelf: Shelf) -> Any:
     settings, wanted = keyed.wiring.settings, memo.options.record
     if wanted is None:
         wanted = settings is not None and settings.warming.record and not memo.no_map
-    if not wanted:
+    if not (wanted and keyed.wiring.records):
         return None
     from .recording.function import record
 

@@ -192,6 +192,13 @@ class Store(Protocol):
         """Release everything; later calls raise ``StoreUnavailable``. May be called twice."""
 
 
+#: The methods of a ``Store``.
+STORE_METHODS: Final = (
+    *("get", "set", "delete", "expire", "discard", "versions", "bump"),
+    *("clear_group", "clear", "count", "usage", "close"),
+)
+
+
 @runtime_checkable
 class Codec(Protocol):
     """

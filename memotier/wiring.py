@@ -36,6 +36,8 @@ FOREIGN = "foreign_rows"
 #: Seconds that a server rests after a failure before one call tries it again, which takes a quarter
 #: of a second if it is still away.
 REDIS_REST: Seconds = 5.0
+#: The same for a store of the user's.
+REST: Seconds = 5.0
 
 log = logging.getLogger("memotier")
 
@@ -48,7 +50,7 @@ class Wiring:
 
     options: Options
     l1_eviction: str
-    #: "disk", "redis", "local" (this process's memory, as bytes) or None.
+    #: "disk", "redis", "local" (this process's memory, as bytes), "own" or None.
     l2_kind: str | None
     directory: Path | None
     #: A ``RedisUrl``, or a client of the user's.
@@ -57,6 +59,10 @@ class Wiring:
     l2_max_bytes: int
     l2_eviction: str
     off: bool = False
+    #: False: no calls are recorded, whatever functions and settings say.
+    records: bool = True
+    #: A ``Store`` of the user's, if the kind is "own".
+    store: Any = field(default=None, repr=False)
     settings: Settings | None = field(default=None, repr=False)
 
     def namespace(self, name: str) -> NamespaceSettings:
@@ -136,6 +142,10 @@ def _store(
     from .stores.open import open_redis, open_store
     from .stores.wrap import Guarded
 
+    if wiring.l2_kind == "own":
+        from .stores.foreign import Foreign
+
+        return Guarded(Foreign(wiring.store), clock=clock, rest=REST)
     max_record_bytes = wiring.options.max_value_bytes + HEADER_ROOM
     if wiring.l2_kind == "redis":
         if not wiring.options.keys:

@@ -15,6 +15,7 @@ from contextvars import copy_context
 import pytest
 
 from memotier import MultiLevelCache, registry, tiered_cache
+from memotier.testing import FakeClock
 
 #: Packages that memotier works with and does not need.
 EXTRAS = (
@@ -98,32 +99,9 @@ def redis_server():
     server.stop()
 
 
-class Time:
-    """
-    A clock that only tests move; every reading is 1 ns later, so that no two are equal.
-    """
-
-    def __init__(self) -> None:
-        self._monotonic = 1_000 * 10**9
-        self._wall = 1_700_000_000 * 10**9
-
-    def monotonic(self) -> float:
-        self._monotonic += 1
-        return self._monotonic / 10**9
-
-    def wall(self) -> float:
-        self._wall += 1
-        return self._wall / 10**9
-
-    def advance(self, seconds: float) -> None:
-        """Let *seconds* pass."""
-        self._monotonic += round(seconds * 10**9)
-        self._wall += round(seconds * 10**9)
-
-
 @pytest.fixture
-def clock() -> Time:
-    return Time()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture

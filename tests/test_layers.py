@@ -171,6 +171,7 @@ OPTIONAL = (
     "msgspec",
     "redis",
     "watchfiles",
+    "pytest",
 )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -36,6 +36,8 @@ _inside: ContextVar[_Block | None] = ContextVar("memotier_disabled", default=Non
 _lock = threading.RLock()
 _blocks: set[_Block] = set()
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+#: Engines whose hits go the slow way, where another engine is found; see testing/isolation.py.
+_aside: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
 def is_disabled() -> bool:
@@ -84,10 +86,32 @@ def register(engine: Engine) -> None:
         engine.versions.park(bool(_blocks))
 
 
+def set_aside(engines: Iterable[Engine]) -> None:
+    """
+    Let no hit path answer from *engines*, until ``take_back``.
+    """
+    with _lock:
+        _aside.update(engines)
+        _park()
+
+
+def is_aside(engine: Engine) -> bool:
+    return engine in _aside
+
+
+def take_back(engines: Iterable[Engine]) -> None:
+    """
+    Let them answer again.
+    """
+    with _lock:
+        _aside.difference_update(engines)
+        _park()
+
+
 def _park() -> None:
     for engine in list(_engines):
         with engine.lock:
-            engine.versions.park(bool(_blocks))
+            engine.versions.park(bool(_blocks) or engine in _aside)
 
 
 def _after_fork_in_child() -> None:

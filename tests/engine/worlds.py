@@ -11,31 +11,40 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from memotier.clock import Clock
-from memotier.errors import StoreError
-from memotier.types import Store
+from memotier.testing import FakeClock, FaultyStore
+
+Faulty = FaultyStore
 
 
-class HandClock:
+class HandClock(FakeClock):
     """
-    Time that stands still until it is turned; every reading is a nanosecond later.
+    A clock in the words of these tests.
     """
 
-    def __init__(self) -> None:
-        self.now = 1000.0
-        #: By how much somebody has set the wall clock.
-        self.set_by = 0.0
+    __setattr__ = object.__setattr__
 
-    def _read(self) -> float:
-        self.now += 1e-9
-        return self.now
-
-    def turn(self, seconds: float) -> None:
-        self.now += seconds
+    #: By how much somebody has set the wall clock.
+    _set_by = 0.0
 
     @property
-    def clock(self) -> Clock:
-        return Clock(monotonic=self._read, wall=lambda: 1_700_000_000 + self.set_by + self._read())
+    def now(self) -> float:
+        return self._hands.monotonic_ns / 1e9
+
+    @property
+    def set_by(self) -> float:
+        return self._set_by
+
+    @set_by.setter
+    def set_by(self, seconds: float) -> None:
+        self._hands.move(0, round((seconds - self._set_by) * 1e9))
+        self._set_by = seconds
+
+    def turn(self, seconds: float) -> None:
+        self.advance(seconds)
+
+    @property
+    def clock(self) -> FakeClock:
+        return self
 
 
 class Gate:
@@ -53,45 +62,6 @@ class Gate:
     def wait(self) -> None:
         self.entered.set()
         assert self._open.wait(10), "nobody opened the gate"
-
-
-class Faulty:
-    """
-    A store whose operations can be made to fail, or to stop before or after they are done, while
-    somebody else does something (in another thread, as another process would).
-    """
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.kind = store.kind
-        self.failing: set[str] = set()
-        self.calls: list[str] = []
-        self.before: dict[str, Callable[[], None]] = {}
-        self.after: dict[str, Callable[[], None]] = {}
-
-    @property
-    def board(self) -> Any:
-        return getattr(self.store, "board", None)
-
-    @property
-    def claims(self) -> Any:
-        return getattr(self.store, "claims", None)
-
-    def __getattr__(self, name: str) -> Any:
-        operation = getattr(self.store, name)
-
-        def run(*arguments: Any) -> Any:
-            self.calls.append(name)
-            if name in self.before:
-                Background(self.before[name]).result()
-            if name in self.failing:
-                raise StoreError(f"{name} does not work today")
-            answer = operation(*arguments)
-            if name in self.after:
-                Background(self.after[name]).result()
-            return answer
-
-        return run
 
 
 @contextmanager

@@ -5,10 +5,10 @@ import pytest
 from .conftest import commands, transcript
 
 
-@pytest.mark.parametrize("example", ["api_client", "methods.py"])
+@pytest.mark.parametrize("example", ["api_client", "methods.py", "own_store"])
 def test_prints_what_the_readme_shows(run, example):
     """
-    Two small examples print the same everywhere, to the letter.
+    Small examples print the same everywhere, to the letter.
     """
     ((command, shown),) = commands(transcript(example))
 

@@ -4,9 +4,7 @@ import pytest
 
 from memotier.stores.local import LocalStore
 
-from .support import InTasks, Time, disk, redis_store
-
-REDIS = [pytest.param(one, marks=pytest.mark.extras) for one in ("redis", "redis in tasks")]
+from .support import Time, disk
 
 
 @pytest.fixture
@@ -35,23 +33,6 @@ def make(request, tmp_path, time):
     yield make
     for store in made:
         store.close()
-
-
-@pytest.fixture(params=["disk", "local", *REDIS])
-def store(request, tmp_path, time):
-    """
-    A store with room; every test using this proves all of them.
-    """
-    if request.param == "local":
-        store = LocalStore(1000, max_bytes=64 * 2**20, clock=time.clock)
-    elif request.param.startswith("redis"):
-        store = redis_store(request.getfixturevalue("redis_server"), clock=time.clock)
-        if request.param == "redis in tasks":
-            store = InTasks(store)
-    else:
-        store = disk(tmp_path / "cache", clock=time.clock)
-    yield store
-    store.close()
 
 
 @pytest.fixture

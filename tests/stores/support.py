@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import signal
 import sqlite3
@@ -19,54 +18,32 @@ import uuid
 from pathlib import Path
 
 import memotier
-from memotier.clock import Clock
 from memotier.stores.disk import DiskStore
+from memotier.testing import FakeClock
+from memotier.testing.items import NAME, OTHER, address, item, noted, put, read
 from memotier.types import MISS, Guard, Item
 
 ROOT = Path(memotier.__file__).parent.parent
-NAME = b"N" * 16
-OTHER = b"O" * 16
 
 
-class Time:
+class Time(FakeClock):
     """
-    A clock that only moves when told.
+    A clock that only moves when told, in the words of these tests.
     """
 
-    def __init__(self, now: float = 1_000_000.0) -> None:
-        self.now = now
-        self.clock = Clock(monotonic=lambda: self.now, wall=lambda: self.now)
+    def __init__(self) -> None:
+        super().__init__(tick=0)
+
+    @property
+    def now(self) -> float:
+        return self.wall()
+
+    @property
+    def clock(self) -> FakeClock:
+        return self
 
     def pass_(self, seconds: float) -> None:
-        self.now += seconds
-
-
-def address(text: str) -> bytes:
-    """
-    Sixteen bytes; different first letters are different slots.
-    """
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
-def noted(store, text="a", names=(NAME,)) -> Guard:
-    """
-    What a computation of the call *text* notes before it begins.
-    """
-    tokens, _ = store.versions(names)
-    reading = store.get([address(text)])
-    return Guard(reading.epoch, names, tokens, reading.marks[0])
-
-
-def item(store, text="a", record=b"record", group="ns", expire=None, guard=None, names=(NAME,)):
-    return Item(address(text), record, group, expire, guard or noted(store, text, names))
-
-
-def put(store, *texts, **options) -> list[bool]:
-    return store.set([item(store, text, **options) for text in texts])
-
-
-def read(store, *texts) -> list[bytes | None]:
-    return list(store.get([address(text) for text in texts]).records)
+        self.advance(seconds)
 
 
 def disk(directory, **options) -> DiskStore:

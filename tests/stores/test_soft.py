@@ -1,5 +1,5 @@
 """
-The ``Store`` protocol about soft invalidations: halves of tokens, and records that were expired.
+Soft invalidations beyond the contract: what lies on disk, and what a comparison of tokens tells.
 """
 
 from __future__ import annotations
@@ -12,106 +12,10 @@ import diskcache
 import pytest
 
 from memotier.stores._diskcache import BytesDisk
+from memotier.testing.items import token
 from memotier.tokens import NOT_EXPIRED, expired_at, soft_token
 
-from .support import NAME, OTHER, address, disk, item, noted, put, read, tampering
-
-
-def token(store, name=NAME):
-    return store.versions([name])[0][0]
-
-
-def test_a_soft_bump_leaves_the_hard_half(store):
-    """
-    A name that was never invalidated has zeros there, any other what it had; what comes after is
-    new each time.
-    """
-    store.bump([NAME], True)
-    first = token(store)
-    store.bump([NAME], True)
-    second = token(store)
-    assert first[:8] == second[:8] == bytes(8)
-    assert first != second
-    assert token(store, OTHER) is None
-
-    store.bump([NAME])
-    hard = token(store)
-    store.bump([NAME, NAME], True)
-    assert 8 == len(hard)
-    assert hard == token(store)[:8]
-    assert 24 == len(token(store))
-
-
-def test_a_soft_bump_moves_the_epoch(store):
-    """
-    Whoever copied the versions has to look again.
-    """
-    before = store.versions([NAME])[1]
-    store.bump([NAME], True)
-    assert before != store.versions([NAME])[1]
-
-
-@pytest.mark.parametrize("hard_before", [False, True])
-def test_a_soft_bump_stops_writers(store, hard_before):
-    """
-    What began to be computed before it is not stored; what began after it is.
-    """
-    if hard_before:
-        store.bump([NAME])
-    late = item(store, "a")
-    store.bump([NAME], True)
-    assert [False] == store.set([late])
-    assert [True] == store.set([item(store, "a")])
-    assert [True] == store.set([item(store, "b", names=(OTHER,))])
-
-
-def test_an_expired_record_is_still_there(store, time):
-    """
-    With the moment at which it was expired first; others have none.
-    """
-    put(store, "a", "b")
-    moment = time.now
-    assert [True, False] == store.expire([address("a"), address("c")])
-    time.pass_(5)
-    assert [True] == store.expire([address("a")])
-
-    assert [b"record", b"record"] == read(store, "a", "b")
-    assert [moment] == list(store.get([address("a")]).expired)
-    both = store.get([address("a"), address("b"), address("c")])
-    assert [moment, None, None] == list(both.expired)
-    assert not any(store.get([address("b")]).expired)
-
-
-def test_what_is_stored_in_its_place_is_not_expired(store):
-    """
-    A new record begins anew, and so does one after a removal.
-    """
-    for renew in (lambda: None, lambda: store.delete([address("a")])):
-        put(store, "a")
-        store.expire([address("a")])
-        renew()
-        put(store, "a", record=b"new")
-        assert [b"new"] == read(store, "a")
-        assert not any(store.get([address("a")]).expired)
-
-
-def test_expiring_stops_the_writers_of_that_key(store):
-    """
-    Its slot has another token; the epoch stays as it is.
-    """
-    late, epoch = item(store, "a"), store.versions([])[1]
-    store.expire([address("a")])
-    assert [False] == store.set([late])
-    assert epoch == store.versions([])[1]
-
-
-def test_a_dead_record_cannot_be_expired(store, time):
-    """
-    There is nothing there to be found.
-    """
-    put(store, "a", expire=10)
-    time.pass_(10)
-    assert [False] == store.expire([address("a")])
+from .support import NAME, address, disk, put, tampering
 
 
 def test_both_survive_a_restart(tmp_path, time):
@@ -173,18 +77,6 @@ def test_diskcache_opens_a_file_with_expired_records(tmp_path):
         assert b"record" == cache.get(address("a"))
         assert cache.check() == []
     store.close()
-
-
-def test_guards_know_no_halves(store):
-    """
-    A guard that was noted after a soft bump holds until the next one of either kind.
-    """
-    store.bump([NAME], True)
-    guard = noted(store, "a")
-    store.bump([OTHER])
-    assert [True] == store.set([item(store, "a", guard=guard)])
-    store.bump([NAME])
-    assert [False] == store.set([item(store, "a", guard=guard)])
 
 
 # -- comparing -------------------------------------------------------------------------------

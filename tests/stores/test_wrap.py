@@ -12,57 +12,17 @@ from memotier.errors import StoreError, StoreUnavailable
 from memotier.stores.faults import StoreBusy
 from memotier.stores.local import LocalStore
 from memotier.stores.wrap import Guarded
+from memotier.testing import FaultyStore
 from memotier.types import Store
 
 from .support import NAME, address, item, put, read
-
-
-class Failing(LocalStore):
-    """
-    A store that raises *problem* from the methods in *broken*, and counts how often it was asked.
-    """
-
-    def __init__(self):
-        super().__init__(100)
-        self.problem = StoreError("broken")
-        self.broken = set()
-        self.asked = []
-
-    def _ask(self, name):
-        self.asked.append(name)
-        if name in self.broken:
-            raise self.problem
-
-
-def method(name):
-    def call(self, *arguments):
-        self._ask(name)
-        return getattr(LocalStore, name)(self, *arguments)
-
-    return call
-
-
-METHODS = (
-    "get",
-    "set",
-    "delete",
-    "expire",
-    "discard",
-    "versions",
-    "bump",
-    "clear",
-    "clear_group",
-    "count",
-)
-for _name in METHODS:
-    setattr(Failing, _name, method(_name))
 
 WRITES = {"set", "discard", "delete", "expire", "bump", "clear", "clear_group"}
 
 
 @pytest.fixture
 def inner():
-    return Failing()
+    return FaultyStore(LocalStore(100), error=StoreError("broken"))
 
 
 @pytest.fixture
@@ -99,22 +59,22 @@ def test_failed_read_is_not_tried_again_for_a_while(store, inner, changes, time,
     One failure opens; within the rest nothing reaches the store; then one probe closes.
     """
     caplog.set_level("INFO", "memotier")
-    inner.broken = {"get"}
+    inner.failing = {"get"}
     with pytest.raises(StoreError, match="broken"):
         read(store, "a")
     for _ in range(100):
         with pytest.raises(StoreUnavailable, match=r"rests.*broken"):
             read(store, "a")
-    assert ["get"] == inner.asked
+    assert ["get"] == inner.calls
 
     time.pass_(29.9)
     with pytest.raises(StoreUnavailable):
         read(store, "a")
-    inner.broken = set()
+    inner.failing = set()
     time.pass_(0.1)
     assert [None] == read(store, "a")
 
-    assert [("read", "open", inner.problem), ("read", "closed", None)] == changes
+    assert [("read", "open", inner.error), ("read", "closed", None)] == changes
     assert ["WARNING", "INFO"] == [record.levelname for record in caplog.records]
 
 
@@ -122,7 +82,7 @@ def test_failed_probe_rests_again_without_another_word(store, inner, changes, ti
     """
     The state did not change, so nothing is reported.
     """
-    inner.broken = {"get"}
+    inner.failing = {"get"}
     for _ in range(3):
         with pytest.raises(StoreError, match="broken"):
             read(store, "a")
@@ -130,7 +90,7 @@ def test_failed_probe_rests_again_without_another_word(store, inner, changes, ti
             read(store, "a")
         time.pass_(30)
 
-    assert 3 == len(inner.asked)
+    assert 3 == len(inner.calls)
     assert 1 == len(changes)
 
 
@@ -139,7 +99,7 @@ def test_reading_goes_on_while_writing_rests(store, inner):
     A full disk can be read.
     """
     one = item(store)
-    inner.broken = WRITES
+    inner.failing = WRITES
     with pytest.raises(StoreError):
         store.set([one])
 
@@ -155,23 +115,23 @@ def test_locked_three_times_in_a_row_opens(store, inner, changes):
     A busy moment is no fault; three in a row are.
     """
     one = item(store)
-    inner.problem = StoreBusy("locked")
+    inner.error = StoreBusy("locked")
     for _ in range(2):
-        inner.broken = {"set"}
+        inner.failing = {"set"}
         for _ in range(2):
             with pytest.raises(StoreBusy):
                 store.set([one])
-        inner.broken = set()
+        inner.failing = set()
         store.set([one])
     assert [] == changes
 
-    inner.broken = {"set"}
+    inner.failing = {"set"}
     for _ in range(3):
         with pytest.raises(StoreBusy):
             store.set([one])
     with pytest.raises(StoreUnavailable):
         store.set([one])
-    assert [("write", "open", inner.problem)] == changes
+    assert [("write", "open", inner.error)] == changes
 
 
 @pytest.mark.parametrize("name", ["delete", "expire", "bump", "clear", "clear_group"])
@@ -187,7 +147,7 @@ def test_invalidation_is_tried_again_after_a_second(store, inner, time, changes,
         "clear_group": lambda: store.clear_group("g"),
     }[name]
     one = item(store)
-    inner.broken = WRITES
+    inner.failing = WRITES
     with pytest.raises(StoreError):
         store.set([one])
     with pytest.raises(StoreUnavailable):
@@ -197,7 +157,7 @@ def test_invalidation_is_tried_again_after_a_second(store, inner, time, changes,
         call()
     with pytest.raises(StoreUnavailable):
         call()
-    inner.broken = set()
+    inner.failing = set()
     time.pass_(1)
     call()
 
@@ -209,20 +169,18 @@ def test_only_one_probes(store, inner, time):
     """
     While one call finds out whether the store works, the others do not queue up behind it.
     """
-    inner.broken = {"get"}
+    inner.failing = {"get"}
     with pytest.raises(StoreError):
         read(store, "a")
-    inner.broken = set()
+    inner.failing = set()
     time.pass_(30)
     entered, go_on = threading.Event(), threading.Event()
-    ask = inner._ask
 
-    def slow(name):
-        ask(name)
+    def slow():
         entered.set()
         go_on.wait(10)
 
-    inner._ask = slow
+    inner.before["get"] = slow
     probe = threading.Thread(target=read, args=(store, "a"))
     probe.start()
     assert entered.wait(10)
@@ -232,7 +190,7 @@ def test_only_one_probes(store, inner, time):
     go_on.set()
     probe.join(10)
 
-    assert 2 == inner.asked.count("get")
+    assert 2 == inner.calls.count("get")
     assert [None] == read(store, "a")
 
 
@@ -240,13 +198,13 @@ def test_probe_that_is_interrupted_does_not_block_the_next(store, inner, time):
     """
     Ctrl-C in a probe says nothing about the store.
     """
-    inner.broken = {"get"}
+    inner.failing = {"get"}
     with pytest.raises(StoreError):
         read(store, "a")
     time.pass_(30)
-    inner.problem = KeyboardInterrupt()
+    inner.error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         read(store, "a")
-    inner.broken = set()
+    inner.failing = set()
 
     assert [None] == read(store, "a")
