@@ -15,9 +15,11 @@ from .config import CacheLevelConfig, EvictionPolicy, WritePolicy
 from .durations import check_namespace, seconds, short, size_bytes
 from .engine.options import Options
 from .errors import ConfigError
+from .settings.kinds import At
+from .settings.schema import OPTIONS
 from .settings.urls import RedisUrl
 from .types import Seconds
-from .wiring import L1_BYTES, L1_TTL, L2_BYTES, L2_TTL, Wiring, signing_keys
+from .wiring import L1_BYTES, L1_TTL, L2_BYTES, L2_TTL, Wiring, mode_of, signing_keys
 
 E = TypeVar("E", bound=Enum)
 
@@ -39,6 +41,7 @@ def wiring_of(
     flush_interval: Any,
     max_value_bytes: Any,
     name: Any,
+    mode: Any,
 ) -> Wiring:
     """
     What the arguments say.
@@ -61,9 +64,11 @@ def wiring_of(
     if place is None and l2.enable_persistence:
         place = user_cache_folder() / name
     kind = "local" if l2_config is not None else None
+    kind = kind if place is None else "disk"
     if redis_url is not None:
         _check_only_redis(place, l2, l2_config)
         kind = "redis"
+    mode = _mode(mode)
     default = None if default_ttl is None else seconds(default_ttl, what="default_ttl")
     l1_max_size = _size("l1_config.max_size", l1.max_size, 0)
     if l1_maxsize is not DEFAULT:
@@ -71,6 +76,7 @@ def wiring_of(
     return Wiring(
         options=Options(
             name=name,
+            mode=mode_of(mode, kind),
             write_policy=_one_of(WritePolicy, write_policy, "write_policy").value,
             l1_max_size=l1_max_size,
             l1_max_bytes=_bytes("l1", l1.max_bytes, L1_BYTES),
@@ -81,12 +87,13 @@ def wiring_of(
             keys=signing_keys(),
         ),
         l1_eviction=_eviction("l1", l1.eviction_policy),
-        l2_kind=kind if place is None else "disk",
+        l2_kind=kind,
         directory=place,
         redis=RedisUrl(redis_url) if isinstance(redis_url, str) else redis_url,
         l2_max_size=None if kind == "redis" else _size("l2_config.max_size", l2.max_size, 1),
         l2_max_bytes=_bytes("l2", l2.max_bytes, L2_BYTES),
         l2_eviction=_eviction("l2", l2.eviction_policy),
+        mode=mode,
     )
 
 
@@ -108,6 +115,16 @@ def _check_only_redis(place: Path | None, l2: CacheLevelConfig, given: Any) -> N
 def user_cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "memotier"
+
+
+def _mode(value: Any) -> str:
+    """
+    What is asked for, else what the environment says.
+    """
+    option, what = OPTIONS["mode"], "mode"
+    if value is None:
+        what, value = option.env, os.environ.get(option.env, option.default)
+    return str(option.kind.exact(value, At(what, None)))
 
 
 def _level(tier: str, value: Any, default: CacheLevelConfig) -> CacheLevelConfig:

@@ -55,6 +55,10 @@ class MultiLevelCache:
         max_value_bytes: A value that takes more bytes (or text such as ``"8MiB"``) is not
             written to the second tier.
 
+        mode: What it may do: ``"on"``, ``"readonly"`` (the second tier is read, not written),
+            ``"offline"`` (nor read) or ``"off"`` (nothing is kept or found); None: what the
+            variable ``MEMOTIER_MODE`` says, else ``"on"``. It stays as it is.
+
         name: How logs and ``repr`` call it, and the directory if none is given: letters,
             digits, ``_``, ``-`` and single dots. Caches of one name at one Redis are one.
 
@@ -78,6 +82,7 @@ class MultiLevelCache:
         default_ttl: Ttl = None,
         flush_interval: Ttl = 5.0,
         max_value_bytes: int | str = 8 * 2**20,
+        mode: str | None = None,
         name: str = "cache",
         clock: Clock = SYSTEM,
     ) -> None:
@@ -92,6 +97,7 @@ class MultiLevelCache:
                 default_ttl=default_ttl,
                 flush_interval=flush_interval,
                 max_value_bytes=max_value_bytes,
+                mode=mode,
                 name=name,
             ),
             clock,

@@ -157,7 +157,7 @@ class Memo:
             if needs is not None:
                 check_caches(self.label, needs, cache, cache_named)
                 self.dependent = Dependent(self.label, needs, engine, self.parameters, self.spread)
-            if engine.store is not None:
+            if engine.store is not None or engine.is_offline:
                 share(self, engine, shelf, wiring)
             with engine.lock:
                 engine.shelves.add(shelf)
@@ -303,10 +303,17 @@ class Memo:
         """
         The engine that an attribute works on; None if nothing is cached (closed, or off).
         """
+        engine = self.told()
+        return None if self.off else engine
+
+    def told(self) -> Engine | None:
+        """
+        The same for invalidations, which happen also where nothing is kept.
+        """
         engine = self.engine
         if engine is None or engine.closed:
             engine = self.attach()
-        return None if engine.closed or self.off else engine
+        return None if engine.closed else engine
 
     def usable(self) -> Engine | None:
         """
@@ -367,12 +374,12 @@ class Memo:
         return self.invoke(*self.spread(values))
 
     def clear(self) -> Plan:
-        engine = self.ready()
+        engine = self.told()
         if engine is not None and self.shelf is not None:
             yield from removal.clear_function(engine, self.shelf)
 
     def expire(self) -> Plan:
-        engine = self.ready()
+        engine = self.told()
         if engine is not None and self.shelf is not None:
             yield from removal.expire_function(engine, self.shelf)
 

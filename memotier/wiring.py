@@ -16,6 +16,7 @@ from .clock import Clock
 from .engine import lifecycle, names
 from .engine.engine import Engine
 from .engine.options import Options
+from .errors import MissingExtra
 from .keys.digest import Digester
 from .policies import make_policy
 from .settings.model import NamespaceSettings, Settings
@@ -53,8 +54,13 @@ class Wiring:
     l2_max_size: int | None
     l2_max_bytes: int
     l2_eviction: str
-    off: bool = False
+    #: One of settings.schema.MODES; ``Options.mode`` says what it comes to.
+    mode: str = "on"
     settings: Settings | None = field(default=None, repr=False)
+
+    @property
+    def off(self) -> bool:
+        return self.mode == "off"
 
     def namespace(self, name: str) -> NamespaceSettings:
         return NamespaceSettings() if self.settings is None else self.settings.namespace(name)
@@ -77,6 +83,7 @@ class Wiring:
         return cls(
             options=Options(
                 name=settings.name,
+                mode=mode_of(settings.mode, kind),
                 write_policy=settings.write_policy,
                 l1_max_size=settings.l1.max_size,
                 l1_max_bytes=settings.l1.max_bytes,
@@ -93,7 +100,7 @@ class Wiring:
             l2_max_size=None if kind == "redis" else settings.l2.max_size,
             l2_max_bytes=settings.l2.max_bytes or L2_BYTES,
             l2_eviction=settings.l2.eviction,
-            off=settings.mode == "off",
+            mode=settings.mode,
             settings=settings,
         )
 
@@ -113,7 +120,7 @@ def build_engine(wiring: Wiring, clock: Clock) -> Engine:
             else:
                 engine.hear_store(event, detail)
 
-    store = None if wiring.off else _store(wiring, clock, hear)
+    store = _store(wiring, clock, hear)
     engine = Engine(options, policy, store, clock)
     heard.append(engine)
     lifecycle.register(engine)
@@ -123,28 +130,45 @@ def build_engine(wiring: Wiring, clock: Clock) -> Engine:
 def _store(
     wiring: Wiring, clock: Clock, hear: Callable[[str, Mapping[str, Any]], None]
 ) -> Store | None:
-    if wiring.l2_kind is None:
+    mode = wiring.options.mode
+    if wiring.l2_kind is None or mode == "offline" or (wiring.l2_kind == "local" and wiring.off):
         return None
 
-    from .stores.open import open_redis, open_store
+    from .stores.modes import ReadOnly, Refusing, TellOnly
+    from .stores.open import database_of, open_reader, open_redis, open_store
     from .stores.wrap import Guarded
 
     max_record_bytes = wiring.options.max_value_bytes + HEADER_ROOM
     if wiring.l2_kind == "redis":
-        if not wiring.options.keys:
+        if not wiring.options.keys and not wiring.off:
             log.warning(
                 "memotier: the records of cache %r at the Redis are not signed, so whoever can "
                 "write there can forge results: set MEMOTIER_KEY",
                 wiring.options.name,
             )
-        shared = open_redis(
-            wiring.redis,
-            name=wiring.options.name,
-            clock=clock,
-            max_record_bytes=max_record_bytes,
-            on_event=hear,
+        try:
+            shared = open_redis(
+                wiring.redis,
+                name=wiring.options.name,
+                clock=clock,
+                max_record_bytes=max_record_bytes,
+                on_event=hear,
+                reads_only=mode == "readonly",
+            )
+        except MissingExtra as error:
+            if not wiring.off:
+                raise
+            return Refusing("redis", str(error))  # who turns all off does not need it
+        store: Store = Guarded(shared, clock=clock, rest=REDIS_REST)
+        if wiring.off:
+            return TellOnly(store, lambda: True)
+        return ReadOnly(store) if mode == "readonly" else store
+    if mode == "readonly":
+        assert wiring.directory is not None
+        reader = open_reader(
+            wiring.directory, max_record_bytes=max_record_bytes, clock=clock, on_event=hear
         )
-        return Guarded(shared, clock=clock, rest=REDIS_REST)
+        return ReadOnly(Guarded(reader, clock=clock))
     store = open_store(
         wiring.directory if wiring.l2_kind == "disk" else None,
         max_size=wiring.l2_max_size,
@@ -155,7 +179,18 @@ def _store(
         on_event=hear,
         everything=(names.EVERYTHING,),
     )
-    return Guarded(store, clock=clock)
+    store = Guarded(store, clock=clock)
+    if not wiring.off:
+        return store
+    assert wiring.directory is not None
+    return TellOnly(store, database_of(wiring.directory).exists)
+
+
+def mode_of(mode: str, l2_kind: str | None) -> str:
+    """
+    What *mode* comes to: a cache that shares nothing with others does all it can.
+    """
+    return mode if l2_kind in ("disk", "redis") or mode == "off" else "on"
 
 
 def signing_keys() -> tuple[bytes, ...]:

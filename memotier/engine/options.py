@@ -16,6 +16,8 @@ class Options:
     """
 
     name: str = "default"
+    #: "on"; "readonly" or "offline" if there is a second tier that others may use; see modes.py.
+    mode: str = "on"
     write_policy: str = "write_through"
     l1_max_size: int | None = 1000
     l1_max_bytes: int | None = 64_000_000

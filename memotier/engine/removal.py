@@ -44,7 +44,10 @@ def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
         unwritten = engine.debts.unwritten
         owed = [address for address in addresses if address in unwritten] if soft else []
         here = _forget_here(engine, calls, soft)
-        if engine.store is None or not away:
+        if not away:
+            return here
+        if engine.store is None:
+            _say_untold(engine)
             return here
         # What lies below is not to be believed from now on, not only from when it is gone.
         doubted = addresses if len(addresses) <= MOST_DOUBTED else []
@@ -82,6 +85,7 @@ def bump(engine: Engine, names: Sequence[Name], soft: bool = False) -> Plan:
         taken = None if soft or engine.index is None else engine.index.take(names)
         _bump_versions(engine, names, soft)
         if engine.store is None:
+            _say_untold(engine)
             return taken
         serial = engine.versions.postpone(names, (), engine.clock.monotonic(), soft=soft)
 
@@ -253,6 +257,15 @@ def _aside(plan: Callable[..., Plan], *arguments: Any) -> None:
     the step is over, in a thread that waits for that.
     """
     threading.Thread(target=lambda: drive(plan(*arguments)), daemon=True).start()
+
+
+def _say_untold(engine: Engine) -> None:
+    if engine.is_offline:
+        raise InvalidationNotDurable(
+            f"the invalidation holds in this process, but nobody else hears of it: cache "
+            f'{engine.options.name!r} is offline (mode = "offline") and does not use its second '
+            "tier. Others go on with what they have; invalidate again when it is on."
+        )
 
 
 def _postpone(

@@ -21,7 +21,7 @@ from .model import (
     levels,
 )
 from .problems import advice
-from .schema import DEFAULT_CACHE, NAMESPACE_OPTIONS, OPTIONS, TIERS
+from .schema import DEFAULT_CACHE, MODES, NAMESPACE_OPTIONS, OPTIONS, TIERS
 from .sources import settings_file, variables
 
 #: The source of what nobody set, and of what ``memotier.configure()`` was given.
@@ -73,9 +73,8 @@ class Configuration:
 
         own = {key: defaults[key] for key in ("directory", "redis_url")}
         merged = top | own | self._gathered.said[name]
-        # Whoever turns caching off for the whole process must not find a cache still on.
-        if top["mode"].exact == "off":
-            merged["mode"] = top["mode"]
+        # Whoever turns something off for the whole process must not find a cache that does it.
+        merged["mode"] = max(merged["mode"], top["mode"], key=lambda one: MODES.index(one.exact))
         return merged
 
     def _namespaces(self, name: str) -> dict[str, dict[str, Value]]:

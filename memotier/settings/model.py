@@ -70,7 +70,7 @@ class Settings:
     redis_url: RedisUrl | None
     default_ttl: Seconds | None
     write_policy: Literal["write_through", "write_back", "write_around"]
-    mode: Literal["on", "off"]
+    mode: Literal["on", "readonly", "offline", "off"]
     flush_interval: Seconds
     max_value_bytes: int
     l1: LevelSettings

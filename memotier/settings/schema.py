@@ -12,6 +12,8 @@ from .kinds import DIRECTORY, DURATION, FLAG, MODULES, REDIS_URL, SIZE, TAGS, Ki
 PREFIX: Final = "MEMOTIER_"
 #: The name of the cache whose settings stand at the top level.
 DEFAULT_CACHE: Final = "default"
+#: What a cache may do, each less than the one before; see engine/modes.py.
+MODES: Final = ("on", "readonly", "offline", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,11 @@ _TABLE: Final = (
     ),
     Option(
         "mode",
-        choice("on", "off", later=("readonly", "offline")),
+        choice(*MODES),
         "on",
-        "Off: functions are called as if they were not decorated. Off at the top level turns "
-        "every cache off.",
+        "Readonly: the second tier is read and not written. Offline: it is not used at all. Off: "
+        "functions are called as if they were not decorated. What the top level says is the least "
+        "for every cache.",
     ),
     Option(
         "flush_interval",

@@ -54,6 +54,30 @@ def open_store(
     )
 
 
+def open_reader(
+    directory: Path,
+    *,
+    max_record_bytes: int,
+    clock: Clock = SYSTEM,
+    on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+) -> Store:
+    """
+    What a ``DiskStore`` in *directory* has, for reading.
+    """
+    from .reader import DiskReader
+
+    return DiskReader(directory, max_record_bytes=max_record_bytes, clock=clock, on_event=on_event)
+
+
+def database_of(directory: Path) -> Path:
+    """
+    The database of a ``DiskStore`` in *directory*, whether there is one or not.
+    """
+    from .directory import Home
+
+    return Home(directory).database
+
+
 def open_redis(
     target: Any,
     *,
@@ -61,6 +85,7 @@ def open_redis(
     clock: Clock = SYSTEM,
     max_record_bytes: int,
     on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+    reads_only: bool = False,
 ) -> Store:
     """
     A ``RedisStore`` for the cache *name* at *target*, a ``RedisUrl`` or a client.
@@ -68,5 +93,10 @@ def open_redis(
     from .redis.store import RedisStore
 
     return RedisStore(
-        target, name=name, clock=clock, max_record_bytes=max_record_bytes, on_event=on_event
+        target,
+        name=name,
+        clock=clock,
+        max_record_bytes=max_record_bytes,
+        on_event=on_event,
+        reads_only=reads_only,
     )

@@ -46,6 +46,8 @@ from .watch import ALL, SENDER, Watch
 #: Seconds for which memory is believed when no message can arrive.
 MAX_L1_AGE: Final[Seconds] = 30.0
 MAX_RECORD: Final = 8 * 2**20  # bytes
+#: Of a server that has none, where none may be made.
+NO_EPOCH: Final = b""
 _LIFE_MS: Final = int(LIFE * 1000)
 _ROUNDS: Final = 20  # tries of a soft bump that others interrupt
 
@@ -62,6 +64,8 @@ class RedisStore:
         max_record_bytes: A larger record is not stored (``set`` says False), and not read.
 
         max_l1_age: Seconds for which memory is believed while no message can arrive.
+
+        reads_only: Nothing is ever written: a server that has no epoch has none of our records.
 
         on_event: Hears ``store_replaced``, ``record_too_large`` and, from the thread that listens,
             ``store_reachable``; no lock is held.
@@ -81,6 +85,7 @@ class RedisStore:
         max_l1_age: Seconds = MAX_L1_AGE,
         timeout: Seconds = TIMEOUT,
         on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+        reads_only: bool = False,
     ) -> None:
         self._server = Server(target, timeout)
         self._keys = Keys(name, self._server.database)
@@ -88,6 +93,7 @@ class RedisStore:
         self._clock = clock
         self._most = max_record_bytes
         self._on_event = on_event
+        self._reads_only = reads_only
         self._sender = secrets.token_bytes(SENDER)
         self._birth: bytes | None = None
         self._closed = False
@@ -240,6 +246,8 @@ class RedisStore:
             epoch = self._noticed(found[0])
             if epoch is not None:
                 return found, epoch
+            if self._reads_only:
+                return found, NO_EPOCH
             self._make_epoch()
         raise StoreError(f"{self._server.place} forgets at once what it is told")
 
