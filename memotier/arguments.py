@@ -42,6 +42,8 @@ def wiring_of(
     max_value_bytes: Any,
     name: Any,
     mode: Any,
+    spill_directory: Any,
+    spill_max_age: Any,
 ) -> Wiring:
     """
     What the arguments say.
@@ -69,6 +71,9 @@ def wiring_of(
         _check_only_redis(place, l2, l2_config)
         kind = "redis"
     mode = _mode(mode)
+    policy = _one_of(WritePolicy, write_policy, "write_policy")
+    spill = _path("spill_directory", spill_directory)
+    _check_spill(spill, kind, policy)
     default = None if default_ttl is None else seconds(default_ttl, what="default_ttl")
     l1_max_size = _size("l1_config.max_size", l1.max_size, 0)
     if l1_maxsize is not DEFAULT:
@@ -77,7 +82,7 @@ def wiring_of(
         options=Options(
             name=name,
             mode=mode_of(mode, kind),
-            write_policy=_one_of(WritePolicy, write_policy, "write_policy").value,
+            write_policy=policy.value,
             l1_max_size=l1_max_size,
             l1_max_bytes=_bytes("l1", l1.max_bytes, L1_BYTES),
             l1_ttl=_ttl("l1", l1.ttl, default, L1_TTL),
@@ -90,6 +95,8 @@ def wiring_of(
         l2_kind=kind,
         directory=place,
         redis=RedisUrl(redis_url) if isinstance(redis_url, str) else redis_url,
+        spill=spill,
+        spill_max_age=seconds(spill_max_age, what="spill_max_age"),
         l2_max_size=None if kind == "redis" else _size("l2_config.max_size", l2.max_size, 1),
         l2_max_bytes=_bytes("l2", l2.max_bytes, L2_BYTES),
         l2_eviction=_eviction("l2", l2.eviction_policy),
@@ -109,6 +116,21 @@ def _check_only_redis(place: Path | None, l2: CacheLevelConfig, given: Any) -> N
         raise ConfigError(
             f"l2_config.{said[0]} = {short(getattr(l2, said[0]))} cannot be used with redis_url: "
             "the server makes room by its own maxmemory and maxmemory-policy"
+        )
+
+
+def _check_spill(spill: Path | None, kind: str | None, policy: WritePolicy) -> None:
+    if spill is None:
+        return
+    if kind != "redis":
+        raise ConfigError(
+            f"spill_directory = {short(str(spill))} cannot be used without redis_url: it is where "
+            "results are kept while that server is away"
+        )
+    if policy is WritePolicy.WRITE_BACK:
+        raise ConfigError(
+            f"spill_directory = {short(str(spill))} cannot be used with WritePolicy.WRITE_BACK, "
+            "which keeps for the server what it has not got yet; use WritePolicy.WRITE_THROUGH"
         )
 
 

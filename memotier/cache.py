@@ -20,7 +20,7 @@ from .engine.drive import adrive
 from .keyed import DEFAULT_NAMESPACE, Keyed, Ttl
 from .synccache import SyncCache
 from .types import MISS
-from .wiring import Wiring, build_engine
+from .wiring import SPILL_MAX_AGE, Wiring, build_engine
 
 T = TypeVar("T")
 
@@ -43,6 +43,12 @@ class MultiLevelCache:
         redis_url: The second tier is a Redis or Valkey, for several machines: a URL, or a client
             of redis-py or valkey-py. Not together with *directory*; of *l2_config* only *ttl*
             counts.
+
+        spill_directory: Where this machine keeps results while the server of *redis_url* has been
+            away for half a minute or more; None: in memory alone.
+
+        spill_max_age: How long a result that is kept there is believed, though other machines may
+            have invalidated it: seconds, a ``timedelta`` or ``"10m"``.
 
         l1_maxsize: Short for ``l1_config.max_size``: None bounds memory by bytes alone, 0
             leaves the memory tier out.
@@ -78,6 +84,8 @@ class MultiLevelCache:
         *,
         directory: Path | str | None = None,
         redis_url: str | Any | None = None,
+        spill_directory: Path | str | None = None,
+        spill_max_age: Ttl = SPILL_MAX_AGE,
         l1_maxsize: int | Any | None = DEFAULT,
         default_ttl: Ttl = None,
         flush_interval: Ttl = 5.0,
@@ -98,6 +106,8 @@ class MultiLevelCache:
                 flush_interval=flush_interval,
                 max_value_bytes=max_value_bytes,
                 mode=mode,
+                spill_directory=spill_directory,
+                spill_max_age=spill_max_age,
                 name=name,
             ),
             clock,

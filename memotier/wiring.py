@@ -35,6 +35,9 @@ REACHABLE = "store_reachable"
 #: of a second if it is still away.
 REDIS_REST: Seconds = 5.0
 
+#: Seconds for which what is kept meanwhile is believed.
+SPILL_MAX_AGE: Seconds = 30.0
+
 log = logging.getLogger("memotier")
 
 
@@ -51,6 +54,9 @@ class Wiring:
     directory: Path | None
     #: A ``RedisUrl``, or a client of the user's.
     redis: Any = field(default=None, repr=False)
+    #: Where results are kept while the Redis is away, and for how long they are believed.
+    spill: Path | None = None
+    spill_max_age: Seconds = SPILL_MAX_AGE
     l2_max_size: int | None
     l2_max_bytes: int
     l2_eviction: str
@@ -97,6 +103,8 @@ class Wiring:
             l2_kind=kind,
             directory=settings.directory,
             redis=settings.redis_url,
+            spill=settings.spill_directory,
+            spill_max_age=settings.spill_max_age,
             l2_max_size=None if kind == "redis" else settings.l2.max_size,
             l2_max_bytes=settings.l2.max_bytes or L2_BYTES,
             l2_eviction=settings.l2.eviction,
@@ -116,6 +124,8 @@ def build_engine(wiring: Wiring, clock: Clock) -> Engine:
     def hear(event: str, detail: Mapping[str, Any]) -> None:
         for engine in heard:
             if event == REACHABLE:
+                if hasattr(engine.store, "reached"):
+                    engine.store.reached()
                 lifecycle.catch_up(engine)
             else:
                 engine.hear_store(event, detail)
@@ -162,7 +172,9 @@ def _store(
         store: Store = Guarded(shared, clock=clock, rest=REDIS_REST)
         if wiring.off:
             return TellOnly(store, lambda: True)
-        return ReadOnly(store) if mode == "readonly" else store
+        if mode == "readonly":
+            return ReadOnly(store)
+        return store if wiring.spill is None else _spilling(wiring, store, clock, hear)
     if mode == "readonly":
         assert wiring.directory is not None
         reader = open_reader(
@@ -184,6 +196,33 @@ def _store(
         return store
     assert wiring.directory is not None
     return TellOnly(store, database_of(wiring.directory).exists)
+
+
+def _spilling(
+    wiring: Wiring, shared: Store, clock: Clock, hear: Callable[[str, Mapping[str, Any]], None]
+) -> Store:
+    from .stores.open import open_store
+    from .stores.redis.store import MAX_L1_AGE
+    from .stores.spill import Spilling
+    from .stores.wrap import Guarded
+
+    spill = open_store(
+        wiring.spill,
+        max_size=None,
+        max_bytes=L2_BYTES,
+        clock=clock,
+        max_record_bytes=wiring.options.max_value_bytes + HEADER_ROOM,
+        on_event=hear,
+        everything=(names.EVERYTHING,),
+    )
+    return Spilling(
+        shared,
+        Guarded(spill, clock=clock),
+        everything=names.EVERYTHING,
+        max_age=wiring.spill_max_age,
+        patience=MAX_L1_AGE,
+        clock=clock,
+    )
 
 
 def mode_of(mode: str, l2_kind: str | None) -> str:

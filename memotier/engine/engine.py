@@ -57,10 +57,6 @@ class Engine:
     ) -> None:
         self.options = options
         self.store = store
-        #: Whether the second tier is read and not written, and whether there is one that is not
-        #: even asked; see stores/modes.py.
-        self.reads_only = options.mode == "readonly"
-        self.is_offline = options.mode == "offline"
         self.clock = clock
         self.lock = threading.RLock()
         self.memory = MemoryTier(

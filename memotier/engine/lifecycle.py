@@ -111,7 +111,7 @@ def close(engine: Engine) -> Plan:
         if engine.flusher is not None:
             engine.flusher.stop()
         lost = len(engine.debts.unwritten)
-        untold = engine.versions.is_behind and not engine.reads_only  # whoever asked knows
+        untold = engine.versions.is_behind and not engine.options.reads_only  # whoever asked knows
         bury(engine)
         engine.versions.close()
         engine.flights.unwanted_all()

@@ -16,7 +16,7 @@ class Options:
     """
 
     name: str = "default"
-    #: "on"; "readonly" or "offline" if there is a second tier that others may use; see modes.py.
+    #: "on", "readonly", "offline" or "off"; see stores/modes.py.
     mode: str = "on"
     write_policy: str = "write_through"
     l1_max_size: int | None = 1000
@@ -27,3 +27,17 @@ class Options:
     flush_interval: Seconds = 5.0
     #: Keys that authenticate records of the second tier; empty: a checksum only.
     keys: tuple[bytes, ...] = ()
+
+    @property
+    def reads_only(self) -> bool:
+        """
+        Whether the second tier is read and not written.
+        """
+        return self.mode == "readonly"
+
+    @property
+    def is_offline(self) -> bool:
+        """
+        Whether there is a second tier that is not asked.
+        """
+        return self.mode == "offline"

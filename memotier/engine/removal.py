@@ -260,7 +260,7 @@ def _aside(plan: Callable[..., Plan], *arguments: Any) -> None:
 
 
 def _say_untold(engine: Engine) -> None:
-    if engine.is_offline:
+    if engine.options.is_offline:
         raise InvalidationNotDurable(
             f"the invalidation holds in this process, but nobody else hears of it: cache "
             f'{engine.options.name!r} is offline (mode = "offline") and does not use its second '

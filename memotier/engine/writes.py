@@ -87,7 +87,7 @@ def stamp_of(
     stamp.tokens = tokens = noted.tokens
     stamp.seen = noted.epoch
     stamp.told_at = address = call.address
-    if tokens is None or address is None or call.shelf.codec is None or engine.reads_only:
+    if tokens is None or address is None or call.shelf.codec is None or engine.options.reads_only:
         return stamp, None
     with engine.lock:
         if not engine.versions.trusts(address, labels.names):
@@ -309,7 +309,7 @@ def drop_below(
         return
     with engine.lock:
         serial = engine.versions.postpone((), known, engine.clock.monotonic())
-    if engine.reads_only:
+    if engine.options.reads_only:
         return  # from now on it is not read
     answer = yield Io(engine.offload, engine.store.delete, known)
     if isinstance(answer, StoreError):
@@ -338,8 +338,10 @@ def settle(engine: Engine, *, at_once: bool = False) -> Plan:
     Try again to write invalidations that the second tier could not take.
     """
     versions = engine.versions
-    if engine.reads_only:
+    if engine.options.reads_only:
         return
+    if not at_once and getattr(engine.store, "is_spilling", False):
+        return  # only the spill would hear of it, and has; see stores/spill.py
     with engine.lock:
         now = math.inf if at_once else engine.clock.monotonic()
         if not versions.overdue(now):

@@ -68,6 +68,8 @@ class Settings:
     name: str
     directory: Path | None
     redis_url: RedisUrl | None
+    spill_directory: Path | None
+    spill_max_age: Seconds
     default_ttl: Seconds | None
     write_policy: Literal["write_through", "write_back", "write_around"]
     mode: Literal["on", "readonly", "offline", "off"]

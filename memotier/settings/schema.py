@@ -62,6 +62,13 @@ _TABLE: Final = (
         "memotier[redis]. With a password only in the variable or in configure().",
     ),
     Option(
+        "spill_directory",
+        DIRECTORY.or_none("not kept"),
+        None,
+        "Where results are kept while the server of redis_url is away; for one cache.",
+    ),
+    Option("spill_max_age", DURATION, 30.0, "How long a result that is kept there is believed."),
+    Option(
         "default_ttl",
         DURATION.or_none(_UNSET),
         None,
@@ -169,6 +176,9 @@ NAMESPACE_OPTIONS: Final = {
         Option("tags", TAGS, (), "Tags that all its entries carry."),
     )
 }
+
+#: What one cache has for itself: another one with the same would be the same cache.
+SINGLE: Final = ("directory", "redis_url", "spill_directory")
 
 #: The tables inside a cache's table that hold fixed settings, and those that are of a tier.
 SECTIONS: Final = tuple(dict.fromkeys(o.section for o in _TABLE if o.section))

@@ -122,7 +122,7 @@ _VARIABLES = [
     ("MEMOTIER_L1__MAX_SIZE", "", (" = ''", "a whole number, 0 or more")),
     ("MEMOTIER_L1__MAX_SIZE", "9" * 5000, ("5002 characters", "a whole number, 0 or more")),
     ("MEMOTIER_L1__TTL", "90", (" = '90' has no unit", 'write "90s"')),
-    ("MEMOTIER_MODE", "Off", (" = 'Off'", '"on" or "off"')),
+    ("MEMOTIER_MODE", "Off", (" = 'Off'", '"offline" or "off"')),
     ("MEMOTIER_NAMESPACES__TOOL__TTL", "5m", ("cannot hold the dots", "pyproject.toml")),
     ("MEMOTIER_CACHES__X__TTL", "5", ("MEMOTIER_CACHES__X__L1__TTL or ",)),
     ("MEMOTIER_CACHES__X__REDIS_URL", "5", ("(value not shown)", "is not the URL of a")),

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from memotier.engine.names import EVERYTHING
 from memotier.stores.local import LocalStore
+from memotier.stores.spill import Spilling
 
 from .support import Time, disk, redis_store
 
@@ -35,7 +37,7 @@ def make(request, tmp_path, time):
         store.close()
 
 
-@pytest.fixture(params=["disk", "local", pytest.param("redis", marks=pytest.mark.extras)])
+@pytest.fixture(params=["disk", "local", "spill", pytest.param("redis", marks=pytest.mark.extras)])
 def store(request, tmp_path, time):
     """
     A store with room; every test using this proves all of them.
@@ -44,6 +46,15 @@ def store(request, tmp_path, time):
         store = LocalStore(1000, max_bytes=64 * 2**20, clock=time.clock)
     elif request.param == "redis":
         store = redis_store(request.getfixturevalue("redis_server"), clock=time.clock)
+    elif request.param == "spill":
+        store = Spilling(
+            LocalStore(1000, max_bytes=64 * 2**20, clock=time.clock),
+            disk(tmp_path / "spill", clock=time.clock),
+            everything=EVERYTHING,
+            max_age=60,
+            patience=30,
+            clock=time.clock,
+        )
     else:
         store = disk(tmp_path / "cache", clock=time.clock)
     yield store
