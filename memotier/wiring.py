@@ -124,8 +124,9 @@ def build_engine(wiring: Wiring, clock: Clock) -> Engine:
     def hear(event: str, detail: Mapping[str, Any]) -> None:
         for engine in heard:
             if event == REACHABLE:
-                if hasattr(engine.store, "reached"):
-                    engine.store.reached()
+                reached = getattr(engine.store, "reached", None)
+                if reached is not None:
+                    reached()
                 lifecycle.catch_up(engine)
             else:
                 engine.hear_store(event, detail)

@@ -23,7 +23,7 @@ from .effects import Io
 from .engine import Engine
 from .instances import bury
 from .soft import soften_here
-from .writes import flush
+from .writes import flush, on_way
 
 #: Keys of one invalidation that are distrusted one by one while it is on its way.
 MOST_DOUBTED = 1000
@@ -52,12 +52,13 @@ def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
         # What lies below is not to be believed from now on, not only from when it is gone.
         doubted = addresses if len(addresses) <= MOST_DOUBTED else []
         now = engine.clock.monotonic()
-        serial = engine.versions.postpone((), doubted, now, soft=soft)
+        serial = engine.versions.postpone((), doubted, now, soft=soft, on_way=True)
         for address in owed:
             # It is gone unwritten; what it was to replace is no good as a stale one.
             engine.versions.distrust(address, now)
 
-    answer = yield Io(engine.offload, _delete, engine, calls, addresses, soft)
+    operation = Io(engine.offload, _delete, engine, calls, addresses, soft)
+    answer = yield from on_way(engine, serial, operation)
     if isinstance(answer, StoreError):
         _forget_here(engine, calls, soft)
         _postpone(engine, (), addresses, answer, soft)
@@ -87,9 +88,10 @@ def bump(engine: Engine, names: Sequence[Name], soft: bool = False) -> Plan:
         if engine.store is None:
             _say_untold(engine)
             return taken
-        serial = engine.versions.postpone(names, (), engine.clock.monotonic(), soft=soft)
+        now = engine.clock.monotonic()
+        serial = engine.versions.postpone(names, (), now, soft=soft, on_way=True)
 
-    answer = yield Io(engine.offload, _bump, engine, names, soft)
+    answer = yield from on_way(engine, serial, Io(engine.offload, _bump, engine, names, soft))
     if isinstance(answer, StoreError):
         _bump_here(engine, names, soft)
         _postpone(engine, names, (), answer, soft)

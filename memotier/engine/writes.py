@@ -21,6 +21,7 @@ from .effects import Io
 from .engine import Engine
 from .places import Debt, Held, Shelf, Stamp
 from .tier2 import learn
+from .versions import RETRY_AFTER
 
 #: Evicted entries that may wait for the interval before whoever evicts writes them.
 MOST_LEFT = 128
@@ -275,7 +276,8 @@ def flush(
             if answer is False:
                 engine.remove((resident, twin))  # invalidated by another process
         engine.writes_lost += lost
-        engine.versions.postpone((), doubtful, now)  # not to be believed until it is gone
+        if doubtful:
+            engine.versions.postpone((), doubtful, now)  # not to be believed until it is gone
     engine.sweep()
     yield from drop_below(engine, doubtful, residents)
     if lost:
@@ -308,10 +310,12 @@ def drop_below(
     if engine.store is None or not known:
         return
     with engine.lock:
-        serial = engine.versions.postpone((), known, engine.clock.monotonic())
-    if engine.options.reads_only:
-        return  # from now on it is not read
-    answer = yield Io(engine.offload, engine.store.delete, known)
+        tells = not engine.options.reads_only  # if not, it is not read from now on
+        serial = engine.versions.postpone((), known, engine.clock.monotonic(), on_way=tells)
+    if not tells:
+        return
+    operation = Io(engine.offload, engine.store.delete, known)
+    answer = yield from on_way(engine, serial, operation)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return
@@ -333,6 +337,17 @@ def _hear_on(engine: Engine, resident: Resident | None) -> None:
     stamp.told_at = told_at
 
 
+def on_way(engine: Engine, serial: int, operation: Io) -> Plan:
+    """
+    The answer of *operation*, which tells the second tier of the invalidation *serial*.
+    """
+    try:
+        return (yield operation)
+    finally:
+        with engine.lock:
+            engine.versions.arrived(serial)
+
+
 def settle(engine: Engine, *, at_once: bool = False) -> Plan:
     """
     Try again to write invalidations that the second tier could not take.
@@ -346,9 +361,10 @@ def settle(engine: Engine, *, at_once: bool = False) -> Plan:
         now = math.inf if at_once else engine.clock.monotonic()
         if not versions.overdue(now):
             return
-        versions.retry_at = engine.clock.monotonic() + 1.0
-        names: list[Name] = list(versions.pending)
-        keys = list(versions.pending_keys)
+        names, keys = versions.left_behind()
+        if not (names or keys):
+            return
+        versions.retry_at = engine.clock.monotonic() + RETRY_AFTER
         softly = set(versions.pending_softly)
         answers: list[Any] = []
         serial = versions.serial
