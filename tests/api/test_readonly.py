@@ -26,7 +26,11 @@ from memotier import (
     WritePolicy,
     tiered_cache,
 )
+from memotier.errors import StoreError
 from memotier.stores import reader
+
+from ..redis.server import Server
+from ..redis.support import soon
 
 
 @pytest.fixture
@@ -634,6 +638,76 @@ def test_readonly_with_a_server(make_cache, call, redis_server):
         other.sync.set("new", 1)
         assert 1 == other.sync.get_or_compute("third", lambda: 1)
         assert before == {key: client.dump(key) for key in client.keys(f"mt1:{{{name}}}:*")}
+
+
+READER = "reader on >secret ~mt1:* &mt1:* +@read +@connection +@pubsub +@scripting -@dangerous"
+
+
+@pytest.mark.extras
+def test_readonly_with_a_user_who_may_only_read(call, place):
+    """
+    The commands of the guide are enough, and the user could not write.
+    """
+    page = Path(__file__).parents[2] / "docs" / "guide" / "modes.md"
+    assert f"ACL SETUSER {READER.replace('secret', 'PASSWORD')}" in page.read_text()
+    server = Server()
+    try:
+        with server.client() as client:
+            client.execute_command("ACL", "SETUSER", *READER.split())
+        writer = MultiLevelCache(redis_url=server.url, name="x")
+        writer.sync.set("k", 1)
+        url = server.url.replace("redis://", "redis://reader:secret@")
+        f = MultiLevelCache(redis_url=url, name="x", mode="readonly")
+        assert 1 == f.sync.get("k")
+        store = f._keyed.engine.store.store
+        assert 1 == store.count()
+        store.store.watch.start(5)
+        assert soon(lambda: store.store.watch.is_subscribed)
+        writer.sync.delete("k")
+        assert soon(lambda: f.sync.get("k") is None)
+        assert 0 == f.get_stats()["l2"]["errors"]
+        writer.sync.set("k", 2)
+        with pytest.raises(StoreError, match="invalidate at"):
+            store.delete([f._keyed.call("k", "default").address])
+        writer.sync.close(), f.sync.close()
+    finally:
+        server.stop()
+
+
+@needs_root
+def test_readonly_on_a_file_system_that_is(processes, call, place):
+    """
+    Mounted read-only, by who may do all.
+    """
+    writer = processes()
+    call(writer(1))
+    closed(writer)
+    script = f"""
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+os.unshare(0x20000) if hasattr(os, "unshare") else libc.unshare(0x20000)
+def mount(source, target, kind, flags):
+    code = libc.mount(source, target, kind, flags, None)
+    assert code == 0, os.strerror(ctypes.get_errno())
+mount(None, b"/", None, 0x44000)  # private, with all below
+place = {os.fsencode(place)!r}
+mount(place, place, None, 0x1000)
+mount(None, place, None, 0x1000 | 0x20 | 0x1)
+try:
+    open(place + b"/new", "w")
+except OSError:
+    pass
+else:
+    raise AssertionError("it is not read-only")
+from memotier import MultiLevelCache, tiered_cache
+cache = MultiLevelCache(directory=os.fsdecode(place), name="x", mode="readonly")
+@tiered_cache(cache=cache, namespace="n", name="f", version=1, ttl=3600, tags=["t"])
+def f(x):
+    return [x, "computed"]
+print(f(1), f(2))
+"""
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ("[1, 'on'] [2, 'computed']\n", "") == (child.stdout, child.stderr)
 
 
 # -- saying it ------------------------------------------------------------------------------------
