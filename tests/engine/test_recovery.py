@@ -71,15 +71,19 @@ def test_what_could_not_be_told_is_told_though_others_are_all_the_time(
     assert there.sync.get("k") is None
 
 
-def test_who_is_telling_is_not_told_for(both: list[Process]) -> None:
+@pytest.mark.parametrize("what", ["delete", "bump"])
+def test_who_is_telling_is_not_told_for(both: list[Process], what: str) -> None:
     """
     A store that can be reached again while somebody tells it: he hears what was there.
     """
     here, _ = both
     here.sync.set("k", 1)
-    here.store.before["delete"] = lambda: lifecycle.catch_up(here.engine)
-    assert here.sync.delete("k")
-    assert 1 == here.store.calls.count("delete")
+    here.store.before[what] = lambda: lifecycle.catch_up(here.engine)
+    if what == "delete":
+        assert here.sync.delete("k")
+    else:
+        here.sync.invalidate_tags("t")
+    assert 1 == here.store.calls.count(what)
 
 
 def test_an_interrupted_telling_is_tried_again(both: list[Process], time: HandClock) -> None:

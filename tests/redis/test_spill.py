@@ -124,6 +124,23 @@ def test_when_the_server_is_back_nothing_that_was_spilled_is_served(
     assert ([1, 2, 3, 4], []) == (one.runs, two.runs)
 
 
+def test_what_the_server_must_still_be_told_is_not_told_to_the_spill_again(own_server, spilling):
+    """
+    Others spill what they compute after an invalidation, and that stays.
+    """
+    one, two = spilling(own_server), spilling(own_server)
+    one(0), two(0)
+    own_server.stop()
+    one(9), two(9)
+    with pytest.raises(InvalidationNotDurable):
+        one.cache.sync.invalidate_tags("t")
+    kept = two(1)
+    one.cache._keyed.engine.versions.retry_at = 0.0
+    one(2)
+    new = spilling(own_server)
+    assert kept == new(1)
+
+
 def share(one, two):
     new = uuid.uuid4().hex
     return one(new) == two(new)
