@@ -79,6 +79,24 @@ def files(place):
     return found
 
 
+WAYS = ["key", "tag", "softly", "function", "namespace", "all"]
+
+
+def invalidate(f, call, what):
+    """
+    Invalidate ``f(1)`` in one of the ways.
+    """
+    if what == "key":
+        return call(f.invalidate(1))
+    if what == "function":
+        return call(f.cache_clear())
+    if what == "tag":
+        return f.cache.sync.invalidate_tags("t")
+    if what == "namespace":
+        return f.cache.sync.clear_namespace("n")
+    return f.cache.sync.clear(soft=what == "softly")
+
+
 # -- readonly ---------------------------------------------------------------------------------
 
 
@@ -176,23 +194,15 @@ def test_readonly_follows_a_writer_that_comes_and_goes(processes, call):
     assert [] == f.seen
 
 
-@pytest.mark.parametrize("what", ["key", "tag", "softly", "function", "namespace", "all"])
+@pytest.mark.parametrize("what", WAYS)
 def test_readonly_invalidations_hold_here_and_are_said_not_to_hold_elsewhere(processes, call, what):
     """
     The caller hears of it; this process does not use what it named, the others do.
     """
     writer, f = processes(), processes("readonly")
     call(writer(1)), call(f(1))
-    act = {
-        "key": lambda: call(f.invalidate(1)),
-        "tag": lambda: f.cache.sync.invalidate_tags("t"),
-        "function": lambda: call(f.cache_clear()),
-        "namespace": lambda: f.cache.sync.clear_namespace("n"),
-        "all": lambda: f.cache.sync.clear(),
-        "softly": lambda: f.cache.sync.clear(soft=True),
-    }
     with pytest.raises(InvalidationNotDurable, match="readonly"):
-        act[what]()
+        invalidate(f, call, what)
     assert [1, "readonly"] == call(f(1)) == call(f(1))
     assert [1] == f.seen
     assert [1, "on"] == call(processes()(1))
@@ -502,22 +512,15 @@ def test_offline_opens_no_connection(make_cache, call):
     assert cache._keyed.engine.store is None
 
 
-@pytest.mark.parametrize("what", ["key", "tag", "function", "namespace", "all"])
+@pytest.mark.parametrize("what", WAYS)
 def test_offline_invalidations_hold_here_and_are_said_not_to_hold_elsewhere(processes, call, what):
     """
     As for a second tier that is away.
     """
     f = processes("offline")
     call(f(1))
-    act = {
-        "key": lambda: call(f.invalidate(1)),
-        "tag": lambda: f.cache.sync.invalidate_tags("t"),
-        "function": lambda: call(f.cache_clear()),
-        "namespace": lambda: f.cache.sync.clear_namespace("n"),
-        "all": lambda: f.cache.sync.clear(),
-    }[what]
     with pytest.raises(InvalidationNotDurable, match="offline"):
-        act()
+        invalidate(f, call, what)
     assert f.peek(1) is MISS
     call(f(1))
     assert [1, 1] == f.seen
