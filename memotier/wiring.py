@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +147,7 @@ def _store(
         return None
 
     from .stores.modes import ReadOnly, Refusing, TellOnly
-    from .stores.open import database_of, open_reader, open_redis, open_store
+    from .stores.open import has_database, open_reader, open_redis, open_store
     from .stores.wrap import Guarded
 
     max_record_bytes = wiring.options.max_value_bytes + HEADER_ROOM
@@ -196,7 +197,7 @@ def _store(
     if not wiring.off:
         return store
     assert wiring.directory is not None
-    return TellOnly(store, database_of(wiring.directory).exists)
+    return TellOnly(store, partial(has_database, wiring.directory))
 
 
 def _spilling(

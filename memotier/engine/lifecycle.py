@@ -210,6 +210,7 @@ def _after_fork_in_child() -> None:
         engine.streams.forget()
         engine.background.forget()
         engine.timed.forget()
+        engine.versions.on_way.clear()
         for resident in list(engine.debts.unwritten.values()):
             engine.debts.forgive(resident)
         engine.writer = engine.writer.rpartition(":")[0] + f":{os.getpid()}"

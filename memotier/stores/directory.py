@@ -250,7 +250,7 @@ def network_type(path: Path, read: Callable[[], str] = read_mountinfo) -> str | 
     """
     The type of the network file system on which *path* lies, such as ``"nfs4"``, or None.
     """
-    place = str(path.resolve())
+    place = os.path.realpath(path)  # Path.resolve raises, in a loop of links
     best, found = "", ""
     for line in read().splitlines():
         head, _, tail = line.partition(" - ")

@@ -69,13 +69,19 @@ def open_reader(
     return DiskReader(directory, max_record_bytes=max_record_bytes, clock=clock, on_event=on_event)
 
 
-def database_of(directory: Path) -> Path:
+def has_database(directory: Path) -> bool:
     """
-    The database of a ``DiskStore`` in *directory*, whether there is one or not.
+    Whether there is, or may be, a database of a ``DiskStore`` in *directory*.
     """
     from .directory import Home
 
-    return Home(directory).database
+    try:
+        Home(directory).database.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass  # whoever opens it finds out what is wrong
+    return True
 
 
 def open_redis(

@@ -217,6 +217,11 @@ class DiskReader(Refusing):
             )
         self._map_board()
         stamp = self._settled()
+        if not stamp.is_still and not os.path.lexists(f"{self._home.database}-shm"):
+            raise StoreUnavailable(
+                f"{str(self._home.database)!r} has a log, but not the -shm file that belongs to "
+                "it, and none is made here: a process that may write must open it first"
+            )
         connection = connect_to_read(self._home.database, self._timeout, is_still=stamp.is_still)
         try:
             self._check(connection, stamp)

@@ -338,6 +338,14 @@ os._exit(0)
     assert (place / "v1" / "cache.db-wal").stat().st_size
     f = processes("readonly")
     assert [1, "died"] == call(f(1))
+    closed(f)
+
+    (place / "v1" / "cache.db-shm").unlink()
+    before = files(place)
+    f = processes("readonly")
+    assert [1, "readonly"] == call(f(1))
+    closed(f)
+    assert before == files(place)
 
 
 AS_NOBODY = """
@@ -584,6 +592,17 @@ def test_off_keeps_nothing_and_tells_others(processes, call):
     writer.cache.sync.set("k", 1)
     assert f.cache.sync.clear() >= 1
     assert writer.cache.sync.get("k") is None
+
+
+def test_off_does_not_take_what_it_cannot_see_for_nothing(processes, call, tmp_path):
+    """
+    A place that cannot be looked into may have what is invalidated: that is an error.
+    """
+    target = tmp_path / "loop"
+    target.symlink_to(target)
+    f = processes("off", directory=target / "cache")
+    with pytest.raises(InvalidationNotDurable):
+        call(f.invalidate(1))
 
 
 def test_off_makes_nothing(processes, call, place):
