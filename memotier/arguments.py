@@ -15,9 +15,11 @@ from .config import CacheLevelConfig, EvictionPolicy, WritePolicy
 from .durations import check_namespace, seconds, short, size_bytes
 from .engine.options import Options
 from .errors import ConfigError
+from .settings.kinds import At
+from .settings.schema import OPTIONS
 from .settings.urls import RedisUrl
 from .types import STORE_METHODS, Seconds
-from .wiring import L1_BYTES, L1_TTL, L2_BYTES, L2_TTL, Wiring, signing_keys
+from .wiring import L1_BYTES, L1_TTL, L2_BYTES, L2_TTL, Wiring, mode_of, signing_keys
 
 E = TypeVar("E", bound=Enum)
 
@@ -42,6 +44,9 @@ def wiring_of(
     max_value_bytes: Any,
     encrypt: Any,
     name: Any,
+    mode: Any,
+    spill_directory: Any,
+    spill_max_age: Any,
 ) -> Wiring:
     """
     What the arguments say.
@@ -64,6 +69,7 @@ def wiring_of(
     if place is None and l2.enable_persistence:
         place = user_cache_folder() / name
     kind = "local" if l2_config is not None else None
+    kind = kind if place is None else "disk"
     if redis_url is not None:
         _check_only(place, l2, l2_config, "redis_url", _SERVER_MAKES_ROOM)
         kind = "redis"
@@ -75,6 +81,10 @@ def wiring_of(
         _check_only(place, l2, l2_config, "l2_store", "the store makes room by its own rules")
         check_store(l2_store)
         kind = "own"
+    mode = _mode(mode)
+    policy = _one_of(WritePolicy, write_policy, "write_policy")
+    spill = _path("spill_directory", spill_directory)
+    _check_spill(spill, kind, policy)
     default = None if default_ttl is None else seconds(default_ttl, what="default_ttl")
     l1_max_size = _size("l1_config.max_size", l1.max_size, 0)
     if l1_maxsize is not DEFAULT:
@@ -82,7 +92,8 @@ def wiring_of(
     return Wiring(
         options=Options(
             name=name,
-            write_policy=_one_of(WritePolicy, write_policy, "write_policy").value,
+            mode=mode_of(mode, kind),
+            write_policy=policy.value,
             l1_max_size=l1_max_size,
             l1_max_bytes=_bytes("l1", l1.max_bytes, L1_BYTES),
             l1_ttl=_ttl("l1", l1.ttl, default, L1_TTL),
@@ -93,15 +104,18 @@ def wiring_of(
             encrypt=_flag("encrypt", encrypt),
         ),
         l1_eviction=_eviction("l1", l1.eviction_policy),
-        l2_kind=kind if place is None else "disk",
+        l2_kind=kind,
         directory=place,
         redis=RedisUrl(redis_url) if isinstance(redis_url, str) else redis_url,
         store=l2_store,
+        spill=spill,
+        spill_max_age=seconds(spill_max_age, what="spill_max_age"),
         l2_max_size=None
         if kind in ("redis", "own")
         else _size("l2_config.max_size", l2.max_size, 1),
         l2_max_bytes=_bytes("l2", l2.max_bytes, L2_BYTES),
         l2_eviction=_eviction("l2", l2.eviction_policy),
+        mode=mode,
     )
 
 
@@ -156,9 +170,34 @@ def _flag(what: str, value: Any) -> bool:
     return value
 
 
+def _check_spill(spill: Path | None, kind: str | None, policy: WritePolicy) -> None:
+    if spill is None:
+        return
+    if kind != "redis":
+        raise ConfigError(
+            f"spill_directory = {short(str(spill))} cannot be used without redis_url: it is where "
+            "results are kept while that server is away"
+        )
+    if policy is WritePolicy.WRITE_BACK:
+        raise ConfigError(
+            f"spill_directory = {short(str(spill))} cannot be used with WritePolicy.WRITE_BACK, "
+            "which keeps for the server what it has not got yet; use WritePolicy.WRITE_THROUGH"
+        )
+
+
 def user_cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "memotier"
+
+
+def _mode(value: Any) -> str:
+    """
+    What is asked for, else what the environment says.
+    """
+    option, what = OPTIONS["mode"], "mode"
+    if value is None:
+        what, value = option.env, os.environ.get(option.env, option.default)
+    return str(option.kind.exact(value, At(what, None)))
 
 
 def _level(tier: str, value: Any, default: CacheLevelConfig) -> CacheLevelConfig:

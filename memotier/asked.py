@@ -20,7 +20,7 @@ def forget(memo: Memo, values: tuple[Any, ...]) -> Plan:
     """
     Whether there was a result of this call; now there is none.
     """
-    engine = memo.ready()
+    engine = memo.ready(tells=True)
     if engine is None:
         return False
     return (yield from removal.forget(engine, [memo.locate(values)]))[0]
@@ -30,7 +30,7 @@ def expire(memo: Memo, values: tuple[Any, ...]) -> Plan:
     """
     Whether there was a result of this call; now it is stale.
     """
-    engine = memo.ready()
+    engine = memo.ready(tells=True)
     if engine is None:
         return False
     return (yield from removal.forget(engine, [memo.locate(values)], soft=True))[0]

@@ -20,7 +20,7 @@ from .engine.drive import adrive
 from .keyed import DEFAULT_NAMESPACE, Keyed, Ttl
 from .synccache import SyncCache
 from .types import MISS, Store
-from .wiring import Wiring, build_engine
+from .wiring import SPILL_MAX_AGE, Wiring, build_engine
 
 T = TypeVar("T")
 
@@ -47,6 +47,11 @@ class MultiLevelCache:
         l2_store: The second tier is this object, a ``Store``; see docs/guide/stores.md. It is
             closed with the cache. Not together with *directory* or *redis_url*; of *l2_config*
             only *ttl* counts.
+        spill_directory: Where this machine keeps results while the server of *redis_url* has been
+            away for half a minute or more; None: in memory alone.
+
+        spill_max_age: How long a result that is kept there is believed, though other machines may
+            have invalidated it: seconds, a ``timedelta`` or ``"10m"``.
 
         l1_maxsize: Short for ``l1_config.max_size``: None bounds memory by bytes alone, 0
             leaves the memory tier out.
@@ -61,6 +66,9 @@ class MultiLevelCache:
 
         encrypt: Whether what leaves the process, results and recorded calls, is encrypted, with
             the keys in ``MEMOTIER_KEY``.
+        mode: What it may do: ``"on"``, ``"readonly"`` (the second tier is read, not written),
+            ``"offline"`` (nor read) or ``"off"`` (nothing is kept or found); None: what the
+            variable ``MEMOTIER_MODE`` says, else ``"on"``. It stays as it is.
 
         name: How logs and ``repr`` call it, and the directory if none is given: letters,
             digits, ``_``, ``-`` and single dots. Caches of one name at one Redis are one.
@@ -82,11 +90,14 @@ class MultiLevelCache:
         directory: Path | str | None = None,
         redis_url: str | Any | None = None,
         l2_store: Store | None = None,
+        spill_directory: Path | str | None = None,
+        spill_max_age: Ttl = SPILL_MAX_AGE,
         l1_maxsize: int | Any | None = DEFAULT,
         default_ttl: Ttl = None,
         flush_interval: Ttl = 5.0,
         max_value_bytes: int | str = 8 * 2**20,
         encrypt: bool = False,
+        mode: str | None = None,
         name: str = "cache",
         clock: Clock = SYSTEM,
     ) -> None:
@@ -103,6 +114,9 @@ class MultiLevelCache:
                 flush_interval=flush_interval,
                 max_value_bytes=max_value_bytes,
                 encrypt=encrypt,
+                mode=mode,
+                spill_directory=spill_directory,
+                spill_max_age=spill_max_age,
                 name=name,
             ),
             clock,

@@ -157,7 +157,7 @@ class Memo:
             if needs is not None:
                 check_caches(self.label, needs, cache, cache_named)
                 self.dependent = Dependent(self.label, needs, engine, self.parameters, self.spread)
-            if engine.store is not None:
+            if engine.store is not None or engine.options.is_offline:
                 share(self, engine, shelf, wiring)
             with engine.lock:
                 engine.shelves.add(shelf)
@@ -300,14 +300,14 @@ class Memo:
 
     # -- what the attributes do -----------------------------------------------------------
 
-    def ready(self) -> Engine | None:
+    def ready(self, *, tells: bool = False) -> Engine | None:
         """
-        The engine that an attribute works on; None if nothing is cached (closed, or off).
+        The engine that an attribute works on; None if it is closed, or off and *tells* nobody.
         """
         engine = self.engine
         if engine is None or engine.closed:
             engine = self.attach()
-        return None if engine.closed or self.off else engine
+        return None if engine.closed or (self.off and not tells) else engine
 
     def usable(self) -> Engine | None:
         """
@@ -368,12 +368,12 @@ class Memo:
         return self.invoke(*self.spread(values))
 
     def clear(self) -> Plan:
-        engine = self.ready()
+        engine = self.ready(tells=True)
         if engine is not None and self.shelf is not None:
             yield from removal.clear_function(engine, self.shelf)
 
     def expire(self) -> Plan:
-        engine = self.ready()
+        engine = self.ready(tells=True)
         if engine is not None and self.shelf is not None:
             yield from removal.expire_function(engine, self.shelf)
 

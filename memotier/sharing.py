@@ -47,6 +47,8 @@ def recording_of(memo: Memo, keyed: Any, shelf: Shelf) -> Any:
     """
     Who records the calls, if the function or the settings ask for it; else None.
     """
+    if keyed.wiring.mode != "on":
+        return None
     settings, wanted = keyed.wiring.settings, memo.options.record
     if wanted is None:
         wanted = settings is not None and settings.warming.record and not memo.no_map

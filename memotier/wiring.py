@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from .engine import lifecycle, names
 from .engine.engine import Engine
 from .engine.options import Options
 from .engine.tier2 import count_foreign
+from .errors import MissingExtra
 from .keys.digest import Digester
 from .policies import make_policy
 from .settings.model import NamespaceSettings, Settings
@@ -39,6 +41,9 @@ REDIS_REST: Seconds = 5.0
 #: The same for a store of the user's.
 REST: Seconds = 5.0
 
+#: Seconds for which what is kept meanwhile is believed.
+SPILL_MAX_AGE: Seconds = 30.0
+
 log = logging.getLogger("memotier")
 
 
@@ -55,15 +60,23 @@ class Wiring:
     directory: Path | None
     #: A ``RedisUrl``, or a client of the user's.
     redis: Any = field(default=None, repr=False)
+    #: Where results are kept while the Redis is away, and for how long they are believed.
+    spill: Path | None = None
+    spill_max_age: Seconds = SPILL_MAX_AGE
     l2_max_size: int | None
     l2_max_bytes: int
     l2_eviction: str
-    off: bool = False
+    #: One of settings.schema.MODES; ``Options.mode`` says what it comes to.
+    mode: str = "on"
     #: False: no calls are recorded, whatever functions and settings say.
     records: bool = True
     #: A ``Store`` of the user's, if the kind is "own".
     store: Any = field(default=None, repr=False)
     settings: Settings | None = field(default=None, repr=False)
+
+    @property
+    def off(self) -> bool:
+        return self.mode == "off"
 
     def namespace(self, name: str) -> NamespaceSettings:
         return NamespaceSettings() if self.settings is None else self.settings.namespace(name)
@@ -86,6 +99,7 @@ class Wiring:
         return cls(
             options=Options(
                 name=settings.name,
+                mode=mode_of(settings.mode, kind),
                 write_policy=settings.write_policy,
                 l1_max_size=settings.l1.max_size,
                 l1_max_bytes=settings.l1.max_bytes,
@@ -100,10 +114,12 @@ class Wiring:
             l2_kind=kind,
             directory=settings.directory,
             redis=settings.redis_url,
+            spill=settings.spill_directory,
+            spill_max_age=settings.spill_max_age,
             l2_max_size=None if kind == "redis" else settings.l2.max_size,
             l2_max_bytes=settings.l2.max_bytes or L2_BYTES,
             l2_eviction=settings.l2.eviction,
-            off=settings.mode == "off",
+            mode=settings.mode,
             settings=settings,
         )
 
@@ -126,7 +142,7 @@ def build_engine(wiring: Wiring, clock: Clock) -> Engine:
                     count_foreign(engine, detail["count"])
                 engine.hear_store(event, detail)
 
-    store = None if wiring.off else _store(wiring, clock, hear)
+    store = _store(wiring, clock, hear)
     engine = Engine(options, policy, store, clock)
     heard.append(engine)
     lifecycle.register(engine)
@@ -136,32 +152,54 @@ def build_engine(wiring: Wiring, clock: Clock) -> Engine:
 def _store(
     wiring: Wiring, clock: Clock, hear: Callable[[str, Mapping[str, Any]], None]
 ) -> Store | None:
-    if wiring.l2_kind is None:
+    mode = wiring.options.mode
+    if wiring.l2_kind is None or mode == "offline" or (wiring.l2_kind == "local" and wiring.off):
         return None
 
-    from .stores.open import open_redis, open_store
+    from .stores.modes import ReadOnly, Refusing, TellOnly
+    from .stores.open import has_database, open_reader, open_redis, open_store
     from .stores.wrap import Guarded
 
     if wiring.l2_kind == "own":
         from .stores.foreign import Foreign
 
-        return Guarded(Foreign(wiring.store), clock=clock, rest=REST)
+        own = Guarded(Foreign(wiring.store), clock=clock, rest=REST)
+        if wiring.off:
+            return TellOnly(own, lambda: True)
+        return ReadOnly(own) if mode == "readonly" else own
     max_record_bytes = wiring.options.max_value_bytes + HEADER_ROOM
     if wiring.l2_kind == "redis":
-        if not wiring.options.keys:
+        if not wiring.options.keys and not wiring.off:
             log.warning(
                 "memotier: the records of cache %r at the Redis are not signed, so whoever can "
                 "write there can forge results: set MEMOTIER_KEY",
                 wiring.options.name,
             )
-        shared = open_redis(
-            wiring.redis,
-            name=wiring.options.name,
-            clock=clock,
-            max_record_bytes=max_record_bytes,
-            on_event=hear,
+        try:
+            shared = open_redis(
+                wiring.redis,
+                name=wiring.options.name,
+                clock=clock,
+                max_record_bytes=max_record_bytes,
+                on_event=hear,
+                reads_only=mode == "readonly",
+            )
+        except MissingExtra as error:
+            if not wiring.off:
+                raise
+            return Refusing("redis", str(error))  # who turns all off does not need it
+        store: Store = Guarded(shared, clock=clock, rest=REDIS_REST)
+        if wiring.off:
+            return TellOnly(store, lambda: True)
+        if mode == "readonly":
+            return ReadOnly(store)
+        return store if wiring.spill is None else _spilling(wiring, store, clock, hear)
+    if mode == "readonly":
+        assert wiring.directory is not None
+        reader = open_reader(
+            wiring.directory, max_record_bytes=max_record_bytes, clock=clock, on_event=hear
         )
-        return Guarded(shared, clock=clock, rest=REDIS_REST)
+        return ReadOnly(Guarded(reader, clock=clock))
     store = open_store(
         wiring.directory if wiring.l2_kind == "disk" else None,
         max_size=wiring.l2_max_size,
@@ -172,7 +210,45 @@ def _store(
         on_event=hear,
         everything=(names.EVERYTHING,),
     )
-    return Guarded(store, clock=clock)
+    store = Guarded(store, clock=clock)
+    if not wiring.off:
+        return store
+    assert wiring.directory is not None
+    return TellOnly(store, partial(has_database, wiring.directory))
+
+
+def _spilling(
+    wiring: Wiring, shared: Store, clock: Clock, hear: Callable[[str, Mapping[str, Any]], None]
+) -> Store:
+    from .stores.open import open_store
+    from .stores.redis.store import MAX_L1_AGE
+    from .stores.spill import Spilling
+    from .stores.wrap import Guarded
+
+    spill = open_store(
+        wiring.spill,
+        max_size=None,
+        max_bytes=L2_BYTES,
+        clock=clock,
+        max_record_bytes=wiring.options.max_value_bytes + HEADER_ROOM,
+        on_event=hear,
+        everything=(names.EVERYTHING,),
+    )
+    return Spilling(
+        shared,
+        Guarded(spill, clock=clock),
+        everything=names.EVERYTHING,
+        max_age=wiring.spill_max_age,
+        patience=MAX_L1_AGE,
+        clock=clock,
+    )
+
+
+def mode_of(mode: str, l2_kind: str | None) -> str:
+    """
+    What *mode* comes to: a cache that shares nothing with others does all it can.
+    """
+    return mode if l2_kind in ("disk", "redis", "own") or mode == "off" else "on"
 
 
 def signing_keys() -> tuple[bytes, ...]:

@@ -111,7 +111,7 @@ def close(engine: Engine) -> Plan:
         if engine.flusher is not None:
             engine.flusher.stop()
         lost = len(engine.debts.unwritten)
-        untold = engine.versions.is_behind
+        untold = _has_untold(engine)
         bury(engine)
         engine.versions.close()
         engine.flights.unwanted_all()
@@ -122,15 +122,24 @@ def close(engine: Engine) -> Plan:
     if lost:
         logger.warning("%d entries of cache %r could not be written", lost, engine.options.name)
     if untold:
-        logger.warning(
-            "cache %r: its second tier could not be told of invalidations; "
-            "other processes may still find there what was invalidated",
-            engine.options.name,
-        )
+        _say_untold(engine)
     if engine.store is not None:
         yield Io(engine.offload, engine.store.close)
     engine.offload.close()
     engine.events.emit("closed", {"unwritten": lost})
+
+
+def _has_untold(engine: Engine) -> bool:
+    # Of a readonly cache whoever invalidated knows, and has nothing to hope for.
+    return engine.versions.is_behind and not engine.options.reads_only
+
+
+def _say_untold(engine: Engine) -> None:
+    logger.warning(
+        "cache %r: its second tier could not be told of invalidations; "
+        "other processes may still find there what was invalidated",
+        engine.options.name,
+    )
 
 
 def catch_up(engine: Engine) -> None:
@@ -165,6 +174,8 @@ def _at_exit() -> None:
                 before = len(engine.debts.unwritten)
                 drive(writes.flush(engine, most=EXIT_BATCH))
             left += len(engine.debts.unwritten)
+            if _has_untold(engine):
+                _say_untold(engine)
             if engine.store is not None:
                 engine.store.close()
         except Exception as error:
@@ -199,6 +210,7 @@ def _after_fork_in_child() -> None:
         engine.streams.forget()
         engine.background.forget()
         engine.timed.forget()
+        engine.versions.on_way.clear()
         for resident in list(engine.debts.unwritten.values()):
             engine.debts.forgive(resident)
         engine.writer = engine.writer.rpartition(":")[0] + f":{os.getpid()}"

@@ -20,6 +20,8 @@ class Options:
     """
 
     name: str = "default"
+    #: "on", "readonly", "offline" or "off"; see stores/modes.py.
+    mode: str = "on"
     write_policy: str = "write_through"
     l1_max_size: int | None = 1000
     l1_max_bytes: int | None = 64_000_000
@@ -36,3 +38,17 @@ class Options:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sealing", sealing_of(self.keys, self.encrypt))
+
+    @property
+    def reads_only(self) -> bool:
+        """
+        Whether the second tier is read and not written.
+        """
+        return self.mode == "readonly"
+
+    @property
+    def is_offline(self) -> bool:
+        """
+        Whether there is a second tier that is not asked.
+        """
+        return self.mode == "offline"

@@ -23,7 +23,7 @@ from .effects import Ask, Asking, operation
 from .engine import Engine
 from .instances import bury
 from .soft import soften_here
-from .writes import flush
+from .writes import flush, on_way
 
 #: Keys of one invalidation that are distrusted one by one while it is on its way.
 MOST_DOUBTED = 1000
@@ -44,17 +44,21 @@ def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
         unwritten = engine.debts.unwritten
         owed = [address for address in addresses if address in unwritten] if soft else []
         here = _forget_here(engine, calls, soft)
-        if engine.store is None or not away:
+        if not away:
+            return here
+        if engine.store is None:
+            _say_untold(engine)
             return here
         # What lies below is not to be believed from now on, not only from when it is gone.
         doubted = addresses if len(addresses) <= MOST_DOUBTED else []
         now = engine.clock.monotonic()
-        serial = engine.versions.postpone((), doubted, now, soft=soft)
+        serial = engine.versions.postpone((), doubted, now, soft=soft, on_way=True)
         for address in owed:
             # It is gone unwritten; what it was to replace is no good as a stale one.
             engine.versions.distrust(address, now)
 
-    answer = yield Ask(engine, _delete, engine, calls, addresses, soft, lasting=True)
+    operation = Ask(engine, _delete, engine, calls, addresses, soft, lasting=True)
+    answer = yield from on_way(engine, serial, operation)
     if isinstance(answer, StoreError):
         _forget_here(engine, calls, soft)
         _postpone(engine, (), addresses, answer, soft)
@@ -82,10 +86,13 @@ def bump(engine: Engine, names: Sequence[Name], soft: bool = False) -> Plan:
         taken = None if soft or engine.index is None else engine.index.take(names)
         _bump_versions(engine, names, soft)
         if engine.store is None:
+            _say_untold(engine)
             return taken
-        serial = engine.versions.postpone(names, (), engine.clock.monotonic(), soft=soft)
+        now = engine.clock.monotonic()
+        serial = engine.versions.postpone(names, (), now, soft=soft, on_way=True)
 
-    answer = yield Ask(engine, _bump, engine, names, soft, lasting=True)
+    operation = Ask(engine, _bump, engine, names, soft, lasting=True)
+    answer = yield from on_way(engine, serial, operation)
     if isinstance(answer, StoreError):
         _bump_here(engine, names, soft)
         _postpone(engine, names, (), answer, soft)
@@ -251,6 +258,15 @@ def _aside(plan: Callable[..., Plan], *arguments: Any) -> None:
     the step is over, in a thread that waits for that.
     """
     threading.Thread(target=lambda: drive(plan(*arguments)), daemon=True).start()
+
+
+def _say_untold(engine: Engine) -> None:
+    if engine.options.is_offline:
+        raise InvalidationNotDurable(
+            f"the invalidation holds in this process, but nobody else hears of it: cache "
+            f'{engine.options.name!r} is offline (mode = "offline") and does not use its second '
+            "tier. Others go on with what they have; invalidate again when it is on."
+        )
 
 
 def _postpone(

@@ -72,6 +72,8 @@ class Versions:
         #: Names and addresses among them for which a soft invalidation is enough.
         self.pending_softly: set[bytes] = set()
         self.serial = 0
+        #: Serials of those that are being told right now: nobody else need try.
+        self.on_way: set[int] = set()
         self.retry_at: Seconds = 0.0
         self._floor = 0  # alone: everything counts as bumped at this epoch
         self._bumped: dict[Name, int] = {}
@@ -287,11 +289,19 @@ class Versions:
         now: Seconds,
         *,
         soft: bool = False,
+        on_way: bool = False,
     ) -> int:
         """
         Remember an invalidation that the second tier has not taken yet; its serial.
+
+        Args:
+            on_way: It is being told; whoever does that says when it is over (``arrived``).
         """
         self.serial = serial = self.serial + 1
+        if on_way:
+            self.on_way.add(serial)
+        else:
+            self.retry_at = now + RETRY_AFTER
         if soft:
             # Where a hard one is on its way already, that is what will be tried again.
             new = {*names} - self.pending.keys() | {*addresses} - self.pending_keys.keys()
@@ -300,7 +310,6 @@ class Versions:
             self.pending_softly -= {*names, *addresses}
         self.pending.update(dict.fromkeys(names, serial))
         self.pending_keys.update(dict.fromkeys(addresses, serial))
-        self.retry_at = now + RETRY_AFTER
         if len(self.pending_keys) > MOST_PENDING:
             self.pending_softly -= self.pending_keys.keys() | {naming.EVERYTHING}
             self.pending_keys.clear()
@@ -332,6 +341,22 @@ class Versions:
         Whether something is pending and it is time to try again.
         """
         return self.is_behind and now >= self.retry_at
+
+    def arrived(self, serial: int) -> None:
+        """
+        What was on its way is told, or must be tried again.
+        """
+        self.on_way.discard(serial)
+
+    def left_behind(self) -> tuple[list[Name], list[Address]]:
+        """
+        The names and addresses that nobody is telling the second tier of.
+        """
+        on_way = self.on_way
+        return (
+            [name for name, serial in self.pending.items() if serial not in on_way],
+            [key for key, serial in self.pending_keys.items() if serial not in on_way],
+        )
 
     def settle(self, names: Iterable[Name], addresses: Iterable[Address], serial: int) -> None:
         """

@@ -22,6 +22,7 @@ from .engine import Engine
 from .inline import packs_soon
 from .places import Debt, Held, Shelf, Stamp
 from .tier2 import learn
+from .versions import RETRY_AFTER
 
 #: Evicted entries that may wait for the interval before whoever evicts writes them.
 MOST_LEFT = 128
@@ -88,7 +89,7 @@ def stamp_of(
     stamp.tokens = tokens = noted.tokens
     stamp.seen = noted.epoch
     stamp.told_at = address = call.address
-    if tokens is None or address is None or call.shelf.codec is None:
+    if tokens is None or address is None or call.shelf.codec is None or engine.options.reads_only:
         return stamp, None
     with engine.lock:
         if not engine.versions.trusts(address, labels.names):
@@ -281,7 +282,8 @@ def flush(
             if answer is False:
                 engine.remove((resident, twin))  # invalidated by another process
         engine.writes_lost += lost
-        engine.versions.postpone((), doubtful, now)  # not to be believed until it is gone
+        if doubtful:
+            engine.versions.postpone((), doubtful, now)  # not to be believed until it is gone
     engine.sweep()
     yield from drop_below(engine, doubtful, residents)
     if lost:
@@ -314,8 +316,12 @@ def drop_below(
     if engine.store is None or not known:
         return
     with engine.lock:
-        serial = engine.versions.postpone((), known, engine.clock.monotonic())
-    answer = yield operation(engine, "delete", known, lasting=True)
+        tells = not engine.options.reads_only  # if not, it is not read from now on
+        serial = engine.versions.postpone((), known, engine.clock.monotonic(), on_way=tells)
+    if not tells:
+        return
+    deleting = operation(engine, "delete", known, lasting=True)
+    answer = yield from on_way(engine, serial, deleting)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return
@@ -337,18 +343,34 @@ def _hear_on(engine: Engine, resident: Resident | None) -> None:
     stamp.told_at = told_at
 
 
+def on_way(engine: Engine, serial: int, telling: Ask) -> Plan:
+    """
+    The answer of *telling*, which tells the second tier of the invalidation *serial*.
+    """
+    try:
+        return (yield telling)
+    finally:
+        with engine.lock:
+            engine.versions.arrived(serial)
+
+
 def settle(engine: Engine, *, at_once: bool = False) -> Plan:
     """
     Try again to write invalidations that the second tier could not take.
     """
     versions = engine.versions
+    if engine.options.reads_only:
+        return
+    if not at_once and getattr(engine.store, "is_spilling", False):
+        return  # only the spill would hear of it, and has; see stores/spill.py
     with engine.lock:
         now = math.inf if at_once else engine.clock.monotonic()
         if not versions.overdue(now):
             return
-        versions.retry_at = engine.clock.monotonic() + 1.0
-        names: list[Name] = list(versions.pending)
-        keys = list(versions.pending_keys)
+        names, keys = versions.left_behind()
+        if not (names or keys):
+            return
+        versions.retry_at = engine.clock.monotonic() + RETRY_AFTER
         softly = set(versions.pending_softly)
         answers: list[Any] = []
         serial = versions.serial

@@ -115,11 +115,9 @@ def count(least: int) -> Kind:
     return Kind(read=read, show=str, forms=forms, text=text)
 
 
-def choice(*names: str, later: tuple[str, ...] = ()) -> Kind:
+def choice(*names: str) -> Kind:
     """
     One of *names*; a string-valued enum member counts as its value.
-
-    A name in *later* is refused as one that this version does not have.
     """
     forms = f"{', '.join(map(repr, names[:-1]))} or {names[-1]!r}".replace("'", '"')
 
@@ -128,11 +126,7 @@ def choice(*names: str, later: tuple[str, ...] = ()) -> Kind:
             value = value.value
         if isinstance(value, str) and value in names:
             return value
-        if isinstance(value, str) and value in later:
-            problem = "is not part of this version"
-        else:
-            problem = "cannot be used"
-        raise ConfigError(f"{at.what} = {short(value)} {problem}: use {forms}")
+        raise ConfigError(f"{at.what} = {short(value)} cannot be used: use {forms}")
 
     return Kind(read=read, show=str, forms=forms)
 

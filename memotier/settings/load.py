@@ -21,7 +21,7 @@ from .model import (
     levels,
 )
 from .problems import advice
-from .schema import DEFAULT_CACHE, NAMESPACE_OPTIONS, OPTIONS, TIERS
+from .schema import DEFAULT_CACHE, MODES, NAMESPACE_OPTIONS, OPTIONS, SINGLE, TIERS
 from .sources import settings_file, variables
 
 #: The source of what nobody set, and of what ``memotier.configure()`` was given.
@@ -51,9 +51,9 @@ class Configuration:
         """
         The settings of cache *name*.
 
-        A named cache inherits all that the top level says, except *directory* and *redis_url*:
-        it names its own second tier or is memory only, because two caches in one directory would
-        be one cache.
+        A named cache inherits all that the top level says, except its places, such as *directory*
+        and *redis_url*: it names its own second tier or is memory only, because two caches in one
+        directory would be one cache.
 
         Raises:
             ConfigError: If there is no such cache, or its settings do not go together.
@@ -71,11 +71,10 @@ class Configuration:
         if name == DEFAULT_CACHE:
             return top
 
-        own = {key: defaults[key] for key in ("directory", "redis_url")}
+        own = {key: defaults[key] for key in SINGLE}
         merged = top | own | self._gathered.said[name]
-        # Whoever turns caching off for the whole process must not find a cache still on.
-        if top["mode"].exact == "off":
-            merged["mode"] = top["mode"]
+        # Whoever turns something off for the whole process must not find a cache that does it.
+        merged["mode"] = max(merged["mode"], top["mode"], key=lambda one: MODES.index(one.exact))
         return merged
 
     def _namespaces(self, name: str) -> dict[str, dict[str, Value]]:
@@ -149,6 +148,7 @@ def _built(
 ) -> Settings:
     values = dict(values)
     _check_one_place(values)
+    _check_spill(values)
     for section in TIERS:
         _check_bounded(section, values)
         own, general = values[f"{section}.ttl"], values["default_ttl"]
@@ -202,6 +202,23 @@ def _check_one_place(values: Mapping[str, Value]) -> None:
                 f"{values[key].source}: {key} cannot be used with redis_url: the server makes room "
                 "by its own maxmemory and maxmemory-policy"
             )
+
+
+def _check_spill(values: Mapping[str, Value]) -> None:
+    spill, policy = values["spill_directory"], values["write_policy"]
+    if spill.exact is None:
+        return
+    if values["redis_url"].exact is None:
+        raise ConfigError(
+            f"{spill.source}: spill_directory cannot be used without redis_url: it is where "
+            "results are kept while that server is away"
+        )
+    if policy.exact == "write_back":
+        raise ConfigError(
+            f"{spill.source}: spill_directory cannot be used with the write_policy = "
+            f'"write_back" that {policy.source} sets: that keeps for the server what it has not '
+            'got yet. Use "write_through"'
+        )
 
 
 def _check_bounded(section: str, values: Mapping[str, Value]) -> None:

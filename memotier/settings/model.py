@@ -69,9 +69,11 @@ class Settings:
     directory: Path | None
     redis_url: RedisUrl | None
     encrypt: bool
+    spill_directory: Path | None
+    spill_max_age: Seconds
     default_ttl: Seconds | None
     write_policy: Literal["write_through", "write_back", "write_around"]
-    mode: Literal["on", "off"]
+    mode: Literal["on", "readonly", "offline", "off"]
     flush_interval: Seconds
     max_value_bytes: int
     l1: LevelSettings

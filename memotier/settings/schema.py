@@ -12,6 +12,8 @@ from .kinds import DIRECTORY, DURATION, FLAG, MODULES, REDIS_URL, SIZE, TAGS, Ki
 PREFIX: Final = "MEMOTIER_"
 #: The name of the cache whose settings stand at the top level.
 DEFAULT_CACHE: Final = "default"
+#: What a cache may do, each less than the one before; see engine/modes.py.
+MODES: Final = ("on", "readonly", "offline", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,13 @@ _TABLE: Final = (
         "MEMOTIER_KEY; needs memotier[crypto].",
     ),
     Option(
+        "spill_directory",
+        DIRECTORY.or_none("not kept"),
+        None,
+        "Where results are kept while the server of redis_url is away; for one cache.",
+    ),
+    Option("spill_max_age", DURATION, 30.0, "How long a result that is kept there is believed."),
+    Option(
         "default_ttl",
         DURATION.or_none(_UNSET),
         None,
@@ -81,10 +90,11 @@ _TABLE: Final = (
     ),
     Option(
         "mode",
-        choice("on", "off", later=("readonly", "offline")),
+        choice(*MODES),
         "on",
-        "Off: functions are called as if they were not decorated. Off at the top level turns "
-        "every cache off.",
+        "Readonly: the second tier is read and not written. Offline: it is not used at all. Off: "
+        "functions are called as if they were not decorated. What the top level says is the least "
+        "for every cache.",
     ),
     Option(
         "flush_interval",
@@ -173,6 +183,9 @@ NAMESPACE_OPTIONS: Final = {
         Option("tags", TAGS, (), "Tags that all its entries carry."),
     )
 }
+
+#: What one cache has for itself: another one with the same would be the same cache.
+SINGLE: Final = ("directory", "redis_url", "spill_directory")
 
 #: The tables inside a cache's table that hold fixed settings, and those that are of a tier.
 SECTIONS: Final = tuple(dict.fromkeys(o.section for o in _TABLE if o.section))

@@ -194,6 +194,28 @@ def connect(place: Path | str, timeout: Seconds, wal: bool = True) -> sqlite3.Co
     return connection
 
 
+def connect_to_read(place: Path, timeout: Seconds, *, is_still: bool) -> sqlite3.Connection:
+    """
+    A connection that changes nothing.
+
+    Args:
+        is_still: Nobody changes the file either, and there is no log beside it. None is made then,
+            and nothing is locked.
+    """
+    uri = place.absolute().as_uri() + ("?mode=ro&immutable=1" if is_still else "?mode=ro")
+    connection = sqlite3.connect(
+        uri, timeout=timeout, isolation_level=None, check_same_thread=False, uri=True
+    )
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    try:
+        for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0", "query_only=ON"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def lay_out(connection: sqlite3.Connection, eviction: str, limit: int) -> BytesCache:
     """
     Make what is missing in the file, in one transaction, and put the settings right.

@@ -21,7 +21,7 @@ import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from .quarantine import Identity, identity_of
 
@@ -59,24 +59,22 @@ class Board:
 
         anew: Whether the database beside it is new; see ``mark_all``.
 
+        makes: False: only one that is there already is mapped.
+
     Raises:
         OSError: If it cannot be opened, made, or given its size.
     """
 
-    def __init__(self, path: Path, mode: int, *, anew: bool = False) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        file = os.open(path, flags, mode)
-        try:
-            if os.fstat(file).st_size < SIZE:
-                os.fchmod(file, mode)
-                _reserve(file)
-        finally:
-            os.close(file)
+    def __init__(self, path: Path, mode: int, *, anew: bool = False, makes: bool = True) -> None:
+        if makes:
+            _make(path, mode)
         # What is mapped stays open, and a file that is open for writing keeps its file system
         # from being remounted.
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             found = os.fstat(file)
+            if found.st_size < SIZE:
+                raise OSError(f"{path} is too short")
             cells = mmap.mmap(file, SIZE, access=mmap.ACCESS_READ)
         finally:
             os.close(file)
@@ -122,6 +120,34 @@ class Board:
             os.pwrite(file, secrets.token_bytes(_CELL), 0)
         finally:
             os.close(file)
+
+
+class NoBoard:
+    """
+    What a reader has while there is no file at *path*: a hit asks whether one has come, because
+    from then on others may invalidate.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = os.fspath(path)
+        self.cells: Any = self
+        self.first = bytes(SIZE)
+
+    def __getitem__(self, at: int) -> int:
+        return int(os.access(self._path, os.F_OK))
+
+    def __bytes__(self) -> bytes:
+        return self.first
+
+
+def _make(path: Path, mode: int) -> None:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    try:
+        if os.fstat(file).st_size < SIZE:
+            os.fchmod(file, mode)
+            _reserve(file)
+    finally:
+        os.close(file)
 
 
 def _reserve(file: int) -> None:

@@ -92,11 +92,7 @@ class Home:
             _make(self.root)
             self._check_folder(self.root, others=0o022)
             _make(self.folder)
-            # Only here no one may even look: this is where the records are. A root that
-            # others can list (0755, what mkdir makes) shows them one closed door.
-            self._check_folder(self.folder, others=0o077)
-            for file in self.files:
-                self._check_file(file)
+            self._check_inside()
         except OSError as error:
             if isinstance(error, StoreUnavailable):
                 raise
@@ -104,6 +100,34 @@ class Home:
                 f"the cache directory {str(self.root)!r} cannot be used: {error}; "
                 "make it writable, or choose another directory"
             ) from error
+
+    def has_database(self) -> bool:
+        """
+        Whether there is one, after the same checks; nothing is made.
+
+        Raises:
+            StoreUnavailable: If it cannot be reached, or others could have planted records in it.
+        """
+        try:
+            self._check_folder(self.root, others=0o022)
+            self._check_inside()
+            self.database.lstat()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if isinstance(error, StoreUnavailable):
+                raise
+            raise StoreUnavailable(
+                f"the cache directory {str(self.root)!r} cannot be read: {error}"
+            ) from error
+        return True
+
+    def _check_inside(self) -> None:
+        # Only here no one may even look: this is where the records are. A root that
+        # others can list (0755, what mkdir makes) shows them one closed door.
+        self._check_folder(self.folder, others=0o077)
+        for file in self.files:
+            self._check_file(file)
 
     def _check_folder(self, path: Path, others: int) -> None:
         found = path.lstat()
@@ -226,7 +250,7 @@ def network_type(path: Path, read: Callable[[], str] = read_mountinfo) -> str | 
     """
     The type of the network file system on which *path* lies, such as ``"nfs4"``, or None.
     """
-    place = str(path.resolve())
+    place = os.path.realpath(path)  # Path.resolve raises, in a loop of links
     best, found = "", ""
     for line in read().splitlines():
         head, _, tail = line.partition(" - ")

@@ -54,6 +54,36 @@ def open_store(
     )
 
 
+def open_reader(
+    directory: Path,
+    *,
+    max_record_bytes: int,
+    clock: Clock = SYSTEM,
+    on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+) -> Store:
+    """
+    What a ``DiskStore`` in *directory* has, for reading.
+    """
+    from .reader import DiskReader
+
+    return DiskReader(directory, max_record_bytes=max_record_bytes, clock=clock, on_event=on_event)
+
+
+def has_database(directory: Path) -> bool:
+    """
+    Whether there is, or may be, a database of a ``DiskStore`` in *directory*.
+    """
+    from .directory import Home
+
+    try:
+        Home(directory).database.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass  # whoever opens it finds out what is wrong
+    return True
+
+
 def open_redis(
     target: Any,
     *,
@@ -61,6 +91,7 @@ def open_redis(
     clock: Clock = SYSTEM,
     max_record_bytes: int,
     on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+    reads_only: bool = False,
 ) -> Store:
     """
     A ``RedisStore`` for the cache *name* at *target*, a ``RedisUrl`` or a client.
@@ -68,5 +99,10 @@ def open_redis(
     from .redis.store import RedisStore
 
     return RedisStore(
-        target, name=name, clock=clock, max_record_bytes=max_record_bytes, on_event=on_event
+        target,
+        name=name,
+        clock=clock,
+        max_record_bytes=max_record_bytes,
+        on_event=on_event,
+        reads_only=reads_only,
     )

@@ -93,7 +93,7 @@ def _in_memory(wiring: Wiring, store: Store | None) -> Wiring:
     """
     What *wiring* says, without what lies outside of this process: directory, server, history.
     """
-    options = replace(wiring.options, write_policy="write_through")
+    options = replace(wiring.options, write_policy="write_through", mode="on")
     if options.l1_max_size == 0:
         options = replace(options, l1_max_size=ROOM)
     return replace(
@@ -103,7 +103,7 @@ def _in_memory(wiring: Wiring, store: Store | None) -> Wiring:
         store=store,
         directory=None,
         redis=None,
-        off=False,
+        mode="on",
         records=False,
     )
 

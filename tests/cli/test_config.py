@@ -31,6 +31,8 @@ Settings file: pyproject.toml
   directory             .cache/memotier       pyproject.toml
   redis_url             no server             default
   encrypt               no                    default
+  spill_directory       not kept              default
+  spill_max_age         30s                   default
   default_ttl           1h                    pyproject.toml
   write_policy          write_through         default
   mode                  on                    default

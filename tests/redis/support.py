@@ -17,7 +17,13 @@ WORKER = """
 import logging, os, sys, time
 logging.basicConfig(stream=sys.stderr)
 from memotier import MultiLevelCache, InvalidationNotDurable, tiered_cache
-cache = MultiLevelCache(redis_url=sys.argv[1], name=sys.argv[2])
+spill = os.environ.pop("MEMOTIER_TEST_SPILL", None)
+if spill is not None:
+    from memotier.stores.redis import store
+    store.MAX_L1_AGE = 0.0
+cache = MultiLevelCache(
+    redis_url=sys.argv[1], name=sys.argv[2], spill_directory=spill, spill_max_age=3600
+)
 @tiered_cache(namespace="n", cache=cache, name="f", version=1, ttl=3600, tags=["t"])
 def f(x):
     return f"{os.getpid()}-{time.time_ns()}"
@@ -65,6 +71,13 @@ class Worker:
 
     def __exit__(self, *error) -> None:
         self.end()
+
+    def kill(self) -> None:
+        """As the kernel would, in the middle of whatever it does."""
+        self.child.kill()
+        self.child.wait(30)
+        for pipe in (self.child.stdin, self.child.stdout, self.child.stderr):
+            pipe.close()
 
     def end(self) -> str:
         """What it logged."""

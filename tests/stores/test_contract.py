@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from memotier.engine.names import EVERYTHING
 from memotier.stores.local import LocalStore
+from memotier.stores.spill import Spilling
 from memotier.testing import StoreContract
 
 from .support import disk, tampering
@@ -19,6 +21,26 @@ class TestLocal(StoreContract):
 
     def open_store(self, clock):
         return LocalStore(2000, max_bytes=64 * 2**20, clock=clock)
+
+
+class TestSpill(TestLocal):
+    """
+    While the shared store is there, a spill changes nothing.
+    """
+
+    @pytest.fixture(autouse=True)
+    def place(self, tmp_path):
+        self.directory = tmp_path / "spill"
+
+    def open_store(self, clock):
+        return Spilling(
+            super().open_store(clock),
+            disk(self.directory, clock=clock),
+            everything=EVERYTHING,
+            max_age=60,
+            patience=30,
+            clock=clock,
+        )
 
 
 class TestDisk(StoreContract):

@@ -55,6 +55,8 @@ from .listing import Listing
 from .requests import Garbled, Request, Steps, ask, is_of_another_type, run
 from .watch import ALL, SENDER
 
+#: Of a server that has none, where none may be made.
+NO_EPOCH: Final = b""
 _LIFE_MS: Final = int(LIFE * 1000)
 _ROUNDS: Final = 20  # tries of a soft bump that others interrupt
 
@@ -72,6 +74,8 @@ class Operations:
 
         leases: Those that are given back with what is stored.
 
+        reads_only: Nothing is ever written: a server that has no epoch has none of our records.
+
         on_loss: Called if the tokens are others than before.
 
         on_event: Hears of records that are too large.
@@ -85,6 +89,7 @@ class Operations:
         clock: Clock,
         most: int,
         leases: Leases,
+        reads_only: bool,
         on_loss: Callable[[], None],
         on_event: Callable[..., None],
     ) -> None:
@@ -93,6 +98,7 @@ class Operations:
         self._clock = clock
         self._most = most
         self._leases = leases
+        self._reads_only = reads_only
         self._on_loss = on_loss
         self._tell = on_event
         self._listing = Listing(keys, clock)
@@ -147,9 +153,11 @@ class Operations:
             if type(tokens) is not list or len(tokens) != 1 + len(addresses):
                 raise Garbled
             epoch = self._noticed(tokens[0])
+            if epoch is None and self._reads_only:
+                return self._reading(tokens[1:], NO_EPOCH, found, limit, most is None)
             if epoch is not None:
                 reading = self._reading(tokens[1:], epoch, found, limit, most is None)
-                if reading is not None and None in reading.records:
+                if reading is not None and None in reading.records and not self._reads_only:
                     yield from self._drop_foreign(addresses, found)
                 return reading
             yield from self._make_epoch()
@@ -254,6 +262,8 @@ class Operations:
         for _ in range(3):
             found = yield from ask("versions", b"HMGET", self._keys.tokens, EPOCH, *names)
             epoch = self._noticed(found[0])
+            if epoch is None and self._reads_only:
+                epoch = NO_EPOCH
             if epoch is not None:
                 return found[1:], epoch
             yield from self._make_epoch()
@@ -307,7 +317,7 @@ class Operations:
         epoch, number = yield from ask(
             "looking for news", "HMGET", self._keys.tokens, EPOCH, SERIAL
         )
-        if epoch is None and self._birth is not None:
+        if epoch is None and self._birth is not None and not self._reads_only:
             epoch = yield from self._make_epoch()  # emptied: begin anew before anybody computes
         self._noticed(epoch)
         return int(number or 0)

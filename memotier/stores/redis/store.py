@@ -54,6 +54,8 @@ class RedisStore:
 
         max_l1_age: Seconds for which memory is believed while no message can arrive.
 
+        reads_only: Nothing is ever written: a server that has no epoch has none of our records.
+
         on_event: Hears ``store_replaced``, ``foreign_rows``, ``record_too_large`` and, from the
             thread that listens, ``store_reachable``; no lock is held.
     """
@@ -72,6 +74,7 @@ class RedisStore:
         max_l1_age: Seconds = MAX_L1_AGE,
         timeout: Seconds = TIMEOUT,
         on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
+        reads_only: bool = False,
     ) -> None:
         self._server = Server(target, timeout)
         self._keys = Keys(name, self._server.database)
@@ -84,6 +87,7 @@ class RedisStore:
             clock=clock,
             most=max_record_bytes,
             leases=self.claims,
+            reads_only=reads_only,
             # Not this object's own methods: it is to go when nobody has it any more.
             on_loss=_Weakly(self._lost),
             on_event=_Weakly(self._tell),
