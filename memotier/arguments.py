@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from .config import CacheLevelConfig, EvictionPolicy, WritePolicy
-from .durations import check_namespace, seconds, short, size_bytes
+from .durations import bound, check_namespace, seconds, short, size_bytes
 from .engine.options import Options
 from .errors import ConfigError
 from .settings.urls import RedisUrl
 from .types import Seconds
-from .wiring import L1_BYTES, L1_TTL, L2_BYTES, L2_TTL, Wiring, signing_keys
+from .wiring import L1_BYTES, L1_TTL, L2_BYTES, L2_TTL, MAX_L1_AGE, Wiring, signing_keys
 
 E = TypeVar("E", bound=Enum)
 
@@ -34,6 +34,7 @@ def wiring_of(
     write_policy: Any,
     directory: Any,
     redis_url: Any,
+    max_l1_age: Any,
     l1_maxsize: Any,
     default_ttl: Any,
     flush_interval: Any,
@@ -64,6 +65,11 @@ def wiring_of(
     if redis_url is not None:
         _check_only_redis(place, l2, l2_config)
         kind = "redis"
+    elif max_l1_age is not None:
+        raise ConfigError(
+            f"max_l1_age = {short(max_l1_age)} cannot be used without redis_url: memory and a "
+            "directory are of one machine, and need no messages"
+        )
     default = None if default_ttl is None else seconds(default_ttl, what="default_ttl")
     l1_max_size = _size("l1_config.max_size", l1.max_size, 0)
     if l1_maxsize is not DEFAULT:
@@ -84,6 +90,7 @@ def wiring_of(
         l2_kind=kind if place is None else "disk",
         directory=place,
         redis=RedisUrl(redis_url) if isinstance(redis_url, str) else redis_url,
+        max_l1_age=MAX_L1_AGE if max_l1_age is None else bound(max_l1_age, what="max_l1_age"),
         l2_max_size=None if kind == "redis" else _size("l2_config.max_size", l2.max_size, 1),
         l2_max_bytes=_bytes("l2", l2.max_bytes, L2_BYTES),
         l2_eviction=_eviction("l2", l2.eviction_policy),

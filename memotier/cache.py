@@ -44,6 +44,9 @@ class MultiLevelCache:
             of redis-py or valkey-py. Not together with *directory*; of *l2_config* only *ttl*
             counts.
 
+        max_l1_age: With *redis_url*: how long memory is believed when no message of others can
+            arrive, at least a second; None: 30 s.
+
         l1_maxsize: Short for ``l1_config.max_size``: None bounds memory by bytes alone, 0
             leaves the memory tier out.
 
@@ -74,6 +77,7 @@ class MultiLevelCache:
         *,
         directory: Path | str | None = None,
         redis_url: str | Any | None = None,
+        max_l1_age: Ttl = None,
         l1_maxsize: int | Any | None = DEFAULT,
         default_ttl: Ttl = None,
         flush_interval: Ttl = 5.0,
@@ -88,6 +92,7 @@ class MultiLevelCache:
                 write_policy=write_policy,
                 directory=directory,
                 redis_url=redis_url,
+                max_l1_age=max_l1_age,
                 l1_maxsize=l1_maxsize,
                 default_ttl=default_ttl,
                 flush_interval=flush_interval,

@@ -33,6 +33,8 @@ REACHABLE = "store_reachable"
 #: Seconds that a server rests after a failure before one call tries it again, which takes a quarter
 #: of a second if it is still away.
 REDIS_REST: Seconds = 5.0
+#: Seconds for which memory is believed when no message of others can arrive.
+MAX_L1_AGE: Seconds = 30.0
 
 log = logging.getLogger("memotier")
 
@@ -50,6 +52,7 @@ class Wiring:
     directory: Path | None
     #: A ``RedisUrl``, or a client of the user's.
     redis: Any = field(default=None, repr=False)
+    max_l1_age: Seconds = MAX_L1_AGE
     l2_max_size: int | None
     l2_max_bytes: int
     l2_eviction: str
@@ -90,6 +93,7 @@ class Wiring:
             l2_kind=kind,
             directory=settings.directory,
             redis=settings.redis_url,
+            max_l1_age=settings.max_l1_age,
             l2_max_size=None if kind == "redis" else settings.l2.max_size,
             l2_max_bytes=settings.l2.max_bytes or L2_BYTES,
             l2_eviction=settings.l2.eviction,
@@ -142,6 +146,7 @@ def _store(
             name=wiring.options.name,
             clock=clock,
             max_record_bytes=max_record_bytes,
+            max_l1_age=wiring.max_l1_age,
             on_event=hear,
         )
         return Guarded(shared, clock=clock, rest=REDIS_REST)

@@ -68,6 +68,7 @@ class Settings:
     name: str
     directory: Path | None
     redis_url: RedisUrl | None
+    max_l1_age: Seconds
     default_ttl: Seconds | None
     write_policy: Literal["write_through", "write_back", "write_around"]
     mode: Literal["on", "off"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .kinds import DIRECTORY, DURATION, FLAG, MODULES, REDIS_URL, SIZE, TAGS, Kind, choice, count
+from .kinds import BOUND, DIRECTORY, DURATION, FLAG, MODULES, REDIS_URL, SIZE, TAGS, Kind, choice, count
 
 PREFIX: Final = "MEMOTIER_"
 #: The name of the cache whose settings stand at the top level.
@@ -58,6 +58,12 @@ _TABLE: Final = (
         None,
         "The Redis or Valkey that is the second tier, for several machines; needs "
         "memotier[redis]. With a password only in the variable or in configure().",
+    ),
+    Option(
+        "max_l1_age",
+        BOUND,
+        30.0,
+        "With redis_url: how long memory is believed when no message of others can arrive.",
     ),
     Option(
         "default_ttl",

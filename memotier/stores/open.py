@@ -60,6 +60,7 @@ def open_redis(
     name: str,
     clock: Clock = SYSTEM,
     max_record_bytes: int,
+    max_l1_age: Seconds,
     on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
 ) -> Store:
     """
@@ -68,5 +69,10 @@ def open_redis(
     from .redis.store import RedisStore
 
     return RedisStore(
-        target, name=name, clock=clock, max_record_bytes=max_record_bytes, on_event=on_event
+        target,
+        name=name,
+        clock=clock,
+        max_record_bytes=max_record_bytes,
+        max_l1_age=max_l1_age,
+        on_event=on_event,
     )

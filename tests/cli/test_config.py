@@ -30,6 +30,7 @@ Settings file: pyproject.toml
 [tool.memotier]
   directory             .cache/memotier       pyproject.toml
   redis_url             no server             default
+  max_l1_age            30s                   default
   default_ttl           1h                    pyproject.toml
   write_policy          write_through         default
   mode                  on                    default

@@ -180,7 +180,9 @@ def heard(*messages, last=0, mine=b"m" * 8):
         channel="c",
         sender=mine,
         subscription=lambda: Line(*messages),
-        last_number=lambda: last,
+        last_number=lambda: (b"born", last),
+        renew=lambda birth: None,
+        tracked="tokens",
         max_age=30,
         place="here",
     )
@@ -232,7 +234,9 @@ def test_a_beat_finds_what_did_not_arrive():
         channel="c",
         sender=b"m" * 8,
         subscription=lambda: Line(),
-        last_number=lambda: last[0],
+        last_number=lambda: (b"born", last[0]),
+        renew=lambda birth: None,
+        tracked="tokens",
         max_age=30,
         place="here",
     )
@@ -264,7 +268,9 @@ def test_without_a_subscription_memory_is_believed_for_a_while_only():
         channel="c",
         sender=b"m" * 8,
         subscription=away,
-        last_number=lambda: 0,
+        last_number=lambda: (None, 0),
+        renew=lambda birth: None,
+        tracked="tokens",
         max_age=0.05,
         place="here",
     )

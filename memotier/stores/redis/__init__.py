@@ -7,6 +7,9 @@ The second tier of several machines: a Redis or Valkey server.
     server.py   one server, asked: redis-py, timeouts, errors
     board.py    what other processes invalidated, as the hit path wants to have it
     watch.py    the thread that hears of it
+    tracking.py what only the server can tell: that it was emptied
+    age.py      how long memory is believed when nothing can be heard
+    births.py   whether the server still has what it had
 
 Nothing is imported from redis-py before a store is used, and only in server.py.
 """

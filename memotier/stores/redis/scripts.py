@@ -14,7 +14,7 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import Final
 
-from .layout import BIRTH, EXPIRED_AT, LONGEST_HEAD, NOT_EXPIRED, SHORTEST_HEAD
+from .layout import BIRTH, EXPIRED_AT, LONGEST_HEAD, NOT_EXPIRED, SHORTEST_HEAD, UNRENEWED_MS
 
 
 class Script:
@@ -85,6 +85,21 @@ if redis.call('HSETNX', KEYS[1], 'epoch', ARGV[3]) == 1 then
     tell(KEYS[1], ARGV[1], ARGV[2], ARGV[4])
 end
 return redis.call('HGET', KEYS[1], 'epoch')
+""",
+)
+
+#: KEYS: tokens, index. ARGV: channel, life in ms, an epoch, what to tell, a birth. Gives tokens of
+#: that birth the epoch, so that no record of before counts; returns 1, or 0 if they are others.
+RENEW: Final = Script(
+    "renew",
+    _TELL
+    + f"""
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+if not epoch or string.sub(epoch, 1, {BIRTH}) ~= ARGV[5] then return 0 end
+redis.call('HSET', KEYS[1], 'epoch', ARGV[3])
+redis.call('UNLINK', KEYS[2])
+tell(KEYS[1], ARGV[1], ARGV[2], ARGV[4])
+return 1
 """,
 )
 
@@ -198,7 +213,10 @@ if kept then
     local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[4], 'LIMIT', 0, 2 * #KEYS)
     for _, address in ipairs(gone) do redis.call('ZREM', KEYS[2], address) end
     redis.call('PEXPIRE', KEYS[2], ARGV[2])
-    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    -- Not every time: whoever tracks the tokens (tracking.py) is told of it.
+    if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) - {UNRENEWED_MS} then
+        redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    end
 end
 if #told > 0 then tell(KEYS[1], ARGV[1], ARGV[2], ARGV[3] .. table.concat(told)) end
 return stored

@@ -26,13 +26,13 @@ from ..board import slot_on_board
 from ..faults import StoreBusy
 from . import scripts
 from .batches import BATCH, batches, pieces, stored_as
+from .births import Births
 from .board import LocalBoard
 from .layout import (
     BIRTH,
     EPOCH,
-    LIFE,
+    LIFE_MS,
     LONGEST_HEAD,
-    SERIAL,
     Keys,
     head_of,
     moment_bytes,
@@ -43,10 +43,7 @@ from .listing import Listing
 from .server import TIMEOUT, Server
 from .watch import ALL, SENDER, Watch
 
-#: Seconds for which memory is believed when no message can arrive.
-MAX_L1_AGE: Final[Seconds] = 30.0
 MAX_RECORD: Final = 8 * 2**20  # bytes
-_LIFE_MS: Final = int(LIFE * 1000)
 _ROUNDS: Final = 20  # tries of a soft bump that others interrupt
 
 
@@ -61,7 +58,7 @@ class RedisStore:
 
         max_record_bytes: A larger record is not stored (``set`` says False), and not read.
 
-        max_l1_age: Seconds for which memory is believed while no message can arrive.
+        max_l1_age: Seconds for which memory is believed when no message can arrive.
 
         on_event: Hears ``store_replaced``, ``record_too_large`` and, from the thread that listens,
             ``store_reachable``; no lock is held.
@@ -78,7 +75,7 @@ class RedisStore:
         name: str,
         clock: Clock = SYSTEM,
         max_record_bytes: int = MAX_RECORD,
-        max_l1_age: Seconds = MAX_L1_AGE,
+        max_l1_age: Seconds = 30.0,
         timeout: Seconds = TIMEOUT,
         on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
     ) -> None:
@@ -89,18 +86,21 @@ class RedisStore:
         self._most = max_record_bytes
         self._on_event = on_event
         self._sender = secrets.token_bytes(SENDER)
-        self._birth: bytes | None = None
         self._closed = False
         self._watching = False
         #: Where the engine sees what other processes invalidated.
         self.board = LocalBoard()
+        self._births = Births(self._server, self._keys, self.board, self._sender, on_event)
+        self._noticed = self._births.noticed
         self.watch = Watch(
             self.board,
             channel=self._keys.channel,
             sender=self._sender,
             # Not through this object, which the thread must not keep alive.
             subscription=self._server.subscription,
-            last_number=_Number(weakref.ref(self)),
+            last_number=_Weakly(self._births.last_number),
+            renew=_Weakly(self._births.renew),
+            tracked=self._keys.tokens,
             max_age=max_l1_age,
             place=self._server.place,
         )
@@ -172,7 +172,7 @@ class RedisStore:
         self._begin()
         now = self._clock.wall()
         keys = [self._keys.tokens, self._keys.index]
-        arguments: list[Any] = [self._keys.channel, _LIFE_MS, self._sender, repr(now)]
+        arguments: list[Any] = [self._keys.channel, LIFE_MS, self._sender, repr(now)]
         for item in small:
             keys.append(self._keys.record(item.address))
             arguments += stored_as(item, now)
@@ -205,7 +205,7 @@ class RedisStore:
         for part in pieces(addresses):
             self._begin()
             keys = [self._keys.tokens, self._keys.index, *map(self._keys.record, part)]
-            arguments: list[Any] = [self._keys.channel, _LIFE_MS, self._message(part), moment]
+            arguments: list[Any] = [self._keys.channel, LIFE_MS, self._message(part), moment]
             for address in part:
                 arguments += (slot_of(address), hard_token(), address)
             found = self._server.run(scripts.INVALIDATE, keys, arguments)
@@ -253,7 +253,7 @@ class RedisStore:
         raise StoreBusy(f"others invalidated the same at {self._server.place} again and again")
 
     def _bumped(self, names: Sequence[Name], soft: bool) -> bool:
-        arguments: list[Any] = [self._keys.channel, _LIFE_MS, secrets.token_bytes(8)]
+        arguments: list[Any] = [self._keys.channel, LIFE_MS, secrets.token_bytes(8)]
         arguments += (self._message(names), int(soft))
         if soft:
             before, now = self.versions(names)[0], self._clock.wall()
@@ -312,6 +312,7 @@ class RedisStore:
             self._watching = False
             self._sender = secrets.token_bytes(SENDER)
             self._server.forget()
+            self._births.forget(self._sender)
             self.board.forget_lock()
             self.board.mark_all()
             self.watch.forget(self._sender)
@@ -332,56 +333,28 @@ class RedisStore:
             raise StoreUnavailable("the Redis store is closed")
 
     def _make_epoch(self) -> None:
-        arguments = [self._keys.channel, _LIFE_MS, secrets.token_bytes(8), self._sender + ALL]
+        arguments = [self._keys.channel, LIFE_MS, secrets.token_bytes(8), self._sender + ALL]
         self._server.run(scripts.BEGIN, [self._keys.tokens], arguments)
 
     def _message(self, names: Sequence[bytes]) -> bytes:
         slots = sorted(set(map(slot_on_board, names)))
         return self._sender + b"".join(slot.to_bytes(2, "big") for slot in slots)
 
-    def _noticed(self, epoch: Any) -> bytes | None:
-        """
-        The epoch that the server answered, None if it has none. If it is none of the tokens that
-        were there before, whatever is known of them is worth nothing.
-        """
-        if epoch is None:
-            return None  # perhaps said before another thread made one: who goes on makes one
-        if len(epoch) != 8:
-            raise StoreError(f"what {self._server.place} has for an epoch is none of ours")
-        birth = epoch[:BIRTH]
-        if birth != self._birth:
-            before, self._birth = self._birth, birth
-            if before is not None:
-                self.board.mark_all()
-                self._tell("store_replaced", place=self._server.place)
-        return epoch  # type: ignore[no-any-return]
-
-    def last_number(self) -> int:
-        """
-        The number of the last message; for the thread that listens.
-        """
-        epoch, number = self._server.ask(
-            "looking for news", "HMGET", self._keys.tokens, EPOCH, SERIAL
-        )
-        self._noticed(epoch)
-        self._tell("store_reachable")
-        return int(number or 0)
-
     def _tell(self, event: str, **details: Any) -> None:
         if self._on_event is not None:
             self._on_event(event, details)
 
 
-class _Number:
+class _Weakly:
     """
-    ``last_number`` of a store that may be gone.
+    A method of something that goes with its store.
     """
 
-    def __init__(self, store: weakref.ref[RedisStore]) -> None:
-        self._store = store
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = weakref.WeakMethod(method)
 
-    def __call__(self) -> int:
-        store = self._store()
-        if store is None:
+    def __call__(self, *arguments: Any) -> Any:
+        method = self._method()
+        if method is None:
             raise StoreUnavailable("the Redis store is gone")
-        return store.last_number()
+        return method(*arguments)
