@@ -7,7 +7,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .kinds import BOUND, DIRECTORY, DURATION, FLAG, MODULES, REDIS_URL, SIZE, TAGS, Kind, choice, count
+from .kinds import (
+    BOUND,
+    DIRECTORY,
+    DURATION,
+    FLAG,
+    MODULES,
+    REDIS_URL,
+    SIZE,
+    TAGS,
+    Kind,
+    choice,
+    count,
+)
 
 PREFIX: Final = "MEMOTIER_"
 #: The name of the cache whose settings stand at the top level.

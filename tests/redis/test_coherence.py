@@ -243,12 +243,12 @@ def test_a_beat_finds_what_did_not_arrive():
     line = Line()
     watch._take(line, 0)
     watch._check(line)
-    assert (0, 4) == (watch.resets, watch._number)
+    assert (0, 4) == (watch.resets, watch.numbers._number)
     watch._check(line)
     assert 0 == watch.resets
     last[0] = 5
     watch._check(line)
-    assert (1, 5) == (watch.resets, watch._number)
+    assert (1, 5) == (watch.resets, watch.numbers._number)
     last[0] = 2  # another server, or an emptied one
     watch._check(line)
     assert 2 == watch.resets

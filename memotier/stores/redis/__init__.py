@@ -7,6 +7,7 @@ The second tier of several machines: a Redis or Valkey server.
     server.py   one server, asked: redis-py, timeouts, errors
     board.py    what other processes invalidated, as the hit path wants to have it
     watch.py    the thread that hears of it
+    numbers.py  what of it may have been lost on the way, or by the server
     tracking.py what only the server can tell: that it was emptied
     age.py      how long memory is believed when nothing can be heard
     births.py   whether the server still has what it had

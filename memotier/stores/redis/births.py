@@ -22,7 +22,7 @@ from typing import Any, Final
 from ...errors import StoreError
 from . import scripts
 from .board import LocalBoard
-from .layout import BIRTH, EPOCH, LIFE_MS, SERIAL, Keys
+from .layout import BIRTH, LIFE_MS, SERIAL, Keys
 from .server import Server
 from .watch import ALL
 
@@ -105,7 +105,7 @@ class Births:
             self._lost("invalidations that it had acknowledged")
         keys = [self._keys.tokens, self._keys.index]
         arguments = [self._keys.channel, LIFE_MS, secrets.token_bytes(8), self._sender + ALL]
-        self._server.run(scripts.RENEW, keys, [*arguments, birth])
+        self._server.run(scripts.REBIRTH, keys, [*arguments, birth])
 
     def last_number(self) -> tuple[bytes | None, int]:
         """
@@ -120,9 +120,7 @@ class Births:
         return birth, number
 
     def _news(self) -> tuple[Any, int]:
-        epoch, number = self._server.ask(
-            "looking for news", "HMGET", self._keys.tokens, EPOCH, SERIAL
-        )
+        epoch, number = self._server.run(scripts.VERSIONS, [self._keys.tokens], [SERIAL])
         self.noticed(epoch)
         return epoch and epoch[:BIRTH], int(number or 0)
 

@@ -11,10 +11,22 @@ no invalidation without a message, and who misses a number knows that he missed 
 
 from __future__ import annotations
 
+import secrets
 from hashlib import sha1
-from typing import Final
+from typing import Any, Final
 
 from .layout import BIRTH, EXPIRED_AT, LONGEST_HEAD, NOT_EXPIRED, SHORTEST_HEAD, UNRENEWED_MS
+
+#: The last argument is which question this is, and stands in the answer: so that of two answers
+#: that a connection, or what lies between, has mixed up neither is believed.
+_ANSWER: Final = """\
+local question = table.remove(ARGV)
+local function answer()
+%s
+end
+return {question, answer()}
+"""
+_QUESTION: Final = 8  # bytes
 
 
 class Script:
@@ -26,12 +38,31 @@ class Script:
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
-        self.text = text
+        self.text = _ANSWER % text.strip("\n")
         # The server's own way to name scripts; nothing depends on its strength.
-        self.digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self.digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def __repr__(self) -> str:
         return f"<Script {self.name}>"
+
+
+def new_question() -> bytes:
+    """
+    What a script is given as its last argument.
+    """
+    return secrets.token_bytes(_QUESTION)
+
+
+def answer_to(question: bytes, answer: Any) -> Any:
+    """
+    What a script returned to this *question*.
+
+    Raises:
+        ValueError: If it is the answer to another one.
+    """
+    if type(answer) is not list or len(answer) != 2 or answer[0] != question:
+        raise ValueError("it is the answer to another question")
+    return answer[1]
 
 
 _TELL: Final = """
@@ -39,6 +70,7 @@ local function tell(tokens, channel, life, what)
     local number = redis.call('HINCRBY', tokens, 'serial', 1)
     redis.call('PEXPIRE', tokens, life)
     redis.call('PUBLISH', channel, string.format('%.0f', number) .. ':' .. what)
+    return number
 end
 """
 
@@ -57,6 +89,16 @@ for i = 2, #KEYS do
     tokens[#ARGV + i - 1] = value
 end
 return tokens
+""",
+)
+
+#: KEYS: tokens. ARGV: names. Returns the epoch and the tokens of the names.
+VERSIONS: Final = Script(
+    "versions",
+    """
+local found = {redis.call('HGET', KEYS[1], 'epoch')}
+for i = 1, #ARGV do found[i + 1] = redis.call('HGET', KEYS[1], ARGV[i]) end
+return found
 """,
 )
 
@@ -90,8 +132,8 @@ return redis.call('HGET', KEYS[1], 'epoch')
 
 #: KEYS: tokens, index. ARGV: channel, life in ms, an epoch, what to tell, a birth. Gives tokens of
 #: that birth the epoch, so that no record of before counts; returns 1, or 0 if they are others.
-RENEW: Final = Script(
-    "renew",
+REBIRTH: Final = Script(
+    "rebirth",
     _TELL
     + f"""
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
@@ -105,14 +147,14 @@ return 1
 
 #: KEYS: tokens, ages. ARGV: channel, life in ms, an epoch, what to tell, whether to compare;
 #: then names, each with the token it must have ("" for none) and the one it gets.
-#: Returns 1, or 0 if a token was another.
+#: Returns the number of the message and the epoch, or nothing if a token was another.
 BUMP: Final = Script(
     "bump",
     _TELL
     + f"""
 if ARGV[5] == '1' then
     for i = 6, #ARGV, 3 do
-        if (redis.call('HGET', KEYS[1], ARGV[i]) or '') ~= ARGV[i + 1] then return 0 end
+        if (redis.call('HGET', KEYS[1], ARGV[i]) or '') ~= ARGV[i + 1] then return {{}} end
     end
 end
 local now = tonumber(redis.call('TIME')[1])
@@ -132,8 +174,7 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', over, 'LIMIT'
     redis.call('ZREM', KEYS[2], name)
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
-tell(KEYS[1], ARGV[1], ARGV[2], ARGV[4])
-return 1
+return {{tell(KEYS[1], ARGV[1], ARGV[2], ARGV[4]), epoch}}
 """,
 )
 
@@ -142,7 +183,7 @@ _ZEROS: Final = "\\0" * len(NOT_EXPIRED)
 
 #: KEYS: tokens, index, records. ARGV: channel, life in ms, what to tell, the moment of expiring or
 #: "" to remove; then for each record its slot, the slot's new token, its address.
-#: Returns the epoch and the beginnings of what was there.
+#: Returns the epoch, the beginnings of what was there, and the number of the message.
 INVALIDATE: Final = Script(
     "invalidate",
     _TELL
@@ -161,7 +202,7 @@ for i = 3, #KEYS do
         redis.call('SETRANGE', KEYS[i], {EXPIRED_AT}, ARGV[4])
     end
 end
-tell(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
+found[#KEYS] = tell(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 return found
 """,
 )

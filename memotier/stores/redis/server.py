@@ -19,7 +19,7 @@ from typing import Any, Final
 from ...errors import ConfigError, MissingExtra, StoreError, StoreUnavailable
 from ...settings.urls import RedisUrl
 from ...types import Seconds
-from .scripts import Script
+from .scripts import Script, answer_to, new_question
 
 #: Seconds for a connection, and for the next bytes of an answer.
 TIMEOUT: Final[Seconds] = 0.25
@@ -94,18 +94,36 @@ class Server:
         """
         What *script* returns. Its text is sent only to a server that does not know it.
         """
+        question = new_question()
+        given = [len(keys), *keys, *arguments, question]
         client = self.client
         try:
             try:
-                return client.execute_command(
-                    "EVALSHA", script.digest, len(keys), *keys, *arguments
-                )
+                answer = client.execute_command("EVALSHA", script.digest, *given)
             except Exception as error:
                 if not is_unknown_script(error):
                     raise
-            return client.execute_command("EVAL", script.text, len(keys), *keys, *arguments)
+                answer = client.execute_command("EVAL", script.text, *given)
         except Exception as error:
             raise self.translated(script.name, error) from None
+        try:
+            return answer_to(question, answer)
+        except ValueError as error:
+            self._drop_connections()
+            text = f"{script.name} at {self.place} failed: {error}"
+            raise StoreUnavailable(text) from None
+
+    def _drop_connections(self) -> None:
+        """
+        None is used again: what else waits there may be for somebody else, too.
+        """
+        pool = getattr(self.client, "connection_pool", None)
+        try:
+            if pool is not None:
+                # Of a client of the user's those that he is using are his.
+                pool.disconnect(inuse_connections=self._url is not None)
+        except Exception as error:
+            raise self.translated("dropping connections", error) from None
 
     def subscription(self) -> Any:
         """

@@ -30,7 +30,6 @@ from .births import Births
 from .board import LocalBoard
 from .layout import (
     BIRTH,
-    EPOCH,
     LIFE_MS,
     LONGEST_HEAD,
     Keys,
@@ -209,6 +208,7 @@ class RedisStore:
             for address in part:
                 arguments += (slot_of(address), hard_token(), address)
             found = self._server.run(scripts.INVALIDATE, keys, arguments)
+            self.watch.numbers.promised(found[0], found.pop())
             epoch, now = self._noticed(found[0]), self._clock.wall()
             birth = None if epoch is None else epoch[:BIRTH]
             heads = [head_of(data) for data in found[1:]]
@@ -227,7 +227,7 @@ class RedisStore:
         """The tokens of *names*, None for a name never bumped, and the epoch, consistently."""
         self._begin()
         found, epoch = self._in_an_epoch(
-            lambda: self._server.ask("versions", "HMGET", self._keys.tokens, EPOCH, *names)
+            lambda: self._server.run(scripts.VERSIONS, [self._keys.tokens], names)
         )
         return found[1:], epoch
 
@@ -263,7 +263,10 @@ class RedisStore:
             for name in names:
                 arguments += (name, b"", hard_token())
         keys = [self._keys.tokens, self._keys.ages]
-        return bool(self._server.run(scripts.BUMP, keys, arguments) == 1)
+        found = self._server.run(scripts.BUMP, keys, arguments)
+        if found:
+            self.watch.numbers.promised(found[1], found[0])
+        return bool(found)
 
     # -- all of them -----------------------------------------------------------------
 

@@ -20,7 +20,7 @@ everything in memory is looked up again before it is served:
 When is the server itself not to be trusted? When it has the same tokens as before, and a number
 that is lower than one that was heard: a replica that lagged has taken over, or an old snapshot was
 loaded, and an invalidation that was acknowledged is unknown there. Then all that it holds counts
-as invalidated (``renew``). The number that was heard outlives the connection for that.
+as invalidated (``renew``; ``numbers.py`` compares).
 
 The threads are daemons: they hold nothing that an exit would lose.
 """
@@ -42,6 +42,7 @@ from ..board import SLOTS
 from . import tracking
 from .age import Age
 from .board import LocalBoard
+from .numbers import IN_ORDER, LESS, Numbers
 from .server import kind_of
 from .tracking import Lost
 
@@ -127,11 +128,7 @@ class Watch:
         self._says_untracked = False
         #: How often all was marked.
         self.resets = 0
-        #: The last message, whoever sent it, and the tokens that the server had at the last beat.
-        self._number: int | None = None
-        self._birth: bytes | None = None
-        #: Messages with a number that was heard before; what the last beat did not explain yet.
-        self._goes_back = 0
+        self.numbers = Numbers()
         #: Whether a message came that explains why the tokens changed, and whether to ask soon.
         self._is_explained = False
         self._is_due = False
@@ -251,39 +248,20 @@ class Watch:
         """
         began = time.monotonic()
         self._is_due = False
-        before, goes_back = self._number, self._goes_back
+        noted = self.numbers.noted()
         birth, last = self._last_number()
         connection.ping()
         while not self._take(connection, PATIENCE - (time.monotonic() - began)):
             if time.monotonic() - began > PATIENCE:
                 raise Lost("no answer to a ping")
-        if birth != self._birth:
-            self._begin_with(birth, self._number != before)
-        elif birth is not None and (goes_back or (before is not None and last < before)):
+        found = self.numbers.compare(noted, birth, last)
+        if found != IN_ORDER:
             self._missed()
+        if found == LESS and birth is not None:
             self._renew(birth)
-            self._number = self._birth = None
+            self.numbers.renewed()
             self._is_due = True  # to know its new tokens
-            last = 0
-        if birth is None:
-            self._number = None
-        elif self._number is None:
-            self._number = last or None
-        elif self._number < last:
-            self._missed()
-            self._number = last
-        self._goes_back -= goes_back
         self._age.renew(began)
-
-    def _begin_with(self, birth: bytes | None, has_heard: bool) -> None:
-        """
-        The server has other tokens than at the last beat, or none.
-        """
-        if self._birth is not None:
-            self._missed()
-            if not has_heard:
-                self._number = None  # that of the others
-        self._birth = birth
 
     def _take(self, connection: Any, timeout: Seconds) -> bool:
         """
@@ -330,12 +308,9 @@ class Watch:
         if not separator or not number.isdigit() or len(what) < SENDER:
             self._missed()  # nothing of ours; whoever can send this can also send "*"
             return
-        serial = int(number)
-        if self._number is not None and serial != self._number + 1:
+        if not self.numbers.heard(int(number)):
             self._missed()
-            self._goes_back += serial <= self._number
             self._is_due = True
-        self._number = serial
         self._is_explained = True
         if what[:SENDER] == self._sender:
             return
