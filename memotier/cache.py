@@ -285,7 +285,8 @@ class MultiLevelCache:
 
         ``l1`` and ``l2`` each with ``hits, misses, hit_rate, size, max_size, bytes, evictions,
         expirations, invalidations, replacements, errors``; ``combined_hit_rate``,
-        ``write_policy``, ``namespaces``, ``pending_writes``, ``seconds_saved``.
+        ``write_policy``, ``namespaces``, ``pending_writes``, ``seconds_saved``. With *redis_url*
+        ``l2`` has ``server``, the server's own figures of its room, where its user may see them.
         """
         return self._keyed.stats()
 

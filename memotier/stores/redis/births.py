@@ -130,8 +130,8 @@ class Births:
     def _lost(self, what: str) -> None:
         self._board.mark_all()
         log.warning(
-            "memotier: %s has restarted or failed over and lost %s; what was stored there before "
-            "counts as invalidated",
+            "memotier: %s was emptied, restarted or failed over, and lost %s; what was stored "
+            "there before counts as invalidated",
             self._server.place,
             what,
         )

@@ -7,10 +7,11 @@ record that the server has evicted; whoever meets one while clearing takes it ou
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ...clock import Clock
+from ...errors import StoreError
 from ...types import Address
 from . import scripts
 from .batches import BATCH, pieces
@@ -18,6 +19,8 @@ from .layout import LONGEST_HEAD, Head, Keys, head_of
 from .server import Server
 
 _SAMPLE: Final = 32  # records whose size is looked at
+#: What of ``INFO`` says how much room there is, and who left for others.
+_SERVER: Final = ("maxmemory", "maxmemory_policy", "used_memory", "evicted_keys", "expired_keys")
 
 
 class Listing:
@@ -66,6 +69,19 @@ class Listing:
         keys = [self._keys.record(address) for address in some]
         sizes: list[int] = self._server.run(scripts.HEADS, keys, [1])[::2]
         return round(size * sum(sizes) / max(1, len(sizes)))
+
+    def server(self) -> Mapping[str, int | str]:
+        """
+        How much room the server has and how it makes some, for all who use it; nothing if its user
+        may not ask.
+        """
+        try:
+            found = self._server.ask("asking for its room", "INFO")
+        except StoreError:
+            return {}
+        if not isinstance(found, Mapping):
+            return {}  # a client that does not read it
+        return {name: found[name] for name in _SERVER if name in found}
 
     def _pages(self, birth: bytes) -> Iterator[list[tuple[Address, Head | None, bool]]]:
         """

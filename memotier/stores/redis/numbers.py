@@ -53,6 +53,13 @@ class Numbers:
             if birth != self._promised[0] or number > self._promised[1]:
                 self._promised = birth, number
 
+    @property
+    def knows_tokens(self) -> bool:
+        """
+        Whether the server had tokens when it was asked, with which it can be compared.
+        """
+        return self._birth is not None
+
     def heard(self, number: int) -> bool:
         """
         A message came; whether it is the next one.

@@ -282,15 +282,18 @@ class RedisStore:
         """Number of unexpired records, of one namespace and those below it or of all."""
         return self._listing.count(self._birth_now(), group)
 
-    def usage(self) -> Mapping[str, int]:
+    def usage(self) -> Mapping[str, Any]:
         """
         ``size`` (records that were stored and have not ended; the server may have evicted some),
         ``bytes`` (the room that they take, from a sample). The server makes room, so ``evictions``
-        and ``expirations`` are none of ours.
+        and ``expirations`` are none of ours; ``server`` has its own figures, of all who use it:
+        ``maxmemory``, ``maxmemory_policy``, ``used_memory``, ``evicted_keys``, ``expired_keys``. It
+        is empty if the user has not the right to ask (``INFO``).
         """
         size = self.count()
         room = self._listing.room(size) if size else 0
-        return {"size": size, "bytes": room, "evictions": 0, "expirations": 0}
+        ours: dict[str, Any] = {"size": size, "bytes": room, "evictions": 0, "expirations": 0}
+        return {**ours, "server": self._listing.server()}
 
     def _birth_now(self) -> bytes:
         epoch = self.versions(())[1]

@@ -311,6 +311,8 @@ class Watch:
         if not self.numbers.heard(int(number)):
             self._missed()
             self._is_due = True
+        if not self.numbers.knows_tokens:
+            self._is_due = True  # there are some now
         self._is_explained = True
         if what[:SENDER] == self._sender:
             return
