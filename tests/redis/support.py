@@ -17,7 +17,7 @@ WORKER = """
 import logging, os, sys, time
 logging.basicConfig(stream=sys.stderr)
 from memotier import MultiLevelCache, InvalidationNotDurable, tiered_cache
-cache = MultiLevelCache(redis_url=sys.argv[1], name=sys.argv[2])
+cache = MultiLevelCache(redis_url=sys.argv[1], name=sys.argv[2], max_l1_age=sys.argv[3])
 @tiered_cache(namespace="n", cache=cache, name="f", version=1, ttl=3600, tags=["t"])
 def f(x):
     return f"{os.getpid()}-{time.time_ns()}"
@@ -41,12 +41,15 @@ cache.sync.close()
 
 class Worker:
     """
-    Another process with the same cache and the same function.
+    Another process with the same cache and the same function; *run* says how to run a command
+    where it lives, if that is elsewhere.
     """
 
-    def __init__(self, server, name: str, **environ: str) -> None:
+    def __init__(
+        self, server, name: str, *, age: str = "30s", run=lambda *words: list(words), **environ: str
+    ) -> None:
         self.child = subprocess.Popen(
-            [sys.executable, "-c", WORKER, server.url, name],
+            run(sys.executable, "-c", WORKER, server.url, name, age),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
