@@ -65,6 +65,7 @@ def test_invalidations_and_writes_make_nobody_ask(own_server, stores):
         put(other, f"text {n}")  # three questions each
     other.delete([address("a")])
     soon(lambda: store.watch.numbers._number == other.watch.numbers._number)
+    soon(lambda: not store.watch._is_due and not other.watch._is_due)
     assert before + 10 + 30 + 1 >= questions()
     assert 0 == store.watch.resets
 
@@ -148,18 +149,7 @@ def test_the_bound_holds_while_somebody_waits_for_a_server():
         release.wait(60)
         raise ConnectionError
 
-    board = LocalBoard()
-    watch = Watch(
-        board,
-        channel="c",
-        sender=b"m" * 8,
-        subscription=never,
-        last_number=lambda: (None, 0),
-        renew=lambda birth: None,
-        tracked="tokens",
-        max_age=0.05,
-        place="here",
-    )
+    watch = idle(max_age=0.05, subscription=never)
     with pytest.raises(StoreUnavailable):
         watch.start(0.01)
     assert entered.wait(30)
@@ -194,15 +184,19 @@ def test_without_threads_the_store_is_away(monkeypatch):
     watch.stop()
 
 
-def idle(max_age):
-    def away():
-        raise ConnectionError
+def away():
+    raise ConnectionError
 
+
+def idle(max_age, subscription=away):
+    """
+    A watch of a server that cannot be subscribed to.
+    """
     return Watch(
         LocalBoard(),
         channel="c",
         sender=b"m" * 8,
-        subscription=away,
+        subscription=subscription,
         last_number=lambda: (None, 0),
         renew=lambda birth: None,
         tracked="tokens",

@@ -120,8 +120,9 @@ class Server:
         pool = getattr(self.client, "connection_pool", None)
         try:
             if pool is not None:
-                # Of a client of the user's those that he is using are his.
-                pool.disconnect(inuse_connections=self._url is not None)
+                # Not those that are in use: a thread may be reading from that very descriptor, and
+                # sees by itself what it gets.
+                pool.disconnect(inuse_connections=False)
         except Exception as error:
             raise self.translated("dropping connections", error) from None
 
