@@ -8,7 +8,7 @@ networks and broken servers do.
     reset            every connection is torn down, and every new one
     garbage          answers are other bytes
     stall            of every answer only the first half comes
-    mute             scripts are not answered; whatever else is asked is
+    mute             what calls ask for is not answered; other things are
     shifted          every answer is that to the question before, on the same connection
     swapped          the answers of two connections are exchanged
     deaf             nothing is taken from the server
@@ -27,7 +27,7 @@ import threading
 
 LATE = 2.0  # seconds
 _NEWS = b"\r\nserial\r\n"
-_DIGEST = re.compile(rb"EVALSHA\r\n\$40\r\n([0-9a-f]{40})")
+_ASKS = re.compile(rb"\r\n(?:EVALSHA|EVAL|HMGET|GETRANGE)\r\n")
 GARBAGE = b"\x00\xff*garbage\r\n"
 
 
@@ -122,12 +122,12 @@ class Proxy:
 
     def heard(self, link: Link, data: bytes) -> None:
         """A client says *data* on *link*."""
-        digests = _DIGEST.findall(data)
-        link.asks = link.asks or bool(digests)
+        asks = bool(_ASKS.search(data))
+        link.asks = link.asks or asks
         if _NEWS in data:
             return  # asked for by the thread that listens, whenever it likes
         with self._lock:
-            self._asked += len(digests)
+            self._asked += asks
 
     def answered(self, link: Link, answer: bytes) -> None:
         """The server has answered on *link*; what of it comes to the client."""
@@ -169,7 +169,7 @@ class Link:
         self._proxy = proxy
         self._near = near
         self._far = far
-        #: Whether it runs scripts: a subscription does not.
+        #: Whether calls ask on it: a subscription does not.
         self.asks = False
         self.before = b"+OK\r\n"
 

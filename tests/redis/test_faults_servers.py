@@ -15,6 +15,7 @@ import pytest
 from memotier import MultiLevelCache, tiered_cache
 from memotier.errors import StoreError
 from memotier.keys.digest import Digester
+from memotier.stores.redis.listing import figures
 
 from ..stores.support import put, read
 from .server import Server
@@ -191,6 +192,16 @@ def test_the_servers_room_is_in_the_stats(own_server, caches, name):
         assert {} == other.get_stats()["l2"]["server"]
         assert 1 == other.get_stats()["l2"]["size"]
         assert "closed" == other._keyed.engine.store.reading.state
+
+
+def test_figures_of_any_client():
+    """
+    A dict, the text, or something that nobody has seen.
+    """
+    text = b"# Memory\r\nused_memory:12\r\nmaxmemory_policy:noeviction\r\nother:1\r\n"
+    assert {"used_memory": 12, "maxmemory_policy": "noeviction"} == figures(text)
+    assert {"used_memory": 12} == figures({"used_memory": 12, "other": 1})
+    assert {} == figures(None)
 
 
 def test_fault_43_one_warning_when_it_begins_and_one_line_when_it_ends(

@@ -79,9 +79,7 @@ class Listing:
             found = self._server.ask("asking for its room", "INFO")
         except StoreError:
             return {}
-        if not isinstance(found, Mapping):
-            return {}  # a client that does not read it
-        return {name: found[name] for name in _SERVER if name in found}
+        return figures(found)
 
     def _pages(self, birth: bytes) -> Iterator[list[tuple[Address, Head | None, bool]]]:
         """
@@ -105,6 +103,19 @@ class Listing:
                 ]
             if int(cursor) == 0:
                 return
+
+
+def figures(found: Any) -> dict[str, int | str]:
+    """
+    What is wanted of the answer to INFO, of which some clients make a dict.
+    """
+    if isinstance(found, bytes):
+        lines = found.decode("utf-8", "replace").splitlines()
+        found = dict(line.split(":", 1) for line in lines if ":" in line)
+    if not isinstance(found, Mapping):
+        return {}
+    wanted = {name: str(found[name]) for name in _SERVER if name in found}
+    return {name: int(value) if value.isdecimal() else value for name, value in wanted.items()}
 
 
 def members(found: Any) -> list[Address]:
