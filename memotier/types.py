@@ -178,7 +178,8 @@ class Store(Protocol):
     def usage(self) -> Mapping[str, Any]:
         """
         ``size`` (records), ``bytes`` (room they take), and what this process has removed so
-        far for lack of room or age: ``evictions``, ``expirations``.
+        far for lack of room or age: ``evictions``, ``expirations``. A store whose server makes
+        room itself adds what that says as ``server``, a mapping.
         """
 
     def close(self) -> None:

@@ -38,19 +38,27 @@ def test_fault_18_another_process_sees_what_one_invalidates(server, name, way):
     assert statistics.median(seen) < 1.0  # the bound without messages is 30 s
 
 
+BOTH = ("evalsha", "ping")
+
+
 def test_a_hit_in_memory_asks_no_server(server, name):
     """
     The second look at a result is answered by memory, although other processes may invalidate.
     """
     with Worker(server, name) as one:
         one("get k")
-        before = server.run("INFO", "commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+
+        def questions():
+            found = server.run("INFO", "commandstats")
+            calls = {what: found.get(f"cmdstat_{what}", {}).get("calls", 0) for what in BOTH}
+            return calls["evalsha"] - calls["ping"]  # a beat is one of both
+
+        before = questions()
         for _ in range(50):
             one("get k")
-        after = server.run("INFO", "commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
         assert "50" == one("info l1_hits")
 
-    assert before == after
+        assert questions() - before < 5  # a beat may be half done
 
 
 def test_fault_45_a_subscriber_that_was_cut_off_trusts_nothing(server, stores):
