@@ -97,3 +97,14 @@ def test_a_number_of_other_tokens_is_forgotten():
     assert IN_ORDER == numbers.compare(numbers.noted(), B, 1)
     assert not numbers.heard(3)
     assert IN_ORDER == numbers.compare(numbers.noted(), B, 3)
+
+
+def test_a_lower_number_that_is_heard_while_other_tokens_are_found_is_one_of_theirs():
+    """
+    It came in between, and is explained by them: the next comparison finds all in order.
+    """
+    numbers = after(11, 12, last=10)
+    noted = numbers.noted()
+    assert not numbers.heard(11)  # of whoever gave the server other tokens
+    assert MISSED == numbers.compare(noted, B, 11)
+    assert IN_ORDER == numbers.compare(numbers.noted(), B, 11)

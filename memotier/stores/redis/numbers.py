@@ -95,6 +95,8 @@ class Numbers:
                 if self._number == noted.number:
                     self._number = None  # one of the other tokens
             self._birth = birth
+            # Also what came while the server was asked: it was compared with others' numbers.
+            self._goes_back = 0
         if birth is None:
             self._number = None
         elif self._number is None:
