@@ -12,14 +12,23 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from .config import CacheLevelConfig, EvictionPolicy, WritePolicy
-from .durations import check_namespace, seconds, short, size_bytes
+from .durations import bound, check_namespace, seconds, short, size_bytes
 from .engine.options import Options
 from .errors import ConfigError
 from .settings.kinds import At
 from .settings.schema import OPTIONS
 from .settings.urls import RedisUrl
 from .types import STORE_METHODS, Seconds
-from .wiring import L1_BYTES, L1_TTL, L2_BYTES, L2_TTL, Wiring, mode_of, signing_keys
+from .wiring import (
+    L1_BYTES,
+    L1_TTL,
+    L2_BYTES,
+    L2_TTL,
+    MAX_L1_AGE,
+    Wiring,
+    mode_of,
+    signing_keys,
+)
 
 E = TypeVar("E", bound=Enum)
 
@@ -38,6 +47,7 @@ def wiring_of(
     directory: Any,
     redis_url: Any,
     l2_store: Any = None,
+    max_l1_age: Any,
     l1_maxsize: Any,
     default_ttl: Any,
     flush_interval: Any,
@@ -73,6 +83,11 @@ def wiring_of(
     if redis_url is not None:
         _check_only(place, l2, l2_config, "redis_url", _SERVER_MAKES_ROOM)
         kind = "redis"
+    elif max_l1_age is not None:
+        raise ConfigError(
+            f"max_l1_age = {short(max_l1_age)} cannot be used without redis_url: memory and a "
+            "directory are of one machine, and need no messages"
+        )
     if l2_store is not None:
         if redis_url is not None:
             raise ConfigError(
@@ -110,6 +125,7 @@ def wiring_of(
         store=l2_store,
         spill=spill,
         spill_max_age=seconds(spill_max_age, what="spill_max_age"),
+        max_l1_age=MAX_L1_AGE if max_l1_age is None else bound(max_l1_age, what="max_l1_age"),
         l2_max_size=None
         if kind in ("redis", "own")
         else _size("l2_config.max_size", l2.max_size, 1),

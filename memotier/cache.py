@@ -47,11 +47,15 @@ class MultiLevelCache:
         l2_store: The second tier is this object, a ``Store``; see docs/guide/stores.md. It is
             closed with the cache. Not together with *directory* or *redis_url*; of *l2_config*
             only *ttl* counts.
+
         spill_directory: Where this machine keeps results while the server of *redis_url* has been
             away for half a minute or more; None: in memory alone.
 
         spill_max_age: How long a result that is kept there is believed, though other machines may
             have invalidated it: seconds, a ``timedelta`` or ``"10m"``.
+
+        max_l1_age: With *redis_url*: how long memory is believed when no message of others can
+            arrive, at least a second; None: 30 s.
 
         l1_maxsize: Short for ``l1_config.max_size``: None bounds memory by bytes alone, 0
             leaves the memory tier out.
@@ -92,6 +96,7 @@ class MultiLevelCache:
         l2_store: Store | None = None,
         spill_directory: Path | str | None = None,
         spill_max_age: Ttl = SPILL_MAX_AGE,
+        max_l1_age: Ttl = None,
         l1_maxsize: int | Any | None = DEFAULT,
         default_ttl: Ttl = None,
         flush_interval: Ttl = 5.0,
@@ -109,6 +114,7 @@ class MultiLevelCache:
                 directory=directory,
                 redis_url=redis_url,
                 l2_store=l2_store,
+                max_l1_age=max_l1_age,
                 l1_maxsize=l1_maxsize,
                 default_ttl=default_ttl,
                 flush_interval=flush_interval,
@@ -305,7 +311,8 @@ class MultiLevelCache:
 
         ``l1`` and ``l2`` each with ``hits, misses, hit_rate, size, max_size, bytes, evictions,
         expirations, invalidations, replacements, errors``; ``combined_hit_rate``,
-        ``write_policy``, ``namespaces``, ``pending_writes``, ``seconds_saved``.
+        ``write_policy``, ``namespaces``, ``pending_writes``, ``seconds_saved``. With *redis_url*
+        ``l2`` has ``server``, the server's own figures of its room, where its user may see them.
         """
         return self._keyed.stats()
 

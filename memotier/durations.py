@@ -18,6 +18,7 @@ from .errors import ConfigError
 from .types import Seconds
 
 _SECONDS: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
+_DAY: Final[Seconds] = 86_400.0
 _BYTES: Final = {
     "B": 1,
     "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -42,6 +43,9 @@ _DEVICES: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", 
 DURATION_FORMS: Final = (
     'seconds such as 300 or 0.5, a timedelta, or text such as "500ms", "30s", "10m", "1h30m", '
     '"7d", "1w" or "never"'
+)
+BOUND_FORMS: Final = (
+    'seconds from 1 to 86400, such as 5, a timedelta, or text such as "5s", "30s", "10m" or "1h"'
 )
 SIZE_FORMS: Final = 'a number of bytes such as 65536, or text such as "500kB", "64MB" or "1GiB"'
 _NO_DURATION: Final = f"is not a duration: use {DURATION_FORMS}"
@@ -77,6 +81,19 @@ def seconds(value: Any, *, what: str) -> Seconds:
         raise ConfigError(f"{what} = {short(value)} {_no_unit(value, 's') or _NO_DURATION}")
     if not found > 0:
         raise ConfigError(f"{what} = {short(value)} is not above zero: use {DURATION_FORMS}")
+    return found
+
+
+def bound(value: Any, *, what: str) -> Seconds:
+    """
+    The duration *value* in seconds, from a second to a day.
+
+    Raises:
+        ConfigError: If *value* is none; the message begins with *what*.
+    """
+    found = seconds(value, what=what)
+    if not 1 <= found <= _DAY:
+        raise ConfigError(f"{what} = {short(value)} is no bound: use {BOUND_FORMS}")
     return found
 
 

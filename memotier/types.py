@@ -182,10 +182,11 @@ class Store(Protocol):
     def count(self, group: str | None = None) -> int:
         """Number of unexpired records, of one namespace and those below it or of all."""
 
-    def usage(self) -> Mapping[str, int]:
+    def usage(self) -> Mapping[str, Any]:
         """
         ``size`` (records), ``bytes`` (room they take), and what this process has removed so
-        far for lack of room or age: ``evictions``, ``expirations``.
+        far for lack of room or age: ``evictions``, ``expirations``. A store whose server makes
+        room itself adds what that says as ``server``, a mapping.
         """
 
     def close(self) -> None:

@@ -43,6 +43,8 @@ REST: Seconds = 5.0
 
 #: Seconds for which what is kept meanwhile is believed.
 SPILL_MAX_AGE: Seconds = 30.0
+#: Seconds for which memory is believed when no message of others can arrive.
+MAX_L1_AGE: Seconds = 30.0
 
 log = logging.getLogger("memotier")
 
@@ -63,6 +65,7 @@ class Wiring:
     #: Where results are kept while the Redis is away, and for how long they are believed.
     spill: Path | None = None
     spill_max_age: Seconds = SPILL_MAX_AGE
+    max_l1_age: Seconds = MAX_L1_AGE
     l2_max_size: int | None
     l2_max_bytes: int
     l2_eviction: str
@@ -116,6 +119,7 @@ class Wiring:
             redis=settings.redis_url,
             spill=settings.spill_directory,
             spill_max_age=settings.spill_max_age,
+            max_l1_age=settings.max_l1_age,
             l2_max_size=None if kind == "redis" else settings.l2.max_size,
             l2_max_bytes=settings.l2.max_bytes or L2_BYTES,
             l2_eviction=settings.l2.eviction,
@@ -181,6 +185,7 @@ def _store(
                 name=wiring.options.name,
                 clock=clock,
                 max_record_bytes=max_record_bytes,
+                max_l1_age=wiring.max_l1_age,
                 on_event=hear,
                 reads_only=mode == "readonly",
             )
@@ -221,7 +226,6 @@ def _spilling(
     wiring: Wiring, shared: Store, clock: Clock, hear: Callable[[str, Mapping[str, Any]], None]
 ) -> Store:
     from .stores.open import open_store
-    from .stores.redis.store import MAX_L1_AGE
     from .stores.spill import Spilling
     from .stores.wrap import Guarded
 
@@ -239,7 +243,7 @@ def _spilling(
         Guarded(spill, clock=clock),
         everything=names.EVERYTHING,
         max_age=wiring.spill_max_age,
-        patience=MAX_L1_AGE,
+        patience=wiring.max_l1_age,
         clock=clock,
     )
 

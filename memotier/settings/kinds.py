@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ..durations import (
+    BOUND_FORMS,
     DURATION_FORMS,
     SIZE_FORMS,
+    bound,
     seconds,
     short,
     show_bytes,
@@ -92,6 +94,9 @@ class Kind:
 
 DURATION: Final = Kind(
     read=lambda value, at: seconds(value, what=at.what), show=show_seconds, forms=DURATION_FORMS
+)
+BOUND: Final = Kind(
+    read=lambda value, at: bound(value, what=at.what), show=show_seconds, forms=BOUND_FORMS
 )
 SIZE: Final = Kind(
     read=lambda value, at: size_bytes(value, what=at.what), show=show_bytes, forms=SIZE_FORMS

@@ -71,6 +71,7 @@ class Settings:
     encrypt: bool
     spill_directory: Path | None
     spill_max_age: Seconds
+    max_l1_age: Seconds
     default_ttl: Seconds | None
     write_policy: Literal["write_through", "write_back", "write_around"]
     mode: Literal["on", "readonly", "offline", "off"]

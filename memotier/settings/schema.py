@@ -7,7 +7,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .kinds import DIRECTORY, DURATION, FLAG, MODULES, REDIS_URL, SIZE, TAGS, Kind, choice, count
+from .kinds import (
+    BOUND,
+    DIRECTORY,
+    DURATION,
+    FLAG,
+    MODULES,
+    REDIS_URL,
+    SIZE,
+    TAGS,
+    Kind,
+    choice,
+    count,
+)
 
 PREFIX: Final = "MEMOTIER_"
 #: The name of the cache whose settings stand at the top level.
@@ -75,6 +87,12 @@ _TABLE: Final = (
         "Where results are kept while the server of redis_url is away; for one cache.",
     ),
     Option("spill_max_age", DURATION, 30.0, "How long a result that is kept there is believed."),
+    Option(
+        "max_l1_age",
+        BOUND,
+        30.0,
+        "With redis_url: how long memory is believed when no message of others can arrive.",
+    ),
     Option(
         "default_ttl",
         DURATION.or_none(_UNSET),

@@ -90,6 +90,7 @@ def open_redis(
     name: str,
     clock: Clock = SYSTEM,
     max_record_bytes: int,
+    max_l1_age: Seconds,
     on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
     reads_only: bool = False,
 ) -> Store:
@@ -103,6 +104,7 @@ def open_redis(
         name=name,
         clock=clock,
         max_record_bytes=max_record_bytes,
+        max_l1_age=max_l1_age,
         on_event=on_event,
         reads_only=reads_only,
     )

@@ -235,7 +235,7 @@ class Guarded:
         """As the store's own."""
         return self.reading.call(self.store.count, group)
 
-    def usage(self) -> Mapping[str, int]:
+    def usage(self) -> Mapping[str, Any]:
         """As the store's own."""
         return self.reading.call(self.store.usage)
 

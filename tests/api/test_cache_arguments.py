@@ -19,6 +19,7 @@ WRONG = {
     "directory": [b"..", 5, True, "", "a\0b", ["cache"], "~nobody-here/cache"],
     "l1_maxsize": ["10", True, -1, 1.5, math.inf, [10]],
     "default_ttl": [0, -1, True, "10", "soon", math.nan, [60]],
+    "max_l1_age": [0, -1, True, "10", "soon", "never", math.inf, 0.5, "2d", "5s"],
     "flush_interval": [0, -1, None, True, "10", "soon"],
     "max_value_bytes": [0, -1, None, True, 1.5, "8", "huge"],
     "name": [5, "", None, b"main", "../x", "a/b", "x" * 65, "a\nb"],

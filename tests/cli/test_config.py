@@ -33,6 +33,7 @@ Settings file: pyproject.toml
   encrypt               no                    default
   spill_directory       not kept              default
   spill_max_age         30s                   default
+  max_l1_age            30s                   default
   default_ttl           1h                    pyproject.toml
   write_policy          write_through         default
   mode                  on                    default

@@ -19,10 +19,15 @@ logging.basicConfig(stream=sys.stderr)
 from memotier import MultiLevelCache, InvalidationNotDurable, tiered_cache
 spill = os.environ.pop("MEMOTIER_TEST_SPILL", None)
 if spill is not None:
-    from memotier.stores.redis import store
-    store.MAX_L1_AGE = 0.0
+    from memotier.stores import spill as module
+    at_once = module.Spilling
+    module.Spilling = lambda *a, **options: at_once(*a, **{**options, "patience": 0.0})
 cache = MultiLevelCache(
-    redis_url=sys.argv[1], name=sys.argv[2], spill_directory=spill, spill_max_age=3600
+    redis_url=sys.argv[1],
+    name=sys.argv[2],
+    max_l1_age=sys.argv[3],
+    spill_directory=spill,
+    spill_max_age=3600,
 )
 @tiered_cache(namespace="n", cache=cache, name="f", version=1, ttl=3600, tags=["t"])
 def f(x):
@@ -47,12 +52,15 @@ cache.sync.close()
 
 class Worker:
     """
-    Another process with the same cache and the same function.
+    Another process with the same cache and the same function; *run* says how to run a command
+    where it lives, if that is elsewhere.
     """
 
-    def __init__(self, server, name: str, **environ: str) -> None:
+    def __init__(
+        self, server, name: str, *, age: str = "30s", run=lambda *words: list(words), **environ: str
+    ) -> None:
         self.child = subprocess.Popen(
-            [sys.executable, "-c", WORKER, server.url, name],
+            run(sys.executable, "-c", WORKER, server.url, name, age),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -38,19 +38,27 @@ def test_fault_18_another_process_sees_what_one_invalidates(server, name, way):
     assert statistics.median(seen) < 1.0  # the bound without messages is 30 s
 
 
+BOTH = ("evalsha", "ping")
+
+
 def test_a_hit_in_memory_asks_no_server(server, name):
     """
     The second look at a result is answered by memory, although other processes may invalidate.
     """
     with Worker(server, name) as one:
         one("get k")
-        before = server.run("INFO", "commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
+
+        def questions():
+            found = server.run("INFO", "commandstats")
+            calls = {what: found.get(f"cmdstat_{what}", {}).get("calls", 0) for what in BOTH}
+            return calls["evalsha"] - calls["ping"]  # a beat is one of both
+
+        before = questions()
         for _ in range(50):
             one("get k")
-        after = server.run("INFO", "commandstats").get("cmdstat_evalsha", {}).get("calls", 0)
         assert "50" == one("info l1_hits")
 
-    assert before == after
+        assert questions() - before < 5  # a beat may be half done
 
 
 def test_fault_45_a_subscriber_that_was_cut_off_trusts_nothing(server, stores):
@@ -180,7 +188,9 @@ def heard(*messages, last=0, mine=b"m" * 8):
         channel="c",
         sender=mine,
         subscription=lambda: Line(*messages),
-        last_number=lambda: last,
+        last_number=lambda: (b"born", last),
+        renew=lambda birth: None,
+        tracked="tokens",
         max_age=30,
         place="here",
     )
@@ -232,19 +242,21 @@ def test_a_beat_finds_what_did_not_arrive():
         channel="c",
         sender=b"m" * 8,
         subscription=lambda: Line(),
-        last_number=lambda: last[0],
+        last_number=lambda: (b"born", last[0]),
+        renew=lambda birth: None,
+        tracked="tokens",
         max_age=30,
         place="here",
     )
     line = Line()
     watch._take(line, 0)
     watch._check(line)
-    assert (0, 4) == (watch.resets, watch._number)
+    assert (0, 4) == (watch.resets, watch.numbers._number)
     watch._check(line)
     assert 0 == watch.resets
     last[0] = 5
     watch._check(line)
-    assert (1, 5) == (watch.resets, watch._number)
+    assert (1, 5) == (watch.resets, watch.numbers._number)
     last[0] = 2  # another server, or an emptied one
     watch._check(line)
     assert 2 == watch.resets
@@ -264,7 +276,9 @@ def test_without_a_subscription_memory_is_believed_for_a_while_only():
         channel="c",
         sender=b"m" * 8,
         subscription=away,
-        last_number=lambda: 0,
+        last_number=lambda: (None, 0),
+        renew=lambda birth: None,
+        tracked="tokens",
         max_age=0.05,
         place="here",
     )

@@ -93,6 +93,22 @@ def test_fault_26_the_server_sees_digests_and_no_text_of_a_user(own_server, cach
     assert keys and all(re.fullmatch(pattern, key) for key in keys)
 
 
+def test_a_known_script_is_not_sent_again(own_server, stores):
+    """
+    Only its digest goes to a server that has it.
+    """
+    store = stores(own_server)
+    for _ in range(3):
+        put(store, "a")
+        read(store, "a")
+        before = own_server.run("INFO", "commandstats").get("cmdstat_eval", {}).get("calls", 0)
+    put(store, "a")
+    read(store, "a")
+    store.versions([NAME])
+
+    assert before == own_server.run("INFO", "commandstats")["cmdstat_eval"]["calls"]
+
+
 def test_an_unknown_script_is_sent_again(own_server, stores):
     """
     A server that was restarted, or told to forget its scripts, knows none.

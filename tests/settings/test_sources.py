@@ -20,6 +20,7 @@ def test_without_a_file_everything_has_its_default(project):
     assert settings.default_ttl is None
     assert "write_through" == settings.write_policy
     assert "on" == settings.mode
+    assert 30.0 == settings.max_l1_age
     assert 5.0 == settings.flush_interval
     assert 8 * 2**20 == settings.max_value_bytes
     assert (1000, 64_000_000, 300.0, "lru") == (

@@ -127,6 +127,9 @@ def test_stays_within_max_bytes(make):
 
 def test_usage_of_an_empty_store(store):
     """
-    Nothing is there and nothing was removed.
+    Nothing is there and nothing was removed. A server has figures of its own beside these.
     """
-    assert {"size": 0, "bytes": 0, "evictions": 0, "expirations": 0} == store.usage()
+    usage = dict(store.usage())
+    if store.kind == "redis":
+        del usage["server"]
+    assert {"size": 0, "bytes": 0, "evictions": 0, "expirations": 0} == usage

@@ -11,6 +11,10 @@ The second tier of several machines: a Redis or Valkey server.
     watch.py    the thread that hears of it
     leases.py   who computes a key, of all processes; and the thread that renews that
     bells.py    waiting for somebody to give it back
+    numbers.py  what of it may have been lost on the way, or by the server
+    tracking.py what only the server can tell: that it was emptied
+    age.py      how long memory is believed when nothing can be heard
+    births.py   whether the server still has what it had
 
 Nothing is imported from redis-py before a store is used, and only in server.py.
 """

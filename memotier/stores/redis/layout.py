@@ -20,7 +20,8 @@ was never invalidated. One key is lost as a whole, and its epoch with it; the fi
 epoch (the *birth*) stands in every record, so what was stored before is a miss then.
 
 Every key has a time to live. A record has ``LONGEST`` at most; tokens have ``LIFE``, renewed with
-every write, so they outlive every record that depends on them.
+every invalidation and, if a day of it has gone, with a write, so they outlive every record that
+depends on them.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ FORMAT: Final = "mt1"
 LONGEST: Final[Seconds] = 30 * 86_400.0
 #: Seconds that tokens live after the last write.
 LIFE: Final[Seconds] = LONGEST + 15 * 86_400.0
+LIFE_MS: Final = int(LIFE * 1000)
+#: Milliseconds of it that may go before a write renews it; far less than what it has to spare.
+UNRENEWED_MS: Final = 86_400_000
 
 EPOCH: Final = b"epoch"
 SERIAL: Final = b"serial"

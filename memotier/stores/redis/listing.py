@@ -7,7 +7,7 @@ record that the server has evicted; whoever meets one while clearing takes it ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ...clock import Clock
@@ -19,6 +19,8 @@ from .requests import Steps, ask, run
 
 _Listed = tuple[Address, Head | None, bool]
 _SAMPLE: Final = 32  # records whose size is looked at
+#: What of ``INFO`` says how much room there is, and who left for others.
+_SERVER: Final = ("maxmemory", "maxmemory_policy", "used_memory", "evicted_keys", "expired_keys")
 
 
 class Listing:
@@ -81,6 +83,17 @@ class Listing:
         sizes: list[int] = (yield from run(scripts.HEADS, keys, [1]))[::2]
         return round(size * sum(sizes) / max(1, len(sizes)))
 
+    def server(self) -> Steps[Mapping[str, int | str]]:
+        """
+        How much room the server has and how it makes some, for all who use it; nothing if its user
+        may not ask.
+        """
+        try:
+            found = yield from ask("asking for its room", "INFO")
+        except Exception:  # what the server answered
+            return {}
+        return figures(found)
+
 
 class _Pages:
     """
@@ -123,6 +136,19 @@ class _Pages:
         self._parts += pieces(new)
         self._cursor = cursor
         self._at_end = int(cursor) == 0
+
+
+def figures(found: Any) -> dict[str, int | str]:
+    """
+    What is wanted of the answer to INFO, of which some clients make a dict.
+    """
+    if isinstance(found, bytes):
+        lines = found.decode("utf-8", "replace").splitlines()
+        found = dict(line.split(":", 1) for line in lines if ":" in line)
+    if not isinstance(found, Mapping):
+        return {}
+    wanted = {name: str(found[name]) for name in _SERVER if name in found}
+    return {name: int(value) if value.isdecimal() else value for name, value in wanted.items()}
 
 
 def members(found: Any) -> list[Address]:

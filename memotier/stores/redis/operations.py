@@ -37,12 +37,12 @@ from ..board import slot_on_board
 from ..faults import StoreBusy
 from . import scripts
 from .batches import BATCH, batches, pieces, stored_as
+from .births import Births, begin
 from .layout import (
     BIRTH,
     EPOCH,
-    LIFE,
+    LIFE_MS,
     LONGEST_HEAD,
-    SERIAL,
     SHORTEST_HEAD,
     Keys,
     head_of,
@@ -52,12 +52,11 @@ from .layout import (
 )
 from .leases import Leases
 from .listing import Listing
-from .requests import Garbled, Request, Steps, ask, is_of_another_type, run
-from .watch import ALL, SENDER
+from .numbers import Numbers
+from .requests import Garbled, Request, Steps, is_of_another_type, run
 
 #: Of a server that has none, where none may be made.
 NO_EPOCH: Final = b""
-_LIFE_MS: Final = int(LIFE * 1000)
 _ROUNDS: Final = 20  # tries of a soft bump that others interrupt
 
 
@@ -68,49 +67,54 @@ class Operations:
     Args:
         keys: Where the cache lies.
 
+        sender: Who we are, in the messages that others hear.
+
         place: How errors call the server.
 
         most: Bytes of the largest record.
 
         leases: Those that are given back with what is stored.
 
+        births: Tells whether the tokens are those of before.
+
+        numbers: Told of the message of each invalidation.
+
         reads_only: Nothing is ever written: a server that has no epoch has none of our records.
 
-        on_loss: Called if the tokens are others than before.
-
-        on_event: Hears of records that are too large.
+        on_event: Hears ``record_too_large`` and ``foreign_rows``.
     """
 
     def __init__(
         self,
         keys: Keys,
+        sender: bytes,
         *,
         place: str,
         clock: Clock,
         most: int,
         leases: Leases,
+        births: Births,
+        numbers: Numbers,
         reads_only: bool,
-        on_loss: Callable[[], None],
-        on_event: Callable[..., None],
+        on_event: Callable[[str, Mapping[str, Any]], None] | None,
     ) -> None:
         self._keys = keys
         self._place = place
         self._clock = clock
         self._most = most
         self._leases = leases
+        self._births = births
+        self._numbers = numbers
         self._reads_only = reads_only
-        self._on_loss = on_loss
-        self._tell = on_event
+        self._on_event = on_event
         self._listing = Listing(keys, clock)
-        self._birth: bytes | None = None
-        self.forget()
+        self.forget(sender)
 
-    def forget(self) -> None:
+    def forget(self, sender: bytes) -> None:
         """
-        Be somebody else: a new store, or that of a forked child.
+        Be somebody else, in a forked child.
         """
-        #: Who we are, in the messages that others hear.
-        self.sender = secrets.token_bytes(SENDER)
+        self._sender = sender
 
     # -- records ---------------------------------------------------------------------
 
@@ -217,7 +221,7 @@ class Operations:
             return [False] * len(items)
         now = self._clock.wall()
         keys = [self._keys.tokens, self._keys.index]
-        arguments: list[Any] = [self._keys.channel, _LIFE_MS, self.sender, repr(now), len(small)]
+        arguments: list[Any] = [self._keys.channel, LIFE_MS, self._sender, repr(now), len(small)]
         for item in small:
             keys.append(self._keys.record(item.address))
             arguments += stored_as(item, now)
@@ -240,10 +244,11 @@ class Operations:
         there = []
         for part in pieces(addresses):
             keys = [self._keys.tokens, self._keys.index, *map(self._keys.record, part)]
-            arguments: list[Any] = [self._keys.channel, _LIFE_MS, self._message(part), moment]
+            arguments: list[Any] = [self._keys.channel, LIFE_MS, self._message(part), moment]
             for address in part:
                 arguments += (slot_of(address), hard_token(), address)
             found = yield from run(scripts.INVALIDATE, keys, arguments)
+            self._numbers.promised(found[0], found.pop())
             epoch, now = self._noticed(found[0]), self._clock.wall()
             birth = None if epoch is None else epoch[:BIRTH]
             heads = [head_of(data) for data in found[1:]]
@@ -260,7 +265,7 @@ class Operations:
     def versions(self, names: Sequence[Name]) -> Steps[tuple[list[Token], bytes]]:
         """The tokens of *names*, and the epoch; one is made if there is none."""
         for _ in range(3):
-            found = yield from ask("versions", b"HMGET", self._keys.tokens, EPOCH, *names)
+            found = yield from run(scripts.VERSIONS, [self._keys.tokens], names)
             epoch = self._noticed(found[0])
             if epoch is None and self._reads_only:
                 epoch = NO_EPOCH
@@ -281,7 +286,7 @@ class Operations:
         raise StoreBusy(f"others invalidated the same at {self._place} again and again")
 
     def _bumped(self, names: Sequence[Name], soft: bool) -> Steps[bool]:
-        arguments: list[Any] = [self._keys.channel, _LIFE_MS, secrets.token_bytes(8)]
+        arguments: list[Any] = [self._keys.channel, LIFE_MS, secrets.token_bytes(8)]
         arguments += (self._message(names), int(soft))
         if soft:
             before, _ = yield from self.versions(names)
@@ -292,7 +297,10 @@ class Operations:
             for name in names:
                 arguments += (name, b"", hard_token())
         keys = [self._keys.tokens, self._keys.ages]
-        return bool((yield from run(scripts.BUMP, keys, arguments)) == 1)
+        found = yield from run(scripts.BUMP, keys, arguments)
+        if found:
+            self._numbers.promised(found[1], found[0])
+        return bool(found)
 
     # -- all of them -----------------------------------------------------------------
 
@@ -306,45 +314,25 @@ class Operations:
         _, epoch = yield from self.versions(())
         return (yield from self._listing.count(epoch[:BIRTH], group))
 
-    def usage(self) -> Steps[Mapping[str, int]]:
-        """Number and, from a sample, bytes of the records."""
+    def usage(self) -> Steps[Mapping[str, Any]]:
+        """Number and, from a sample, bytes of the records; and what the server says of itself."""
         size = yield from self.count()
         room = (yield from self._listing.room(size)) if size else 0
-        return {"size": size, "bytes": room, "evictions": 0, "expirations": 0}
+        ours: dict[str, Any] = {"size": size, "bytes": room, "evictions": 0, "expirations": 0}
+        return {**ours, "server": (yield from self._listing.server())}
 
-    def last_number(self) -> Steps[int]:
-        """The number of the last message."""
-        epoch, number = yield from ask(
-            "looking for news", "HMGET", self._keys.tokens, EPOCH, SERIAL
-        )
-        if epoch is None and self._birth is not None and not self._reads_only:
-            epoch = yield from self._make_epoch()  # emptied: begin anew before anybody computes
-        self._noticed(epoch)
-        return int(number or 0)
-
-    def _make_epoch(self) -> Steps[Any]:
-        arguments: list[Any] = [self._keys.channel, _LIFE_MS, secrets.token_bytes(8)]
-        arguments.append(self.sender + ALL)
-        return (yield from run(scripts.BEGIN, [self._keys.tokens], arguments))
+    def _make_epoch(self) -> Steps[None]:
+        yield from begin(self._keys, self._sender)
 
     def _message(self, names: Sequence[bytes]) -> bytes:
         slots = sorted(set(map(slot_on_board, names)))
-        return self.sender + b"".join(slot.to_bytes(2, "big") for slot in slots)
+        return self._sender + b"".join(slot.to_bytes(2, "big") for slot in slots)
 
     def _noticed(self, epoch: Any) -> bytes | None:
-        """
-        The epoch that the server answered, None if it has none. If it is none of the tokens that
-        were there before, whatever is known of them is worth nothing.
-        """
-        if epoch is None:
-            return None  # perhaps said before another thread made one: who goes on makes one
-        if type(epoch) is not bytes:
+        if epoch is not None and type(epoch) is not bytes:
             raise Garbled
-        if len(epoch) != 8:
-            raise StoreError(f"what {self._place} has for an epoch is none of ours")
-        birth = epoch[:BIRTH]
-        if birth != self._birth:
-            before, self._birth = self._birth, birth
-            if before is not None:
-                self._on_loss()
-        return epoch
+        return self._births.noticed(epoch)
+
+    def _tell(self, event: str, **details: Any) -> None:
+        if self._on_event is not None:
+            self._on_event(event, details)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
-from .scripts import Script
+from .scripts import Script, new_question
 
 T = TypeVar("T")
 Part: TypeAlias = "bytes | str | int | float"
@@ -69,13 +69,16 @@ def run(script: Script, keys: Sequence[Part], arguments: Sequence[Part]) -> Step
     """
     What *script* returns. Its text is sent only to a server that does not know it.
     """
-    rest = (len(keys), *keys, *arguments)
+    question = new_question()
+    rest = (len(keys), *keys, *arguments, question)
     (answer,) = yield Request(script.name, ("EVALSHA", script.digest, *rest))
     if is_unknown_script(answer):
         (answer,) = yield Request(script.name, ("EVAL", script.text, *rest))
     if isinstance(answer, Exception):
         raise answer
-    return answer
+    if type(answer) is not list or len(answer) != 2 or answer[0] != question:
+        raise Garbled  # the answer to another question
+    return answer[1]
 
 
 def is_unknown_script(answer: Any) -> bool:

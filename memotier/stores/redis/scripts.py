@@ -11,10 +11,22 @@ no invalidation without a message, and who misses a number knows that he missed 
 
 from __future__ import annotations
 
+import secrets
 from hashlib import sha1
 from typing import Final
 
-from .layout import BIRTH, EXPIRED_AT, LONGEST_HEAD, NOT_EXPIRED, SHORTEST_HEAD
+from .layout import BIRTH, EXPIRED_AT, LONGEST_HEAD, NOT_EXPIRED, SHORTEST_HEAD, UNRENEWED_MS
+
+#: The last argument is which question this is, and stands in the answer: so that of two answers
+#: that a connection, or what lies between, has mixed up neither is believed.
+_ANSWER: Final = """\
+local question = table.remove(ARGV)
+local function answer()
+%s
+end
+return {question, answer()}
+"""
+_QUESTION: Final = 8  # bytes
 
 
 class Script:
@@ -26,12 +38,19 @@ class Script:
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
-        self.text = text
+        self.text = _ANSWER % text.strip("\n")
         # The server's own way to name scripts; nothing depends on its strength.
-        self.digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self.digest = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def __repr__(self) -> str:
         return f"<Script {self.name}>"
+
+
+def new_question() -> bytes:
+    """
+    What a script is given as its last argument.
+    """
+    return secrets.token_bytes(_QUESTION)
 
 
 _TELL: Final = """
@@ -39,6 +58,7 @@ local function tell(tokens, channel, life, what)
     local number = redis.call('HINCRBY', tokens, 'serial', 1)
     redis.call('PEXPIRE', tokens, life)
     redis.call('PUBLISH', channel, string.format('%.0f', number) .. ':' .. what)
+    return number
 end
 """
 
@@ -51,6 +71,16 @@ local function give_back(lease, token, channel, place)
     end
 end
 """
+
+#: KEYS: tokens. ARGV: names. Returns the epoch and the tokens of the names.
+VERSIONS: Final = Script(
+    "versions",
+    """
+local found = {redis.call('HGET', KEYS[1], 'epoch')}
+for i = 1, #ARGV do found[i + 1] = redis.call('HGET', KEYS[1], ARGV[i]) end
+return found
+""",
+)
 
 #: KEYS: records. ARGV: how many bytes. Returns for each its size and its first bytes.
 HEADS: Final = Script(
@@ -80,16 +110,31 @@ return redis.call('HGET', KEYS[1], 'epoch')
 """,
 )
 
+#: KEYS: tokens, index. ARGV: channel, life in ms, an epoch, what to tell, a birth. Gives tokens of
+#: that birth the epoch, so that no record of before counts; returns 1, or 0 if they are others.
+REBIRTH: Final = Script(
+    "rebirth",
+    _TELL
+    + f"""
+local epoch = redis.call('HGET', KEYS[1], 'epoch')
+if not epoch or string.sub(epoch, 1, {BIRTH}) ~= ARGV[5] then return 0 end
+redis.call('HSET', KEYS[1], 'epoch', ARGV[3])
+redis.call('UNLINK', KEYS[2])
+tell(KEYS[1], ARGV[1], ARGV[2], ARGV[4])
+return 1
+""",
+)
+
 #: KEYS: tokens, ages. ARGV: channel, life in ms, an epoch, what to tell, whether to compare;
 #: then names, each with the token it must have ("" for none) and the one it gets.
-#: Returns 1, or 0 if a token was another.
+#: Returns the number of the message and the epoch, or nothing if a token was another.
 BUMP: Final = Script(
     "bump",
     _TELL
     + f"""
 if ARGV[5] == '1' then
     for i = 6, #ARGV, 3 do
-        if (redis.call('HGET', KEYS[1], ARGV[i]) or '') ~= ARGV[i + 1] then return 0 end
+        if (redis.call('HGET', KEYS[1], ARGV[i]) or '') ~= ARGV[i + 1] then return {{}} end
     end
 end
 local now = tonumber(redis.call('TIME')[1])
@@ -109,8 +154,7 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', over, 'LIMIT'
     redis.call('ZREM', KEYS[2], name)
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
-tell(KEYS[1], ARGV[1], ARGV[2], ARGV[4])
-return 1
+return {{tell(KEYS[1], ARGV[1], ARGV[2], ARGV[4]), epoch}}
 """,
 )
 
@@ -119,7 +163,7 @@ _ZEROS: Final = "\\0" * len(NOT_EXPIRED)
 
 #: KEYS: tokens, index, records. ARGV: channel, life in ms, what to tell, the moment of expiring or
 #: "" to remove; then for each record its slot, the slot's new token, its address.
-#: Returns the epoch and the beginnings of what was there.
+#: Returns the epoch, the beginnings of what was there, and the number of the message.
 INVALIDATE: Final = Script(
     "invalidate",
     _TELL
@@ -138,7 +182,7 @@ for i = 3, #KEYS do
         redis.call('SETRANGE', KEYS[i], {EXPIRED_AT}, ARGV[4])
     end
 end
-tell(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
+found[#KEYS] = tell(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 return found
 """,
 )
@@ -194,7 +238,10 @@ if kept then
     local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[4], 'LIMIT', 0, 2 * #KEYS)
     for _, address in ipairs(gone) do redis.call('ZREM', KEYS[2], address) end
     redis.call('PEXPIRE', KEYS[2], ARGV[2])
-    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    -- Not every time: whoever tracks the tokens (tracking.py) is told of it.
+    if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) - {UNRENEWED_MS} then
+        redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    end
 end
 if #told > 0 then tell(KEYS[1], ARGV[1], ARGV[2], ARGV[3] .. table.concat(told)) end
 local free = last < #KEYS and take()

@@ -15,6 +15,7 @@ what is read and kept in memory cannot be invalidated unheard.
 
 from __future__ import annotations
 
+import secrets
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -24,16 +25,15 @@ from ...errors import StoreUnavailable
 from ...types import Address, Item, Name, Reading, Seconds, Token
 from .. import forks
 from ..offload import Offload
+from .births import Births
 from .board import LocalBoard
 from .layout import Keys
 from .leases import Leases
 from .operations import Operations
 from .requests import Steps
 from .server import TIMEOUT, Server
-from .watch import Watch
+from .watch import SENDER, Watch
 
-#: Seconds for which memory is believed when no message can arrive.
-MAX_L1_AGE: Final[Seconds] = 30.0
 MAX_RECORD: Final = 8 * 2**20  # bytes
 #: Bytes of records that a task reads or sends; more than that would keep its event loop.
 SMALL: Final = 16 * 1024
@@ -52,7 +52,7 @@ class RedisStore:
 
         max_record_bytes: A larger record is not stored (``set`` says False), and not read.
 
-        max_l1_age: Seconds for which memory is believed while no message can arrive.
+        max_l1_age: Seconds for which memory is believed when no message can arrive.
 
         reads_only: Nothing is ever written: a server that has no epoch has none of our records.
 
@@ -71,43 +71,50 @@ class RedisStore:
         name: str,
         clock: Clock = SYSTEM,
         max_record_bytes: int = MAX_RECORD,
-        max_l1_age: Seconds = MAX_L1_AGE,
+        max_l1_age: Seconds = 30.0,
         timeout: Seconds = TIMEOUT,
         on_event: Callable[[str, Mapping[str, Any]], None] | None = None,
         reads_only: bool = False,
     ) -> None:
         self._server = Server(target, timeout)
         self._keys = Keys(name, self._server.database)
-        self._on_event = on_event
-        #: Who computes what, of all processes that share the server.
-        self.claims = Leases(self._server, self._keys)
-        self._ask = Operations(
-            self._keys,
-            place=self._server.place,
-            clock=clock,
-            most=max_record_bytes,
-            leases=self.claims,
-            reads_only=reads_only,
-            # Not this object's own methods: it is to go when nobody has it any more.
-            on_loss=_Weakly(self._lost),
-            on_event=_Weakly(self._tell),
-        )
+        #: Who we are, in the messages that others hear.
+        self._sender = secrets.token_bytes(SENDER)
         #: For what must not be done in an event loop.
         self._offload = Offload()
         self._closed = False
         self._watching = False
         #: Where the engine sees what other processes invalidated.
         self.board = LocalBoard()
+        #: Who computes what, of all processes that share the server.
+        self.claims = Leases(self._server, self._keys)
+        self._births = Births(
+            self._server, self._keys, self.board, self._sender, on_event, reads_only=reads_only
+        )
         self.watch = Watch(
             self.board,
             channel=self._keys.channel,
-            sender=self._ask.sender,
+            sender=self._sender,
             # Not through this object, which the thread must not keep alive.
             subscription=self._server.subscription,
-            last_number=_Number(weakref.ref(self)),
+            last_number=_Weakly(self._births.last_number),
+            renew=_Weakly(self._births.renew),
+            tracked=self._keys.tokens,
             max_age=max_l1_age,
             place=self._server.place,
             also={self._keys.free: self.claims.bells.ring},
+        )
+        self._ask = Operations(
+            self._keys,
+            self._sender,
+            place=self._server.place,
+            clock=clock,
+            most=max_record_bytes,
+            leases=self.claims,
+            births=self._births,
+            numbers=self.watch.numbers,
+            reads_only=reads_only,
+            on_event=on_event,
         )
         forks.register(self)
         # Of a store that nobody closed; redis-py closes its own connections.
@@ -178,11 +185,13 @@ class RedisStore:
         """Number of unexpired records, of one namespace and those below it or of all."""
         return self._done(self._ask.count(group))
 
-    def usage(self) -> Mapping[str, int]:
+    def usage(self) -> Mapping[str, Any]:
         """
         ``size`` (records that were stored and have not ended; the server may have evicted some),
         ``bytes`` (the room that they take, from a sample). The server makes room, so ``evictions``
-        and ``expirations`` are none of ours.
+        and ``expirations`` are none of ours; ``server`` has its own figures, of all who use it:
+        ``maxmemory``, ``maxmemory_policy``, ``used_memory``, ``evicted_keys``, ``expired_keys``. It
+        is empty if the user has not the right to ask (``INFO``).
         """
         return self._done(self._ask.usage())
 
@@ -240,7 +249,7 @@ class RedisStore:
         """``count``"""
         return await self._adone(self._ask.count(group))
 
-    async def ausage(self) -> Mapping[str, int]:
+    async def ausage(self) -> Mapping[str, Any]:
         """``usage``"""
         return await self._adone(self._ask.usage())
 
@@ -268,12 +277,14 @@ class RedisStore:
         """A child has no thread, no connection, and does not know what it misses."""
         if in_child:
             self._watching = False
-            self._ask.forget()
+            self._sender = secrets.token_bytes(SENDER)
+            self._ask.forget(self._sender)
             self._server.forget()
+            self._births.forget(self._sender)
             self.claims.forget()
             self.board.forget_lock()
             self.board.mark_all()
-            self.watch.forget(self._ask.sender)
+            self.watch.forget(self._sender)
 
     def _begin(self) -> None:
         """Before anything is read: hear of what is invalidated from now on."""
@@ -288,50 +299,17 @@ class RedisStore:
         if self._closed:
             raise StoreUnavailable("the Redis store is closed")
 
-    def last_number(self) -> int:
-        """
-        The number of the last message; for the thread that listens.
-        """
-        number = self._server.drive(self._ask.last_number())
-        self._tell("store_reachable")
-        return number
-
-    def _lost(self) -> None:
-        """
-        The tokens are others than before: the server was emptied, or is another.
-        """
-        self.board.mark_all()
-        self._tell("store_replaced", place=self._server.place)
-
-    def _tell(self, event: str, **details: Any) -> None:
-        if self._on_event is not None:
-            self._on_event(event, details)
-
-
-class _Number:
-    """
-    ``last_number`` of a store that may be gone.
-    """
-
-    def __init__(self, store: weakref.ref[RedisStore]) -> None:
-        self._store = store
-
-    def __call__(self) -> int:
-        store = self._store()
-        if store is None:
-            raise StoreUnavailable("the Redis store is gone")
-        return store.last_number()
-
 
 class _Weakly:
     """
-    A method of an object that may be gone; then nothing happens.
+    A method of something that goes with its store.
     """
 
-    def __init__(self, method: Callable[..., None]) -> None:
+    def __init__(self, method: Callable[..., Any]) -> None:
         self._method = weakref.WeakMethod(method)
 
-    def __call__(self, *arguments: Any, **details: Any) -> None:
+    def __call__(self, *arguments: Any) -> Any:
         method = self._method()
-        if method is not None:
-            method(*arguments, **details)
+        if method is None:
+            raise StoreUnavailable("the Redis store is gone")
+        return method(*arguments)
