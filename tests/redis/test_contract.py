@@ -38,8 +38,10 @@ class TestRedis(StoreContract):
 
 class TestRedisInTasks(TestRedis):
     """
-    Each method is awaited in an event loop.
+    Each method is awaited in an event loop, of which a forked child has none.
     """
+
+    is_fork_safe = False
 
     def open_store(self, clock):
         return InTasks(super().open_store(clock))
