@@ -153,6 +153,7 @@ class Memo:
                 needs=() if needs is None else needs.names(wiring),
                 remembers=self.options.remembers,
                 refreshes=not self.no_map,
+                price_of=self.options.cost,
             )
             if needs is not None:
                 check_caches(self.label, needs, cache, cache_named)

@@ -60,7 +60,7 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
         and found.is_hit
     ):
         with engine.lock:
-            engine.l2_hit(call.shelf, found.cost)
+            engine.meter.found(call, found)
             take_found(engine, call, flight, labels, found)
         engine.sweep()
         return found
@@ -114,7 +114,7 @@ def serves_stale(engine: Engine, call: Call, flight: Flight, labels: Labels, fou
             keep_found(engine, call, flight, found)
         if state is stale.LAST or state is stale.DEAD:
             return False
-        engine.l2_hit(call.shelf, found.cost)
+        engine.meter.found(call, found)
         if state is stale.GOOD:
             call.shelf.stale_on_error += 1  # it rests, because a refresh failed
         else:

@@ -28,6 +28,7 @@ from .drive import Plan
 from .effects import Invoke
 from .engine import Engine
 from .flights import AGAIN, ALONE, Failed, Flight
+from .meter import waiting, whole
 from .places import Held
 from .recall import raise_again, recall
 from .tier2 import Found, learn
@@ -43,6 +44,10 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
     Args:
         joins: False: without single-flight, every caller looks below and computes for himself.
     """
+    return whole(engine, call, _fetch(engine, call, in_task=in_task, joins=joins))
+
+
+def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
     labels = labels_before(engine, call)
     if labels is None or engine.is_inside():
         return (yield from bypass(call))
@@ -122,7 +127,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
             assert flight is not None
 
             try:
-                landing = yield from wait(engine, call, flight, old)
+                landing = yield from waiting(engine, call, wait(engine, call, flight, old))
             finally:
                 with engine.lock:
                     flights.leave(flight)
@@ -138,7 +143,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
                     shelf.misses -= 1  # it will be counted again
                 continue
             with engine.lock:
-                shelf.joined += 1
+                engine.meter.joined(call, flight)
             if landing.value.__class__ is Failed or landing.thaw is None:
                 return landing.value
             try:

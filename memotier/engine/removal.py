@@ -22,6 +22,7 @@ from .drive import Plan, drive
 from .effects import Io
 from .engine import Engine
 from .instances import bury
+from .meter import L2_BUMP, L2_DELETE, asked_below
 from .soft import soften_here
 from .writes import flush
 
@@ -54,7 +55,8 @@ def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
             # It is gone unwritten; what it was to replace is no good as a stale one.
             engine.versions.distrust(address, now)
 
-    answer = yield Io(engine.offload, _delete, engine, calls, addresses, soft)
+    effect = Io(engine.offload, _delete, engine, calls, addresses, soft)
+    answer = yield from asked_below(engine, L2_DELETE, effect)
     if isinstance(answer, StoreError):
         _forget_here(engine, calls, soft)
         _postpone(engine, (), addresses, answer, soft)
@@ -85,7 +87,8 @@ def bump(engine: Engine, names: Sequence[Name], soft: bool = False) -> Plan:
             return taken
         serial = engine.versions.postpone(names, (), engine.clock.monotonic(), soft=soft)
 
-    answer = yield Io(engine.offload, _bump, engine, names, soft)
+    effect = Io(engine.offload, _bump, engine, names, soft)
+    answer = yield from asked_below(engine, L2_BUMP, effect)
     if isinstance(answer, StoreError):
         _bump_here(engine, names, soft)
         _postpone(engine, names, (), answer, soft)

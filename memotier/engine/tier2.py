@@ -25,6 +25,7 @@ from .clocks import Renewal
 from .drive import Plan
 from .effects import Io
 from .engine import SKEW, Engine
+from .meter import L2_GET, L2_VERSIONS, asked_below
 from .places import Debt, Held, Stamp
 
 
@@ -47,6 +48,7 @@ class Found:
         "mark",
         "refresh",
         "stamp",
+        "took",
         "value",
     )
 
@@ -58,6 +60,8 @@ class Found:
         self.value: Any = None
         self.kept: Kept | None = None
         self.cost: Seconds = 0.0
+        #: Seconds that it took to ask for it.
+        self.took: Seconds = 0.0
         self.stamp: Any = None
         #: The flight that brings something newer, if this is stale and it is to begin.
         self.refresh: Renewal | None = None
@@ -78,6 +82,7 @@ class Found:
         )
         self.stamp.fresh = record.fresh
         self.stamp.world = record.world
+        self.stamp.price = record.price
         self.kept = keep(engine, call, value, record.payload) if engine.has_memory else None
 
     @classmethod
@@ -134,11 +139,18 @@ def read(engine: Engine, calls: Sequence[Call]) -> Plan:
     """
     Ask the second tier for *calls* in one round trip: a list of ``Found``, or the error.
     """
-    answer = yield Io(engine.offload, load, engine, calls)
+    began = engine.clock.monotonic()
+    shelves = [call.shelf for call in calls]
+    answer = yield from asked_below(
+        engine, L2_GET, Io(engine.offload, load, engine, calls), shelves
+    )
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return answer
     epoch, found = answer
+    took = (engine.clock.monotonic() - began) / len(calls) if calls else 0.0
+    for one in found:
+        one.took = took
     with engine.lock:
         engine.observe(epoch)
     return found
@@ -152,7 +164,8 @@ def learn(engine: Engine, names: list[Name]) -> Plan:
     with engine.lock:
         engine.look()
         before = engine.versions.epoch
-    answer = yield Io(engine.offload, engine.store.versions, names)
+    effect = Io(engine.offload, engine.store.versions, names)
+    answer = yield from asked_below(engine, L2_VERSIONS, effect)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return False
@@ -272,7 +285,8 @@ def slots(engine: Engine, calls: Sequence[Call]) -> Plan:
     """
     addresses = [call.address for call in calls]
     assert engine.store is not None
-    answer = yield Io(engine.offload, engine.store.get, addresses)
+    effect = Io(engine.offload, engine.store.get, addresses)
+    answer = yield from asked_below(engine, L2_GET, effect, [call.shelf for call in calls])
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return None

@@ -19,6 +19,7 @@ from .calls import Call, Labels
 from .drive import Plan
 from .effects import Io
 from .engine import Engine
+from .meter import L2_DELETE, L2_SET, asked_below
 from .places import Debt, Held, Shelf, Stamp
 from .tier2 import learn
 
@@ -66,7 +67,8 @@ def plain_stamp(engine: Engine, call: Call, labels: Labels, world: bytes | None)
     """
     The stamp where there is no second tier; None if the shelf and the age say it all.
     """
-    if not (labels.tags or call.own_needs or call.shelf.windows or world):
+    shelf = call.shelf
+    if not (labels.tags or call.own_needs or shelf.windows or world or shelf.price_of):
         return None
     stamp = Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
     stamp.world = world
@@ -127,7 +129,8 @@ def send(engine: Engine, batch: Sequence[Outgoing]) -> Plan:
     """
     Write *batch* in one round trip: for each True, False (refused), or the error.
     """
-    answer = yield Io(engine.offload, write, engine, batch)
+    effect = Io(engine.offload, write, engine, batch)
+    answer = yield from asked_below(engine, L2_SET, effect, [out.shelf for out in batch])
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return [answer] * len(batch)
@@ -178,6 +181,7 @@ def pack(engine: Engine, out: Outgoing) -> Item:
         writer=engine.writer,
         payload=payload,
         world=stamp.world,
+        price=stamp.price,
     )
     group = out.shelf.namespace
     data = seal(record, address=out.address, group=group, keys=engine.options.keys)
@@ -309,7 +313,8 @@ def drop_below(
         return
     with engine.lock:
         serial = engine.versions.postpone((), known, engine.clock.monotonic())
-    answer = yield Io(engine.offload, engine.store.delete, known)
+    effect = Io(engine.offload, engine.store.delete, known)
+    answer = yield from asked_below(engine, L2_DELETE, effect)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return
