@@ -23,6 +23,7 @@ import coherence
 import depends
 import hit
 import imports
+import insight
 import memory
 import policies
 import recording
@@ -30,7 +31,7 @@ import tiers
 import warming
 
 HERE = Path(__file__).parent
-PARTS = (hit, depends, memory, tiers, coherence, imports, policies, recording, warming)
+PARTS = (hit, insight, depends, memory, tiers, coherence, imports, policies, recording, warming)
 PACKAGES = ("memotier", "wrapt", "diskcache", "cachetools", "cachebox", "joblib")
 
 

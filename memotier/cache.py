@@ -280,7 +280,8 @@ class MultiLevelCache:
 
         ``l1`` and ``l2`` each with ``hits, misses, hit_rate, size, max_size, bytes, evictions,
         expirations, invalidations, replacements, errors``; ``combined_hit_rate``,
-        ``write_policy``, ``namespaces``, ``pending_writes``, ``seconds_saved``.
+        ``write_policy``, ``namespaces``, ``pending_writes``, ``seconds_saved``, and ``cost_saved``
+        by the ``cost=`` of all functions, which makes sense if it has one unit.
         """
         return self._keyed.stats()
 

@@ -54,6 +54,9 @@ class Exposition(str):
     def keys(self) -> Any:
         return self.figures.keys()
 
+    def __contains__(self, at: Any) -> bool:
+        return at in self.figures or super().__contains__(at)
+
     def __getitem__(self, at: Any) -> Any:
         return self.figures[at] if isinstance(at, str) else super().__getitem__(at)
 

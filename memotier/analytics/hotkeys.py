@@ -7,7 +7,7 @@ key that is not known comes in with the count of those that were dropped as its 
 whatever is asked for often enough stays. Room is made for many at once, so that a call costs a
 look-up and an addition.
 
-No argument is kept: a key is known by a hash, and shown as the first digits of its address.
+No text is kept: a key is known by a hash, and shown as the first digits of its address.
 
 Source:
     A. Metwally, D. Agrawal, A. El Abbadi: Efficient Computation of Frequent and Top-k Elements in
@@ -17,8 +17,10 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from hashlib import blake2b
+from typing import Any, Final
 
 from ..engine.calls import Call
 from ..engine.places import Shelf
@@ -26,7 +28,9 @@ from ..entry import Resident
 from ..types import Seconds
 
 #: Characters of a key that may be shown.
-LONGEST = 80
+LONGEST: Final = 80
+
+_TEXT: Final = frozenset({str, bytes})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +55,12 @@ class Known:
     What is counted of one key.
     """
 
-    __slots__ = ("accesses", "digits", "error", "misses", "seconds", "shelf")
+    __slots__ = ("accesses", "address", "error", "misses", "owner", "seconds")
 
-    def __init__(self, shelf: Shelf, digits: str, error: int) -> None:
-        self.shelf = shelf
-        self.digits = digits
+    def __init__(self, owner: tuple[str, str, str], address: bytes | None, error: int) -> None:
+        #: Namespace, function, label.
+        self.owner = owner
+        self.address = address
         self.error = error
         self.accesses = 0
         self.misses = 0
@@ -74,12 +79,12 @@ class HotKeys:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.known: dict[int, Known] = {}
+        self.known: dict[Hashable, Known] = {}
         #: What a key may have been asked for before it is known.
         self.floor = 0
 
     def asked(self, call: Call, *, found: bool) -> None:
-        one = self._of(call.table, call.key, call.shelf, call)
+        one = self._of(call.table, call.key, call.shelf, call.address)
         one.accesses += 1
         one.misses += not found
 
@@ -89,15 +94,18 @@ class HotKeys:
             one.seconds += seconds
 
     def left(self, table: Any, resident: Resident, hits: int) -> None:
-        self._of(table, resident.key, resident.place.shelf, resident.stamp).accesses += hits
+        address = None if resident.stamp is None else resident.stamp.address
+        self._of(table, resident.key, resident.place.shelf, address).accesses += hits
 
-    def _of(self, table: Any, key: Any, shelf: Shelf, source: Any) -> Known:
+    def _of(self, table: Any, key: Any, shelf: Shelf, address: bytes | None) -> Known:
         at = identity(table, key)
         one = self.known.get(at)
         if one is None:
             if len(self.known) >= 2 * self.most:
                 self._make_room()
-            one = self.known[at] = Known(shelf, digits_of(at, source), self.floor)
+            # Not the shelf, which would keep a function that is gone.
+            owner = (shelf.namespace, shelf.identity, shelf.label)
+            one = self.known[at] = Known(owner, address, self.floor)
         return one
 
     def _make_room(self) -> None:
@@ -106,23 +114,24 @@ class HotKeys:
         self.known = dict(ranked[: self.most])
 
 
-def identity(table: Any, key: Any) -> int:
+def identity(table: Any, key: Any) -> Hashable:
     """
-    One number for a key of one table; keys are atoms, whose hash runs no code of a user.
+    What a key of one table is known by. Keys are atoms, whose hash runs no code of a user; of text
+    only that hash is kept, which takes no room and tells nothing. (Numbers are kept as they are:
+    -1 and -2 have one hash.)
     """
-    return hash((id(table), key))
+    if key.__class__ is tuple:
+        parts = [hash(part) if part.__class__ in _TEXT else part for part in key]
+        return (id(table), *parts)
+    return id(table), hash(key) if key.__class__ in _TEXT else key
 
 
-def digits_of(at: int, source: Any) -> str:
+def digits_of(at: Hashable, address: bytes | None) -> str:
     """
-    The first digits of the address, if there is one; else some that hold in this process only.
-
-    Args:
-        source: A ``Call``, a ``Stamp``, or None.
+    The first digits of *address*; without one, some that hold in this process only.
     """
-    address = None if source is None else source.address
     if address is None:
-        return f"{at & 0xFFFFFFFF:08x}"
+        return blake2b(repr(at).encode(), digest_size=4).hexdigest()
     return bytes(address[:4]).hex()
 
 

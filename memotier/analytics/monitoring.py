@@ -54,7 +54,7 @@ class Monitor:
         self._task: asyncio.Task[None] | None = None
         #: Rounds that were made, and callbacks that raised.
         self.rounds = self.failures = 0
-        state.check()  # the beginning of the first window
+        state.tracker().look(state.keyed.engine)  # the beginning of the first window
 
     @property
     def running(self) -> bool:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Hashable
 from typing import Any, Final
 
 from ..cache import MultiLevelCache
@@ -163,26 +164,27 @@ def hot_keys(
     }
     known = hot.known.copy()
 
-    def used(at: int) -> int:
+    def used(at: Hashable) -> int:
         one, resident = known.get(at), here.get(at)
         return (0 if one is None else one.accesses) + (0 if resident is None else resident.hits)
 
     found = []
     for at in heapq.nlargest(most, {**known, **here}, key=used):
         one, resident = known.get(at), here.get(at)
-        shelf = one.shelf if one is not None else resident.place.shelf  # type: ignore[union-attr]
         accesses, misses = used(at), 0 if one is None else one.misses
         if one is not None:
-            digits = one.digits
+            (namespace, function, label), digits = one.owner, digits_of(at, one.address)
         else:
             assert resident is not None
-            digits = digits_of(at, resident.stamp)
+            shelf, stamp = resident.place.shelf, resident.stamp
+            namespace, function, label = shelf.namespace, shelf.identity, shelf.label
+            digits = digits_of(at, None if stamp is None else stamp.address)
         text = shown(resident.key) if in_full and resident is not None else None
         found.append(
             {
-                "key": f"{shelf.label}#{digits}" if text is None else f"{shelf.label}({text})",
-                "namespace": shelf.namespace,
-                "function": shelf.identity,
+                "key": f"{label}#{digits}" if text is None else f"{label}({text})",
+                "namespace": namespace,
+                "function": function,
                 "accesses": accesses,
                 "hits": accesses - misses,
                 "misses": misses,

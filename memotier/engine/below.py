@@ -182,6 +182,8 @@ def promote(engine: Engine, call: Call, flight: Flight, found: Found) -> None:
     Keep in memory what the second tier had, and land. Called under the lock.
     """
     current = keep_found(engine, call, flight, found)
+    if call.shelf.price_of is not None:
+        flight.price = found.stamp.price  # what those who wait save
     if current:
         engine.failures.forget(call.flight_key)
     if found.kept is None:

@@ -60,9 +60,8 @@ def compute(
         raise
     ended = clock.monotonic()
     cost = ended - began if flight.worked is None else flight.worked
-    is_behind = isinstance(flight, Renewal) and flight.behind
-    is_asked_for = flight.renews and not isinstance(flight, Renewal)
-    engine.meter.computed(call, cost, ended, is_refresh=is_behind or is_asked_for)
+    is_refresh = flight.behind if isinstance(flight, Renewal) else flight.renews
+    engine.meter.computed(call, cost, ended, is_refresh)
     if isinstance(flight, Renewal):
         if flight.unmodified is not None and value.__class__ is not Failed:
             (value,) = flight.unmodified
@@ -205,11 +204,12 @@ def finish(
     """
     around = engine.options.write_policy == "write_around" and written is STORED
     flights = engine.flights
-    if stamp is not None:
+    if stamp is not None and flight.price is not None:
         stamp.price = flight.price
     with engine.lock:
         call.shelf.computed += 1
-        call.shelf.price_paid += flight.price or 0.0
+        if flight.price is not None:
+            call.shelf.price_paid += flight.price
         current = flight.wanted and not engine.is_outdated(call, flight, labels.names)
         current = current and written is not OVERTAKEN
         # What was overtaken softly is kept as a stale result, in memory alone, unless a newer one

@@ -2,8 +2,8 @@
 Measuring what is not a hit in memory: how long each operation took, by function.
 
 A hit in memory is counted by its entry and measured by nobody. Everything else takes a way that
-costs ten times as much as to measure it, so it is always measured: two looks at the clock and one
-count, some 0.4 µs (``benchmarks/insight.py``).
+costs more than ten times as much as to measure it, so it is always measured: two looks at the
+clock and one count (``benchmarks/insight.py``).
 
 What a plan asked of the second tier is measured around the effect, in the plan: so it is what
 the caller waited, in a thread as in a task, with the thread that a task is given and with
@@ -113,15 +113,31 @@ class Meter:
             self.watcher.tick()
 
     def computed(
-        self, call: Call, seconds: Seconds, now: Seconds, *, is_refresh: bool = False
+        self, call: Call, seconds: Seconds, now: Seconds, is_refresh: bool = False
     ) -> None:
         """
         The function took *seconds* for *call*, whatever came of it.
         """
-        self.note(REFRESH if is_refresh else COMPUTE, seconds, call.shelf)
+        operation = REFRESH if is_refresh else COMPUTE
+        try:
+            call.shelf.latencies[operation].add(seconds)
+        except KeyError:
+            self.note(operation, seconds, call.shelf)
         if self.watcher is not None:
             if not is_refresh:
                 self.watcher.asked(call, found=False)
+            self.passed(now)
+
+    def answered(self, call: Call, began: Seconds, now: Seconds) -> None:
+        """
+        A call that memory could not answer at once has its result, whatever it is.
+        """
+        try:
+            call.shelf.latencies[SLOW].add(now - began)
+        except KeyError:
+            self.note(SLOW, now - began, call.shelf)
+        if self.watcher is not None:
+            self.watcher.took(call, now - began)
             self.passed(now)
 
     def found(self, call: Call, found: Found) -> None:
@@ -177,24 +193,6 @@ def asked_below(
         for shelf, count in times.items():
             meter.note(operation, share, shelf, count)
     meter.passed(now)
-    return answer
-
-
-def whole(engine: Engine, call: Call, plan: Plan) -> Plan:
-    """
-    The result of *plan*, which answers *call*.
-    """
-    clock, meter = engine.clock.monotonic, engine.meter
-    began = clock()
-    answer: Any = yield from plan
-    now = clock()
-    try:
-        call.shelf.latencies[SLOW].add(now - began)
-    except KeyError:
-        meter.note(SLOW, now - began, call.shelf)
-    if meter.watcher is not None:
-        meter.watcher.took(call, now - began)
-        meter.passed(now)
     return answer
 
 

@@ -17,6 +17,7 @@ Plans yield effects and never do I/O. A leader lands its flight in every way out
 from __future__ import annotations
 
 from ..errors import ConfigError
+from ..types import Seconds
 from . import stale, worlds
 from .background import Behind
 from .below import look_below, note_slot
@@ -28,7 +29,7 @@ from .drive import Plan
 from .effects import Invoke
 from .engine import Engine
 from .flights import AGAIN, ALONE, Failed, Flight
-from .meter import waiting, whole
+from .meter import waiting
 from .places import Held
 from .recall import raise_again, recall
 from .tier2 import Found, learn
@@ -44,16 +45,13 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
     Args:
         joins: False: without single-flight, every caller looks below and computes for himself.
     """
-    return whole(engine, call, _fetch(engine, call, in_task=in_task, joins=joins))
-
-
-def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
     labels = labels_before(engine, call)
     if labels is None or engine.is_inside():
         return (yield from bypass(call))
     shelf, flights = call.shelf, engine.flights
     key, windows = call.flight_key, call.shelf.windows
     mine: Flight | None = None
+    began: Seconds | None = engine.clock.monotonic()
     try:
         while True:
             held, flight, follows, old = None, None, False, None
@@ -152,9 +150,13 @@ def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
                 say_unusable(engine, call, error)
                 return (yield from alone(engine, call, labels))
     except BaseException:
+        began = None  # nobody knows how long it would have taken
         if mine is not None:
             give_back(engine, mine)
         raise
+    finally:
+        if began is not None:
+            engine.meter.answered(call, began, engine.clock.monotonic())
 
 
 def refresh(engine: Engine, call: Call) -> Plan:
