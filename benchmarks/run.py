@@ -24,6 +24,7 @@ import depends
 import encryption
 import hit
 import imports
+import insight
 import memory
 import policies
 import recording
@@ -33,7 +34,7 @@ import warming
 
 HERE = Path(__file__).parent
 PARTS = (
-    *(hit, depends, memory, tiers, encryption, coherence, redis_tier),
+    *(hit, insight, depends, memory, tiers, encryption, coherence, redis_tier),
     *(imports, policies, recording, warming),
 )
 PACKAGES = (

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .analytics.analytics import CacheAnalytics
     from .cache import MultiLevelCache
     from .clock import Clock
     from .codecs.classes import register
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 #: The public names and where they live; a module is imported when one of its names is used.
 _HOMES = {
     "BatchMismatch": "errors",
+    "CacheAnalytics": "analytics.analytics",
     "CacheInfo": "engine.stats",
     "CacheInvalidator": "invalidation.invalidator",
     "CacheLevelConfig": "config",
@@ -91,6 +93,7 @@ _HOMES = {
 __all__ = [
     "MISS",
     "BatchMismatch",
+    "CacheAnalytics",
     "CacheInfo",
     "CacheInvalidator",
     "CacheLevelConfig",

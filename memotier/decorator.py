@@ -86,6 +86,7 @@ def tiered_cache(
     on_unkeyable: Literal["raise", "bypass"] = ...,
     codec: Codec | Literal["safe", "pickle"] = ...,
     cache_if: Callable[[Any], Any] | None = ...,
+    cost: Callable[[Any], float] | None = ...,
     copy: bool | Literal["auto"] = ...,
     single_flight: Literal["process", "machine", "cluster"] | None = ...,
     stale_while_revalidate: Ttl = ...,
@@ -115,6 +116,7 @@ def tiered_cache(
     on_unkeyable: Any = "raise",
     codec: Any = "safe",
     cache_if: Any = None,
+    cost: Any = None,
     copy: Any = "auto",
     single_flight: Any = "cluster",
     stale_while_revalidate: Any = None,
@@ -169,6 +171,9 @@ def tiered_cache(
             ``MEMOTIER_KEY`` or the user's key file), or a ``Codec``.
 
         cache_if: A callable that is given the result: store it?
+
+        cost: A callable that is given the result and says what it cost, in money, tokens or any
+            other unit: a number of 0 or more. Hits are credited with it (``cost_saved``).
 
         copy: Whether callers get copies of mutable results: ``"auto"`` (where the type needs
             it), True, or False (all share one object, as with ``functools.lru_cache``).
@@ -235,6 +240,7 @@ def tiered_cache(
         "on_unkeyable": on_unkeyable,
         "codec": codec,
         "cache_if": cache_if,
+        "cost": cost,
         "copy": copy,
         "single_flight": single_flight,
         "stale_while_revalidate": stale_while_revalidate,

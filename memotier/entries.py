@@ -36,6 +36,7 @@ def show(
             hits=0,
             size=0 if found.kept is None else found.kept.size,
             writer=stamp.writer or engine.writer,
+            cost=stamp.price,
             **common,
         )
 
@@ -59,5 +60,6 @@ def show(
         hits=resident.hits,
         size=resident.size,
         writer=engine.writer if stamp is None or stamp.writer is None else stamp.writer,
+        cost=None if stamp is None else stamp.price,
         **common,
     )

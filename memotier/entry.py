@@ -62,7 +62,8 @@ class Entry:
 
     Times are seconds: *created* since 1970, the others durations; *ttl_left* is infinite for
     an entry that never expires. *tier* is ``"l1"`` or ``"l2"``, *size* is in bytes, *writer*
-    says which host and process computed it.
+    says which host and process computed it; *cost* is what its function's ``cost=`` said of it, or
+    None.
     """
 
     value: Any = field(repr=False)
@@ -77,3 +78,4 @@ class Entry:
     namespace: str
     key: str
     writer: str
+    cost: float | None = None

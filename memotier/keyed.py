@@ -188,8 +188,8 @@ class Keyed:
     def close(self) -> Plan:
         return lifecycle.close(self.engine)
 
-    def stats(self) -> dict[str, Any]:
-        return stats.collect(self.engine, self.wiring.l2_max_size)
+    def stats(self, *, asks_store: bool = True) -> dict[str, Any]:
+        return stats.collect(self.engine, self.wiring.l2_max_size, asks_store=asks_store)
 
     def _is_off(self) -> bool:
         return self.wiring.off or self.engine.closed or is_disabled()

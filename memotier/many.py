@@ -31,6 +31,7 @@ _TAKEN: Final = frozenset(
         "on_unkeyable",
         "codec",
         "cache_if",
+        "cost",
         "copy",
         "single_flight",
         "jitter",
@@ -59,8 +60,8 @@ def many(
         max_batch: The most ids of one call; more are split. None: no bound.
 
         options: As for ``tiered_cache``. Templates of *tags* may name the parameter with the ids,
-            and mean the single id; *ttl*, *cache_if*, *key* and *tags* as callables are given the
-            result of one id, and the arguments with one id.
+            and mean the single id; *ttl*, *cache_if*, *cost*, *key* and *tags* as callables are
+            given the result of one id, and the arguments with one id.
 
     Raises:
         ConfigError: If an option cannot be used, or not for batches.

@@ -188,6 +188,7 @@ class Many(DecoratorOfMany, Protocol):
         on_unkeyable: Literal["raise", "bypass"] = ...,
         codec: Codec | Literal["safe", "pickle"] = ...,
         cache_if: Callable[[Any], Any] | None = ...,
+        cost: Callable[[Any], float] | None = ...,
         copy: bool | Literal["auto"] = ...,
         single_flight: Literal["process", "machine", "cluster"] | None = ...,
         jitter: Ttl = ...,

@@ -153,6 +153,7 @@ class Memo:
                 needs=() if needs is None else needs.names(wiring),
                 remembers=self.options.remembers,
                 refreshes=not self.no_map,
+                price_of=self.options.cost,
             )
             if needs is not None:
                 check_caches(self.label, needs, cache, cache_named)
@@ -240,8 +241,7 @@ class Memo:
         Tell *call* how to compute, and what depends on the arguments.
         """
         call.function = self.function
-        reach = self.options.single_flight
-        call.claims = None if reach == "process" else reach
+        call.claims = None if (reach := self.options.single_flight) == "process" else reach
         call.args, call.kwargs = self.spread(values)
         if call.shelf.windows is not None and call.table is call.place.exact:
             call.is_as_asked = lambda: self._has_key(call, values)

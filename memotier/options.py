@@ -45,6 +45,8 @@ class FunctionOptions:
     on_unkeyable: str
     codec: str | Codec
     cache_if: Callable[[Any], Any] | None
+    #: What a result costs in money, tokens or the like; None: nobody says.
+    cost: Callable[[Any], Any] | None
     copy: bool | str
     single_flight: str | None
     #: What a result is good for when it is no longer fresh; None: nothing.
@@ -78,6 +80,7 @@ def check_options(
     on_unkeyable: Any,
     codec: Any,
     cache_if: Any,
+    cost: Any,
     copy: Any,
     single_flight: Any,
     depends_on: Any,
@@ -99,11 +102,14 @@ def check_options(
 
     if name is not None and (type(name) is not str or not 0 < len(name) <= 256):
         raise refuse("name", name, "a text of 1 to 256 characters")
-    for option, value in (("key", key), ("cache_if", cache_if)):
+    for option, value in (("key", key), ("cache_if", cache_if), ("cost", cost)):
         if value is not None and not callable(value):
             given = "the arguments" if option == "key" else "the result"
             raise refuse(option, value, f"give a callable, which is given {given}")
-    for option, value in (("key", key), ("cache_if", cache_if), ("ttl", ttl), ("tags", tags)):
+    for option, value in (
+        *(("key", key), ("cache_if", cache_if), ("cost", cost)),
+        *(("ttl", ttl), ("tags", tags)),
+    ):
         if inspect.iscoroutinefunction(value):
             raise refuse(option, value, "it is called without await; give a plain function")
     if type(version) not in (str, int, float) or version == "":
@@ -164,6 +170,7 @@ def check_options(
         on_unkeyable=on_unkeyable,
         codec=codec,
         cache_if=cache_if,
+        cost=cost,
         copy=copy,
         single_flight=single_flight,
         record=record,

@@ -184,7 +184,7 @@ def _of_items(options: FunctionOptions) -> FunctionOptions:
     """
     *options*, whose callables are given the pair and pass on the list of items.
     """
-    ttl, cache_if = options.ttl, options.cache_if
+    ttl, cache_if, cost = options.ttl, options.cache_if, options.cost
 
     def ttl_of(pair: Pair, call: Any) -> Any:
         assert callable(ttl)
@@ -194,10 +194,15 @@ def _of_items(options: FunctionOptions) -> FunctionOptions:
         assert cache_if is not None
         return pair[0] is not None and cache_if(list(pair[0]))
 
+    def cost_of(pair: Pair) -> Any:
+        assert cost is not None
+        return 0 if pair[0] is None else cost(list(pair[0]))
+
     return dataclasses.replace(
         options,
         ttl=ttl_of if callable(ttl) else ttl,
         cache_if=None if cache_if is None else wants,
+        cost=None if cost is None else cost_of,
         # Whoever stops reading for a while would keep all other processes waiting.
         single_flight=None if options.single_flight is None else "process",
     )

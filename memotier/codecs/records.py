@@ -11,6 +11,7 @@ field of the header: equal bytes are parsed once, which is most of what reading 
 
 Format 2 has one field more in the header, the *world* the result was computed in; a record
 without one is written as format 1. A version that cannot compare worlds reads no format 2.
+Format 3 has two: that world, or none, and the *price* that the function's ``cost=`` said.
 
 The check covers everything else in the record, and the address and namespace where it
 lies, so a record that was moved is as invalid as one that was changed. It is compared
@@ -40,10 +41,11 @@ from .survey import MAX_BYTES
 
 MAGIC = b"\x89mt"
 #: The newest format.
-VERSION = 2
+VERSION = 3
 
 _LEAD = MAGIC + bytes((1,))
-_LEAD_OF_WORLDS = MAGIC + bytes((VERSION,))
+_LEAD_OF_WORLDS = MAGIC + bytes((2,))
+_LEAD_OF_PRICES = MAGIC + bytes((VERSION,))
 #: What an encrypted record begins with; see sealed.py.
 LEAD_OF_SEALED = b"\x89me" + bytes((1,))
 _FIXED = struct.Struct("<4s16sI")
@@ -57,6 +59,14 @@ _REMEMBERED = 4096
 #: The types of a header's fields: with and without an end of freshness.
 _HEADERS = {(int, float, fresh, float, bytes, int, bytes) for fresh in (float, type(None))}
 _HEADERS_OF_WORLDS = {(*header, bytes) for header in _HEADERS}
+_HEADERS_OF_PRICES = {
+    (*header, world, float) for header in _HEADERS for world in (bytes, type(None))
+}
+_HEADERS_BY_LEAD: dict[bytes, set[Any]] = {
+    _LEAD: _HEADERS,
+    _LEAD_OF_WORLDS: _HEADERS_OF_WORLDS,
+    _LEAD_OF_PRICES: _HEADERS_OF_PRICES,
+}
 _SHARED = (str, bytes, list, list, str)
 _TEXT = frozenset({str})
 _TOKENS = frozenset({bytes, type(None)})
@@ -77,7 +87,8 @@ class Record(NamedTuple):
     *fresh* is how long from *created* on the entry is fresh, None for ever. *names* are the
     versions it depends on, *tokens* what they were before it was computed. *flags* are eight
     bits for the engine. *world* is what the files and variables it depends on were before it was
-    computed, as digests (world.py). After ``unseal`` the payload is a view of the record's bytes.
+    computed, as digests (world.py). *price* is what it cost, by ``cost=`` of its function. After
+    ``unseal`` the payload is a view of the record's bytes.
     """
 
     codec: str
@@ -92,6 +103,7 @@ class Record(NamedTuple):
     writer: str
     payload: bytes | memoryview
     world: bytes | None = None
+    price: float | None = None
 
 
 def seal(
@@ -120,6 +132,8 @@ def seal(
     front = b"".join((lengths, header, bytes(-start % _ALIGNMENT)))
     body = payload if packed is None else packed
     lead = _LEAD if record.world is None else _LEAD_OF_WORLDS
+    if record.price is not None:
+        lead = _LEAD_OF_PRICES
     check = _check((front, body), lead, address, group, keys[0] if keys else None)
     return b"".join((lead, check, front, body))
 
@@ -136,7 +150,7 @@ def unseal(
     if len(data) < _FIXED.size:
         raise DecodeRefused("a record was not written by memotier")
     lead, check, packed = _FIXED.unpack_from(data)
-    if lead not in (_LEAD, _LEAD_OF_WORLDS):
+    if lead not in _HEADERS_BY_LEAD:
         if lead == LEAD_OF_SEALED:
             raise DecodeRefused("a record is encrypted, and this cache does not say encrypt=True")
         if lead[: len(MAGIC)] != MAGIC:
@@ -153,7 +167,7 @@ def unseal(
         )
 
     try:
-        return _parse(view, packed >> 8, packed & 0xFF, has_world=lead != _LEAD)
+        return _parse(view, packed >> 8, packed & 0xFF, _HEADERS_BY_LEAD[lead])
     except DecodeRefused:
         raise
     except Exception as error:
@@ -201,6 +215,7 @@ def _header(record: Record) -> list[Any]:
         or len(record.payload) > MAX_BYTES
         or not (isfinite(record.created) and isfinite(record.cost))
         or not (fresh is None or isfinite(fresh))
+        or not (record.price is None or isfinite(record.price))
     ):
         raise SerializationError(
             f"a record of codec {record.codec!r} cannot be framed: a field does not have its size"
@@ -213,7 +228,8 @@ def _header(record: Record) -> list[Any]:
         record.fingerprint,
         len(record.payload),
         _packed(record.codec, record.names, record.tokens, record.tags, record.writer),
-        *(() if record.world is None else (record.world,)),
+        *(() if record.world is None and record.price is None else (record.world,)),
+        *(() if record.price is None else (float(record.price),)),
     ]
 
 
@@ -235,22 +251,23 @@ def _packed(
     return ormsgpack.packb([codec, joined, list(tokens), list(tags), writer])
 
 
-def _parse(view: memoryview, length: int, frame_flags: int, *, has_world: bool) -> Record:
+def _parse(view: memoryview, length: int, frame_flags: int, headers: set[Any]) -> Record:
     end = _FIXED.size + length
     start = end + -end % _ALIGNMENT
     if frame_flags not in (0, _COMPRESSED) or start > len(view) or any(view[end:start]):
         raise DecodeRefused("the header of a record is malformed")
     header = ormsgpack.unpackb(view[_FIXED.size : end])
-    flags, created, fresh, cost, fingerprint, size, shared, *world = header
+    flags, created, fresh, cost, fingerprint, size, shared, *more = header
     stored = view[start:].toreadonly()
     payload = _expanded(stored, size) if frame_flags else stored
     # A checksum proves that the header is whole, not that we wrote it.
     if (
-        tuple(map(type, header)) not in (_HEADERS_OF_WORLDS if has_world else _HEADERS)
+        tuple(map(type, header)) not in headers
         or size != len(payload)
         or not 0 <= flags <= 0xFF
         or len(fingerprint) != _FINGERPRINT
         or not (isfinite(created) and isfinite(cost) and (fresh is None or isfinite(fresh)))
+        or not all(isfinite(price) for price in more[1:])
     ):
         raise DecodeRefused("the header of a record is malformed")
     unpacked = _unpacked if len(shared) <= _REMEMBERED else _unpacked.__wrapped__
@@ -267,7 +284,7 @@ def _parse(view: memoryview, length: int, frame_flags: int, *, has_world: bool) 
         tags,
         writer,
         payload,
-        *world,
+        *more,
     )
 
 

@@ -60,7 +60,7 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
         and found.is_hit
     ):
         with engine.lock:
-            engine.l2_hit(call.shelf, found.cost)
+            engine.meter.found(call, found)
             take_found(engine, call, flight, labels, found)
         engine.sweep()
         return found
@@ -114,7 +114,7 @@ def serves_stale(engine: Engine, call: Call, flight: Flight, labels: Labels, fou
             keep_found(engine, call, flight, found)
         if state is stale.LAST or state is stale.DEAD:
             return False
-        engine.l2_hit(call.shelf, found.cost)
+        engine.meter.found(call, found)
         if state is stale.GOOD:
             call.shelf.stale_on_error += 1  # it rests, because a refresh failed
         else:
@@ -182,6 +182,8 @@ def promote(engine: Engine, call: Call, flight: Flight, found: Found) -> None:
     Keep in memory what the second tier had, and land. Called under the lock.
     """
     current = keep_found(engine, call, flight, found)
+    if call.shelf.price_of is not None:
+        flight.price = found.stamp.price  # what those who wait save
     if current:
         engine.failures.forget(call.flight_key)
     if found.kept is None:

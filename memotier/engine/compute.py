@@ -10,6 +10,7 @@ invalidated in between, then nobody who waits is given the old value as if it we
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from typing import Any
 
@@ -23,7 +24,7 @@ from .drive import Plan
 from .effects import Invoke
 from .engine import Engine
 from .flights import AGAIN, ALONE, Failed, Flight, Landing
-from .places import Held, Stamp
+from .places import Held, Shelf, Stamp
 from .recall import fail
 from .tier2 import keep
 from .writes import (
@@ -57,7 +58,10 @@ def compute(
         if isinstance(flight, Renewal) and not isinstance(error, GeneratorExit):
             flight.result = (Failed(error),)
         raise
-    cost = clock.monotonic() - began if flight.worked is None else flight.worked
+    ended = clock.monotonic()
+    cost = ended - began if flight.worked is None else flight.worked
+    is_refresh = flight.behind if isinstance(flight, Renewal) else flight.renews
+    engine.meter.computed(call, cost, ended, is_refresh)
     if isinstance(flight, Renewal):
         if flight.unmodified is not None and value.__class__ is not Failed:
             (value,) = flight.unmodified
@@ -65,6 +69,7 @@ def compute(
     if value.__class__ is Failed:
         with engine.lock:
             shelf.computed += 1
+            shelf.failed += 1
         return (yield from fail(engine, call, flight, value, labels, noted))
 
     if shelf.windows is not None and stale.has_changed(call, flight):
@@ -162,7 +167,7 @@ def way_below(
     if noted.tokens == ():
         noted = yield from note_added(engine, labels, noted)
     stamp, debt = stamp_of(engine, call, labels, noted, flight.epoch)
-    stamp.world = flight.world
+    stamp.world, stamp.price = flight.world, flight.price
     if debt is None or stamp.address is None or not flight.wanted:
         stamp.address = None
         return stamp, UNGUARDED
@@ -199,8 +204,12 @@ def finish(
     """
     around = engine.options.write_policy == "write_around" and written is STORED
     flights = engine.flights
+    if stamp is not None and flight.price is not None:
+        stamp.price = flight.price
     with engine.lock:
         call.shelf.computed += 1
+        if flight.price is not None:
+            call.shelf.price_paid += flight.price
         current = flight.wanted and not engine.is_outdated(call, flight, labels.names)
         current = current and written is not OVERTAKEN
         # What was overtaken softly is kept as a stale result, in memory alone, unless a newer one
@@ -261,6 +270,26 @@ def ttl_below(labels: Labels, stamp: Stamp | None) -> Seconds | None:
     return NEVER if stamp.fresh is None else stamp.fresh
 
 
+def price_of(engine: Engine, shelf: Shelf, value: Any) -> float | None:
+    """
+    What *value* cost, by what ``cost=`` of its function says; None if that is no amount.
+    """
+    assert shelf.price_of is not None
+    try:
+        price = shelf.price_of(value)
+        amount = math.nan if isinstance(price, str) else float(price)
+        why = "" if 0 <= amount < math.inf else "returned no amount of 0 or more"
+    except Exception as error:
+        amount, why = 0.0, f"raised {type(error).__name__}"
+    if not why:
+        return amount
+    engine.events.emit("unpriced", {"label": shelf.label, "reason": f"cost= {why}"})
+    engine.events.say_once(
+        shelf.label, "cost", f"{shelf.label}: cost= {why}; what the result cost is not counted"
+    )
+    return None
+
+
 def describe(
     engine: Engine,
     call: Call,
@@ -273,6 +302,8 @@ def describe(
     What the function, its options and the result itself say of the entry.
     """
     shelf = call.shelf
+    if shelf.price_of is not None:
+        flight.price = price_of(engine, shelf, value)
     ttl = call.ttl if flight.ttl is None else flight.ttl
     wanted = not flight.skipped
     try:

@@ -51,6 +51,8 @@ def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
                 if one.value is NOTHING:
                     one.call.shelf.misses += 1
                     one.call.shelf.l2_misses += isinstance(one.answer, Found)
+                    if engine.meter.watcher is not None:
+                        engine.meter.watcher.asked(one.call, found=False)
         let_go(engine, looks)
     except BaseException:
         let_go(engine, looks)

@@ -38,6 +38,7 @@ from .failures import Failures
 from .flights import Flight, Flights
 from .index import Index
 from .instances import bury
+from .meter import Meter
 from .options import Options
 from .places import Debt, Held, Place, Shelf, Stamp
 from .running import Streams
@@ -67,6 +68,7 @@ class Engine:
         self.failures = Failures(self.memory)
         self.streams = Streams()
         self.events = Events()
+        self.meter = Meter()
         self.offload = Offload()
         self.background = Background(self.lock, self.flights)
         self.timed = Background(self.lock, self.flights, "compute", MOST_TIMED)
@@ -346,13 +348,6 @@ class Engine:
         with self.lock:
             self.l2_errors += 1
         self.events.emit("fault", {"tier": "l2", "error": str(error)})
-
-    def l2_hit(self, shelf: Shelf, cost: Seconds) -> None:
-        """
-        Count an answer of the second tier. Called under the lock.
-        """
-        shelf.l2_hits += 1
-        shelf.saved += cost
 
     def remove(self, residents: Iterable[Resident]) -> int:
         """

@@ -32,7 +32,8 @@ class Events:
     The listeners of one engine.
 
     Events: ``fault`` (a tier failed), ``refused`` (a stored record was not accepted),
-    ``unstored`` (a result could not be kept, with the reason), ``invalidated``, ``closed``.
+    ``unstored`` (a result could not be kept, with the reason), ``unpriced`` (``cost=`` did not
+    say what a result cost), ``invalidated``, ``closed``.
     """
 
     __slots__ = ("listeners", "said")

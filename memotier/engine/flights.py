@@ -109,6 +109,7 @@ class Flight:
         "key",
         "life",
         "loop",
+        "price",
         "renews",
         "skipped",
         "softened",
@@ -143,6 +144,8 @@ class Flight:
         self.world: bytes | None = None
         #: Seconds that the function took, if not all the time was its own (streams).
         self.worked: Seconds | None = None
+        #: What its result cost, if the function says so (``cost=``).
+        self.price: float | None = None
 
     def abandoned(self) -> bool:
         """

@@ -175,7 +175,7 @@ def read_below(
         found.is_hit = (yield from judge(engine, call.shelf, found)) and found.is_hit
         if found.is_hit:
             with engine.lock:
-                engine.l2_hit(call.shelf, found.cost)
+                engine.meter.found(call, found)
                 promote(engine, call, flight, found)
     engine.sweep()
     return answers

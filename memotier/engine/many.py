@@ -294,7 +294,7 @@ def _follow(batch: _Batch, want: Want) -> Plan:
             flights.detach(flight)
         return None
     with engine.lock:
-        call.shelf.joined += 1
+        engine.meter.joined(call, flight)
     if landing.value.__class__ is Failed:
         return landing.value
     try:
@@ -360,7 +360,10 @@ def _compute(engine: Engine, wants: Sequence[Want], source: Source) -> Plan:
     clock = engine.clock
     began = clock.monotonic()
     answer = yield source.invoke(umbrella, wants)
-    cost = (clock.monotonic() - began) / len(wants)
+    ended = clock.monotonic()
+    cost = (ended - began) / len(wants)
+    for want in mine:
+        engine.meter.computed(want.needs_call, cost, ended)
     results = []
     if answer.__class__ is not Failed:
         try:
@@ -372,6 +375,7 @@ def _compute(engine: Engine, wants: Sequence[Want], source: Source) -> Plan:
         with engine.lock:
             for want in mine:
                 want.needs_call.shelf.computed += 1
+                want.needs_call.shelf.failed += 1
                 engine.flights.land(want.flight, Landing(answer, None, True))  # type: ignore[arg-type]
         return answer
     for want, value in zip(wants, results, strict=True):

@@ -21,6 +21,7 @@ from ..keys.digest import Digester
 from ..types import Codec, Guard, Name, Seconds
 from . import names as naming
 from .clocks import Clocks, Remembers, Windows
+from .histogram import Histogram
 
 Table = dict[Any, Resident]
 
@@ -64,23 +65,33 @@ class Shelf:
         "digester",
         "errors",
         "errors_served",
+        "evictions",
+        "expirations",
+        "failed",
         "former",
+        "found_seconds",
         "heard",
         "hits_gone",
         "identity",
+        "invalidations",
         "joined",
         "l2_hits",
         "l2_misses",
         "label",
         "labels",
+        "latencies",
         "misses",
         "names",
         "namespace",
         "needs",
         "place",
         "places",
+        "price_of",
+        "price_paid",
+        "price_saved",
         "refreshes",
         "remembers",
+        "replacements",
         "saved",
         "stale_on_error",
         "stale_on_timeout",
@@ -108,6 +119,7 @@ class Shelf:
         needs: tuple[Name, ...] = (),
         remembers: Remembers | None = None,
         refreshes: bool = False,
+        price_of: Callable[[Any], Any] | None = None,
     ) -> None:
         self.namespace = namespace
         self.identity = identity
@@ -131,6 +143,8 @@ class Shelf:
         self.remembers = remembers
         #: Whether one call of its function brings one result, so that it can be refreshed.
         self.refreshes = refreshes
+        #: What one result costs in money, tokens or the like; None: nobody says.
+        self.price_of = price_of
         self.names: tuple[Name, ...] = (
             naming.EVERYTHING,
             *naming.levels(namespace),
@@ -146,7 +160,11 @@ class Shelf:
         #: was invalidated (``invalidated``); None: nobody.
         self.heard: Any = None
         self.hits_gone = 0  # hits of residents that have left
-        self.saved = 0.0  # seconds saved by them and by the second tier
+        #: Seconds saved by them, and by the second tier, less the time of asking that.
+        self.saved = 0.0
+        self.found_seconds = 0.0  # the time of asking the second tier for what it had
+        self.price_paid = 0.0  # what computations cost, by ``price_of``
+        self.price_saved = 0.0  # and what was not paid because of those hits
         self.misses = 0  # look-ups that memory could not answer
         self.l2_hits = 0
         self.l2_misses = 0
@@ -161,6 +179,11 @@ class Shelf:
         self.stale_on_timeout = 0  # or took too long
         self.timeouts = 0  # calls that were told so
         self.errors_served = 0  # calls that were given a remembered error
+        self.failed = 0  # computations that raised
+        # Why its entries left memory.
+        self.evictions = self.expirations = self.invalidations = self.replacements = 0
+        #: How long operations took, by the names of engine/meter.py.
+        self.latencies: dict[str, Histogram] = {}
 
     @property
     def function_name(self) -> Name:
@@ -213,6 +236,7 @@ class Stamp:
         "expired_at",
         "fresh",
         "names",
+        "price",
         "seen",
         "tags",
         "tokens",
@@ -247,6 +271,8 @@ class Stamp:
         self.writer = writer
         #: What the files and variables it depends on were, if there are any; see worlds.py.
         self.world: bytes | None = None
+        #: What it cost, if its function says so (``cost=``).
+        self.price: float | None = None
         #: Seconds of freshness in the second tier, from *created*; None: for ever.
         self.fresh: Seconds | None = None
         #: Of what was found expired below: wall seconds of that; None: it is not.

@@ -17,6 +17,7 @@ Plans yield effects and never do I/O. A leader lands its flight in every way out
 from __future__ import annotations
 
 from ..errors import ConfigError
+from ..types import Seconds
 from . import stale, worlds
 from .background import Behind
 from .below import look_below, note_slot
@@ -28,6 +29,7 @@ from .drive import Plan
 from .effects import Invoke
 from .engine import Engine
 from .flights import AGAIN, ALONE, Failed, Flight
+from .meter import waiting
 from .places import Held
 from .recall import raise_again, recall
 from .tier2 import Found, learn
@@ -49,6 +51,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
     shelf, flights = call.shelf, engine.flights
     key, windows = call.flight_key, call.shelf.windows
     mine: Flight | None = None
+    began: Seconds | None = engine.clock.monotonic()
     try:
         while True:
             held, flight, follows, old = None, None, False, None
@@ -122,7 +125,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
             assert flight is not None
 
             try:
-                landing = yield from wait(engine, call, flight, old)
+                landing = yield from waiting(engine, call, wait(engine, call, flight, old))
             finally:
                 with engine.lock:
                     flights.leave(flight)
@@ -138,7 +141,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
                     shelf.misses -= 1  # it will be counted again
                 continue
             with engine.lock:
-                shelf.joined += 1
+                engine.meter.joined(call, flight)
             if landing.value.__class__ is Failed or landing.thaw is None:
                 return landing.value
             try:
@@ -147,9 +150,13 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
                 say_unusable(engine, call, error)
                 return (yield from alone(engine, call, labels))
     except BaseException:
+        began = None  # nobody knows how long it would have taken
         if mine is not None:
             give_back(engine, mine)
         raise
+    finally:
+        if began is not None:
+            engine.meter.answered(call, began, engine.clock.monotonic())
 
 
 def refresh(engine: Engine, call: Call) -> Plan:

@@ -22,8 +22,10 @@ from .drive import Plan, drive
 from .effects import Ask, Asking, operation
 from .engine import Engine
 from .instances import bury
+from .meter import L2_BUMP, L2_DELETE, asked_below
 from .soft import soften_here
-from .writes import flush, on_way
+from .tier2 import on_way
+from .writes import flush
 
 #: Keys of one invalidation that are distrusted one by one while it is on its way.
 MOST_DOUBTED = 1000
@@ -57,8 +59,8 @@ def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
             # It is gone unwritten; what it was to replace is no good as a stale one.
             engine.versions.distrust(address, now)
 
-    operation = Ask(engine, _delete, engine, calls, addresses, soft, lasting=True)
-    answer = yield from on_way(engine, serial, operation)
+    effect = Ask(engine, _delete, engine, calls, addresses, soft, lasting=True)
+    answer = yield from on_way(engine, serial, asked_below(engine, L2_DELETE, effect))
     if isinstance(answer, StoreError):
         _forget_here(engine, calls, soft)
         _postpone(engine, (), addresses, answer, soft)
@@ -91,8 +93,8 @@ def bump(engine: Engine, names: Sequence[Name], soft: bool = False) -> Plan:
         now = engine.clock.monotonic()
         serial = engine.versions.postpone(names, (), now, soft=soft, on_way=True)
 
-    operation = Ask(engine, _bump, engine, names, soft, lasting=True)
-    answer = yield from on_way(engine, serial, operation)
+    effect = Ask(engine, _bump, engine, names, soft, lasting=True)
+    answer = yield from on_way(engine, serial, asked_below(engine, L2_BUMP, effect))
     if isinstance(answer, StoreError):
         _bump_here(engine, names, soft)
         _postpone(engine, names, (), answer, soft)

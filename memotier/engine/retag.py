@@ -134,6 +134,7 @@ def _stamp_with(engine: Engine, resident: Resident, tags: tuple[str, ...]) -> St
     )
     stamp.seen, stamp.fresh, stamp.clocks = old.seen, old.fresh, old.clocks
     stamp.world, stamp.expired_at = old.world, old.expired_at
+    stamp.price = old.price
     stamp.told_at = old.told_at
     return stamp
 
@@ -196,7 +197,7 @@ def _stamp_of(call: Call, record: Record) -> Stamp:
         tokens=record.tokens,
         writer=record.writer,
     )
-    stamp.fresh = record.fresh
+    stamp.fresh, stamp.price = record.fresh, record.price
     return stamp
 
 

@@ -23,7 +23,8 @@ class CacheInfo(NamedTuple):
     *currsize* counts the entries of this function there. *errors* are results that could not
     be stored, *bypassed* calls that had no key, *seconds_saved* the computing time that hits
     did not take. *errors_served* are calls that were given a remembered error: neither hits nor
-    misses.
+    misses. *cost_saved* is the sum of what ``cost=`` said of the results that were served again,
+    in its own unit.
     """
 
     hits: int
@@ -37,6 +38,7 @@ class CacheInfo(NamedTuple):
     bypassed: int
     seconds_saved: float
     errors_served: int
+    cost_saved: float
 
 
 def hits_of(shelf: Shelf) -> tuple[int, float, int]:
@@ -47,6 +49,19 @@ def hits_of(shelf: Shelf) -> tuple[int, float, int]:
     hits = shelf.hits_gone + sum(resident.hits for resident in residents)
     saved = shelf.saved + sum(resident.hits * resident.cost for resident in residents)
     return hits, saved, len(residents)
+
+
+def price_saved(shelf: Shelf) -> float:
+    """
+    What hits did not have to pay, by what ``cost=`` says. Called under the lock.
+    """
+    if shelf.price_of is None:
+        return 0.0
+    return shelf.price_saved + sum(
+        resident.hits * (resident.stamp.price or 0.0)
+        for resident in shelf.residents()
+        if resident.stamp is not None
+    )
 
 
 def info(engine: Engine, shelf: Shelf) -> CacheInfo:
@@ -64,6 +79,7 @@ def info(engine: Engine, shelf: Shelf) -> CacheInfo:
             bypassed=shelf.bypassed,
             seconds_saved=saved,
             errors_served=shelf.errors_served,
+            cost_saved=price_saved(shelf),
         )
 
 
@@ -71,9 +87,12 @@ def rate(hits: int, misses: int) -> float:
     return hits / (hits + misses) if hits + misses else 0.0
 
 
-def collect(engine: Engine, l2_max_size: int | None) -> dict[str, Any]:
+def collect(engine: Engine, l2_max_size: int | None, *, asks_store: bool = True) -> dict[str, Any]:
     """
     The figures of both tiers, as ``MultiLevelCache.get_stats`` documents them.
+
+    Args:
+        asks_store: Whether the second tier is asked for its size, which is I/O.
     """
     with engine.lock:
         bury(engine)
@@ -122,6 +141,7 @@ def collect(engine: Engine, l2_max_size: int | None) -> dict[str, Any]:
             "namespaces": sorted({shelf.namespace for shelf in shelves if shelf.in_use()}),
             "pending_writes": len(engine.debts.unwritten),
             "seconds_saved": saved,
+            "cost_saved": sum(map(price_saved, shelves)),
             "stale": {
                 "while_revalidating": sum(shelf.stale_served for shelf in shelves),
                 "if_error": sum(shelf.stale_on_error for shelf in shelves),
@@ -134,7 +154,7 @@ def collect(engine: Engine, l2_max_size: int | None) -> dict[str, Any]:
                 for name in ("running", "done", "failed", "dropped")
             },
         }
-    if engine.store is not None and not engine.closed:
+    if asks_store and engine.store is not None and not engine.closed:
         usage = Io(engine.offload, engine.store.usage).now()
         if isinstance(usage, StoreError):
             engine.fault(usage)

@@ -26,6 +26,7 @@ from .drive import Plan
 from .effects import ELSEWHERE, Ask, Asking, operation
 from .engine import SKEW, Engine
 from .inline import opens_soon
+from .meter import L2_GET, L2_VERSIONS, asked_below
 from .places import Debt, Held, Stamp
 from .resign import Former, former, sign_again
 
@@ -51,6 +52,7 @@ class Found:
         "mark",
         "refresh",
         "stamp",
+        "took",
         "value",
     )
 
@@ -64,6 +66,8 @@ class Found:
         self.value: Any = None
         self.kept: Kept | None = None
         self.cost: Seconds = 0.0
+        #: Seconds that it took to ask for it.
+        self.took: Seconds = 0.0
         self.stamp: Any = None
         #: The flight that brings something newer, if this is stale and it is to begin.
         self.refresh: Renewal | None = None
@@ -86,6 +90,7 @@ class Found:
         )
         self.stamp.fresh = record.fresh
         self.stamp.world = record.world
+        self.stamp.price = record.price
         self.kept = keep(engine, call, value, record.payload) if engine.has_memory else None
 
     @classmethod
@@ -142,11 +147,16 @@ def read(engine: Engine, calls: Sequence[Call]) -> Plan:
     """
     Ask the second tier for *calls* in one round trip: a list of ``Found``, or the error.
     """
-    answer = yield Ask(engine, load, engine, calls)
+    began = engine.clock.monotonic()
+    shelves = [call.shelf for call in calls]
+    answer = yield from asked_below(engine, L2_GET, Ask(engine, load, engine, calls), shelves)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return answer
     epoch, found = answer
+    took = (engine.clock.monotonic() - began) / len(calls) if calls else 0.0
+    for one in found:
+        one.took = took
     with engine.lock:
         engine.observe(epoch)
     if any(call.shelf.former for call in calls):
@@ -162,7 +172,8 @@ def learn(engine: Engine, names: list[Name]) -> Plan:
     with engine.lock:
         engine.look()
         before = engine.versions.epoch
-    answer = yield operation(engine, "versions", names)
+    effect = operation(engine, "versions", names)
+    answer = yield from asked_below(engine, L2_VERSIONS, effect)
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return False
@@ -177,6 +188,17 @@ def learn(engine: Engine, names: list[Name]) -> Plan:
         engine.observe(epoch)
         versions.learn(names, tokens)
     return True
+
+
+def on_way(engine: Engine, serial: int, telling: Plan) -> Plan:
+    """
+    The answer of *telling*, which tells the second tier of the invalidation *serial*.
+    """
+    try:
+        return (yield from telling)
+    finally:
+        with engine.lock:
+            engine.versions.arrived(serial)
 
 
 def load(engine: Engine, calls: Sequence[Call]) -> Asking:
@@ -297,7 +319,8 @@ def slots(engine: Engine, calls: Sequence[Call]) -> Plan:
     """
     addresses = [call.address for call in calls]
     assert engine.store is not None
-    answer = yield operation(engine, "get", addresses)
+    effect = operation(engine, "get", addresses)
+    answer = yield from asked_below(engine, L2_GET, effect, [call.shelf for call in calls])
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return None

@@ -20,8 +20,9 @@ from .drive import Plan
 from .effects import ELSEWHERE, Ask, Asking, operation
 from .engine import Engine
 from .inline import packs_soon
+from .meter import L2_DELETE, L2_SET, asked_below
 from .places import Debt, Held, Shelf, Stamp
-from .tier2 import learn
+from .tier2 import learn, on_way
 from .versions import RETRY_AFTER
 
 #: Evicted entries that may wait for the interval before whoever evicts writes them.
@@ -68,7 +69,8 @@ def plain_stamp(engine: Engine, call: Call, labels: Labels, world: bytes | None)
     """
     The stamp where there is no second tier; None if the shelf and the age say it all.
     """
-    if not (labels.tags or call.own_needs or call.shelf.windows or world):
+    shelf = call.shelf
+    if not (labels.tags or call.own_needs or shelf.windows or world or shelf.price_of):
         return None
     stamp = Stamp(names=labels.names, tags=labels.tags, created=engine.clock.wall())
     stamp.world = world
@@ -129,7 +131,8 @@ def send(engine: Engine, batch: Sequence[Outgoing]) -> Plan:
     """
     Write *batch* in one round trip: for each True, False (refused), or the error.
     """
-    answer = yield Ask(engine, write, engine, batch)
+    effect = Ask(engine, write, engine, batch)
+    answer = yield from asked_below(engine, L2_SET, effect, [out.shelf for out in batch])
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return [answer] * len(batch)
@@ -185,6 +188,7 @@ def pack(engine: Engine, out: Outgoing) -> Item:
         writer=engine.writer,
         payload=payload,
         world=stamp.world,
+        price=stamp.price,
     )
     group = out.shelf.namespace
     data = engine.options.sealing.seal(record, address=out.address, group=group)
@@ -320,8 +324,8 @@ def drop_below(
         serial = engine.versions.postpone((), known, engine.clock.monotonic(), on_way=tells)
     if not tells:
         return
-    deleting = operation(engine, "delete", known, lasting=True)
-    answer = yield from on_way(engine, serial, deleting)
+    effect = operation(engine, "delete", known, lasting=True)
+    answer = yield from on_way(engine, serial, asked_below(engine, L2_DELETE, effect))
     if isinstance(answer, StoreError):
         engine.fault(answer)
         return
@@ -341,17 +345,6 @@ def _hear_on(engine: Engine, resident: Resident | None) -> None:
     told_at, stamp.told_at = stamp.told_at, None
     engine.examine(resident.table, resident.key, stale=True)
     stamp.told_at = told_at
-
-
-def on_way(engine: Engine, serial: int, telling: Ask) -> Plan:
-    """
-    The answer of *telling*, which tells the second tier of the invalidation *serial*.
-    """
-    try:
-        return (yield telling)
-    finally:
-        with engine.lock:
-            engine.versions.arrived(serial)
 
 
 def settle(engine: Engine, *, at_once: bool = False) -> Plan:

@@ -67,6 +67,8 @@ class MemoryTier:
         self.replacements = 0
         #: Values that have left; see ``take_garbage``.
         self.garbage: list[Any] = []
+        #: Told of every entry that leaves after hits, under the lock; None: nobody.
+        self.watcher: Any = None
         #: Tables that are not empty, by id.
         self._tables: dict[int, dict[Any, Resident]] = {}
         #: Whether a step has begun that did not come to its end.
@@ -121,6 +123,7 @@ class MemoryTier:
         old = table.get(resident.key)
         if old is not None:
             self.replacements += 1
+            old.place.shelf.replacements += 1
             self.policy.remove(old)
             self._take_out(old)
 
@@ -141,6 +144,7 @@ class MemoryTier:
             self._left.append(victim)
             self._take_out(victim)
             self.evictions += 1
+            victim.place.shelf.evictions += 1
 
         if not table:
             self._tables[id(table)] = table
@@ -163,7 +167,9 @@ class MemoryTier:
         self.bytes += grown
 
     def expire(self, resident: Resident) -> None:
-        self.expirations += self._remove(resident)
+        if self._remove(resident):
+            self.expirations += 1
+            resident.place.shelf.expirations += 1
 
     def invalidate(self, residents: Iterable[Resident]) -> int:
         """
@@ -174,6 +180,7 @@ class MemoryTier:
             table = resident.table
             if self._remove(resident):
                 count += 1
+                resident.place.shelf.invalidations += 1
                 heard = resident.place.shelf.heard
                 if heard is not None:
                     heard.invalidated(table, resident)
@@ -222,8 +229,12 @@ class MemoryTier:
             shelf = resident.place.shelf
             shelf.hits_gone += hits
             shelf.saved += hits * resident.cost
+            if shelf.price_of is not None and resident.stamp is not None:
+                shelf.price_saved += hits * (resident.stamp.price or 0.0)
             if shelf.heard is not None:
                 shelf.heard.left(table, resident, hits)
+            if self.watcher is not None:
+                self.watcher.left(table, resident, hits)
 
     def _forget_all(self) -> None:
         for table in list(self._tables.values()):

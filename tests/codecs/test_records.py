@@ -221,6 +221,48 @@ def test_fault_20_an_odd_world_is_refused(world):
     assert b"w" == unseal(sound, **HERE).world
 
 
+def test_fault_52_a_price_makes_another_format():
+    """
+    A record with one, with a world or without, is read by its golden bytes; a version that does not
+    know of prices takes it for a record of another format, which is a miss.
+    """
+    for name, record in [
+        ("price", changed(price=2.5)),
+        ("price_and_world", changed(price=0.0, world=b"w" * 48)),
+    ]:
+        data = (GOLDEN / f"{name}.record").read_bytes()
+
+        assert record == unseal(data, **HERE)
+        assert data == seal(record, **HERE)
+        assert 3 == data[len(MAGIC)]
+
+
+@pytest.mark.parametrize(
+    "more", [[None], [None, 1], [None, "1"], [None, None], [1, 1.0], [], [1.0]]
+)
+def test_fault_20_an_odd_price_is_refused(more):
+    """
+    Even with a right checksum.
+    """
+    header = [*GOOD, *more]
+    with pytest.raises(DecodeRefused, match="malformed"):
+        unseal(forge(b"", 0, flags=0, header=header, lead=records._LEAD_OF_PRICES), **HERE)
+    sound = forge(b"", 0, flags=0, header=[*GOOD, None, 1.5], lead=records._LEAD_OF_PRICES)
+    assert 1.5 == unseal(sound, **HERE).price
+
+
+@pytest.mark.parametrize("price", [float("nan"), float("inf")])
+def test_a_price_is_a_number(price):
+    """
+    What is no amount is written by nobody, and believed from nobody.
+    """
+    with pytest.raises(SerializationError):
+        seal(changed(price=price), **HERE)
+    header = [*GOOD, None, price]
+    with pytest.raises(DecodeRefused):
+        unseal(forge(b"", 0, flags=0, header=header, lead=records._LEAD_OF_PRICES), **HERE)
+
+
 def test_fault_52_golden_payload():
     """
     The same for the default codec: every tag still means what it meant.

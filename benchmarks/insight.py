@@ -1,0 +1,135 @@
+"""
+What it costs to know: hits and misses with analytics, and a measurement by itself.
+
+    python benchmarks/insight.py [--quick]
+
+Hits are counted and everything else is measured in any case; ``CacheAnalytics`` adds which keys
+are asked for, and windows of time. The last table is what one measurement takes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import hit
+from measure import Row, Table, compare, main
+
+from memotier import CacheAnalytics, MultiLevelCache, tiered_cache
+from memotier.analytics import snapshot
+from memotier.engine.meter import COMPUTE, Meter
+from memotier.engine.places import Shelf
+
+COMMAND = "python benchmarks/insight.py"
+WITHOUT, WITH = "without analytics", "CacheAnalytics attached"
+PRICED = "with cost="
+HOUR, MISSES, TIMES = 3600, 1000, 2000
+
+
+def hits(quick: bool) -> list[Table]:
+    """
+    The same function in two caches, one of which has analytics.
+    """
+    shapes = {"f(int)": hit.hits_of_one, "f(str, int, kw=str)": hit.hits_of_several}
+    found = []
+    with MultiLevelCache(l1_maxsize=10_000) as plain, MultiLevelCache(l1_maxsize=10_000) as seen:
+        analytics = CacheAnalytics(seen)
+        for shape, make in shapes.items():
+            rows = {
+                name: make(tiered_cache(cache=cache, ttl=HOUR, name=name, **options))
+                for name, cache, options in (
+                    (WITHOUT, plain, {}),
+                    (WITH, seen, {}),
+                    (PRICED, seen, {"cost": lambda _: 1}),
+                )
+            }
+            title = f"Hit in memory, {shape}"
+            found.append(compare(title, COMMAND, rows, WITHOUT, rounds=5 if quick else 201))
+        assert analytics.get_hit_rate() > 0.5
+    return found
+
+
+def misses(with_analytics: bool, on_disk: bool) -> Row:
+    """
+    New calls of a new cache, with room for all of them.
+    """
+    numbers = itertools.count(1000)
+
+    def run() -> float:
+        with (
+            tempfile.TemporaryDirectory() as place,
+            MultiLevelCache(
+                directory=Path(place) if on_disk else None, l1_maxsize=2 * MISSES
+            ) as cache,
+        ):
+            kept: Any = CacheAnalytics(cache) if with_analytics else None
+            function = tiered_cache(cache=cache, name="look_up", ttl=HOUR)(hit.one)
+            function(0)
+            keys = list(itertools.islice(numbers, MISSES))
+            begin = time.thread_time_ns()
+            for key in keys:
+                function(key)
+            took = (time.thread_time_ns() - begin) / MISSES
+            del kept
+            return took
+
+    return run
+
+
+def all_misses(quick: bool) -> list[Table]:
+    found = []
+    for title, on_disk in (("memory", False), ("memory and on disk", True)):
+        rows = {name: misses(name is WITH, on_disk) for name in (WITHOUT, WITH)}
+        title = f"Miss and store in {title}, f(int)"
+        rounds = 3 if quick else 11 if on_disk else 41
+        found.append(compare(title, COMMAND, rows, WITHOUT, rounds=rounds, unit="us"))
+    return found
+
+
+def measuring() -> Row:
+    """
+    Two looks at the clock and one count.
+    """
+    meter, shelf = Meter(), Shelf(namespace="insight", identity="one", label="one")
+    clock = time.monotonic
+
+    def run() -> float:
+        begin = time.thread_time_ns()
+        for _ in range(TIMES):
+            began = clock()
+            meter.note(COMPUTE, clock() - began, shelf)
+        return (time.thread_time_ns() - begin) / TIMES
+
+    return run
+
+
+def asking(entries: int) -> Row:
+    """
+    One snapshot of a cache with so many entries in memory.
+    """
+    cache = MultiLevelCache(l1_maxsize=entries)
+    for key in range(entries):
+        cache.sync.set(key, key)
+
+    def run() -> float:
+        begin = time.thread_time_ns()
+        snapshot(cache, asks_store=False)
+        return float(time.thread_time_ns() - begin)
+
+    return run
+
+
+def tables(quick: bool) -> list[Table]:
+    rounds = 5 if quick else 101
+    one = compare("One measurement", COMMAND, {"meter": measuring()}, "meter", rounds=rounds)
+    sizes = (100, 1000) if quick else (100, 1000, 10_000)
+    rows = {f"{size:,} entries": asking(size) for size in sizes}
+    asked = compare("One snapshot", COMMAND, rows, "100 entries", rounds=rounds, unit="us")
+    return [*hits(quick), *all_misses(quick), one, asked]
+
+
+if __name__ == "__main__":
+    main(__doc__, tables)

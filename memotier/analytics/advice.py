@@ -1,0 +1,295 @@
+"""
+What to change, with the figures that say so.
+
+Each rule is a function of a snapshot that yields recommendations; ``RULES`` is all there is to
+extend. *expected_impact* says only what follows from the figures by arithmetic. Where the change
+is one of settings, *change* has it in a form that a simulation can try, and ``advise(...,
+predict=...)`` lets it: what that returns becomes *predicted*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal
+
+from ..engine.meter import COMPUTE, L2_GET, SLOW
+from . import figures
+
+Priority = Literal["critical", "high", "medium", "low"]
+PRIORITIES: Final[tuple[Priority, ...]] = ("critical", "high", "medium", "low")
+
+#: Accesses below which nothing is said: so few happen by chance.
+ENOUGH: Final = 100
+LOW_HIT_RATE: Final = 0.3
+VERY_LOW_HIT_RATE: Final = 0.1
+HIGH_EVICTION_RATE: Final = 0.1
+FULL: Final = 0.9
+#: Milliseconds.
+SLOW_LOOKUP: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recommendation:
+    """
+    One thing to change.
+
+    *priority* is ``"critical"``, ``"high"``, ``"medium"`` or ``"low"``; *kind* names the rule.
+    *namespace* and *function* say whom it concerns, "" for the whole cache. *evidence* are the
+    figures it rests on. *change* is the change as settings, if it is one, such as ``{"l1":
+    {"max_size": 2000}}``; *predicted* what a simulation says of it, if one was asked.
+    """
+
+    priority: Priority
+    kind: str
+    title: str
+    description: str
+    expected_impact: str
+    action: str
+    namespace: str = ""
+    function: str = ""
+    evidence: Mapping[str, float] = field(default_factory=dict)
+    change: Mapping[str, Any] | None = None
+    predicted: Mapping[str, Any] | None = None
+
+
+Predict = Callable[[Recommendation], Mapping[str, Any] | None]
+Rule = Callable[[figures.Snapshot], Iterable[Recommendation]]
+
+
+def advise(snapshot: figures.Snapshot, predict: Predict | None = None) -> list[Recommendation]:
+    """
+    What *snapshot* recommends, the most urgent first; empty if all is well, or too little known.
+
+    Args:
+        predict: Is given each recommendation that has a *change*, and returns what that would
+            bring, or None.
+    """
+    found = [one for rule in RULES for one in rule(snapshot)]
+    if predict is not None:
+        found = [
+            one if one.change is None else replace(one, predicted=predict(one)) for one in found
+        ]
+    return sorted(found, key=lambda one: PRIORITIES.index(one.priority))
+
+
+# -- rules: of one function ----------------------------------------------------------------------
+
+
+def costs_more_than_it_saves(snapshot: figures.Snapshot) -> Iterator[Recommendation]:
+    for one in snapshot["functions"]:
+        counters = one["counters"]
+        accesses = figures.accesses(counters)
+        computing = figures.latency(snapshot, COMPUTE, [one])
+        balance = figures.balance_seconds(one)
+        if one["kind"] != "function" or accesses < ENOUGH or balance >= 0 or counters["cost_saved"]:
+            continue
+        spent = figures.spent_seconds(one)
+        yield Recommendation(
+            priority="high",
+            kind="costs_more_than_it_saves",
+            title=f"{one['label']}: its cache costs more than it saves",
+            description=(
+                f"Looking up and storing took {_time(spent)}, and hits saved "
+                f"{_time(balance + spent)} of computing; a call of the function takes "
+                f"{_time(computing.mean)}."
+            ),
+            expected_impact=f"{_time(-balance)} less for {accesses:,.0f} calls",
+            action="Do not cache this function, or keep its results in memory only.",
+            namespace=one["namespace"],
+            function=one["function"],
+            evidence={
+                "accesses": accesses,
+                "hit_rate": figures.hit_rate(counters),
+                "spent_seconds": spent,
+                "saved_seconds": balance + spent,
+                "balance_seconds": balance,
+                "compute_avg_ms": computing.mean * 1e3,
+            },
+        )
+
+
+def low_hit_rate(snapshot: figures.Snapshot) -> Iterator[Recommendation]:
+    for one in snapshot["functions"]:
+        counters = one["counters"]
+        accesses, rate = figures.accesses(counters), figures.hit_rate(counters)
+        if accesses < ENOUGH or rate >= LOW_HIT_RATE:
+            continue
+        why, action, change = _why_so_low(counters)
+        yield Recommendation(
+            priority="high" if rate < VERY_LOW_HIT_RATE else "medium",
+            kind="low_hit_rate",
+            title=f"{one['label']}: {rate:.0%} of {accesses:,.0f} accesses are hits",
+            description=why,
+            expected_impact=(
+                f"Each further hit saves {_time(_mean_compute(snapshot, one))} of computing"
+            ),
+            action=action,
+            namespace=one["namespace"],
+            function=one["function"],
+            evidence={
+                "accesses": accesses,
+                "hit_rate": rate,
+                **{name: counters[name] for name in ("expirations", "evictions", "invalidations")},
+            },
+            change=change,
+        )
+
+
+def _why_so_low(counters: figures.Counters) -> tuple[str, str, Mapping[str, Any] | None]:
+    """
+    What became of the entries that were not there: the most frequent cause, if it is one.
+    """
+    misses = counters["misses"]
+    gone = {name: counters[name] for name in ("expirations", "evictions", "invalidations")}
+    cause = max(gone, key=lambda name: gone[name])
+    if gone[cause] < 0.2 * misses:
+        return (
+            "Most misses are of keys that were never seen before: nothing that is kept longer, or "
+            "in more room, would be found.",
+            "Leave arguments that do not matter out of the key (ignore=, key=), or warm the calls "
+            "that are known to come.",
+            None,
+        )
+    if cause == "expirations":
+        return (
+            f"{gone[cause]:,.0f} entries expired for {misses:,.0f} misses.",
+            "Lengthen ttl, or serve old results while they are refreshed (stale_while_revalidate).",
+            None,
+        )
+    if cause == "evictions":
+        return (
+            f"{gone[cause]:,.0f} entries made room for others, for {misses:,.0f} misses.",
+            "Give memory more room (l1 max_size, max_bytes), or add a second tier.",
+            None,
+        )
+    return (
+        f"{gone[cause]:,.0f} entries were invalidated, for {misses:,.0f} misses.",
+        "Invalidate by narrower tags.",
+        None,
+    )
+
+
+# -- rules: of the tiers ---------------------------------------------------------------------------
+
+
+def evicts_much(snapshot: figures.Snapshot) -> Iterator[Recommendation]:
+    counters, tier = figures.total(snapshot), snapshot["tiers"]["l1"]
+    accesses, rate = figures.accesses(counters), figures.eviction_rate(counters)
+    if accesses < ENOUGH or rate <= HIGH_EVICTION_RATE:
+        return
+    yield Recommendation(
+        priority="medium" if snapshot["tiers"]["l2"] else "high",
+        kind="high_eviction_rate",
+        title=f"Memory evicts an entry in {rate:.0%} of all accesses",
+        description=(
+            f"{counters['evictions']:,.0f} entries made room for others in {accesses:,.0f} "
+            "accesses" + (", and were found in the second tier" if snapshot["tiers"]["l2"] else "")
+        ),
+        expected_impact=(
+            f"At most {counters['evictions']:,.0f} misses of memory less; how many, depends on "
+            "which keys come back"
+        ),
+        action=_more_room(tier),
+        evidence={
+            "accesses": accesses,
+            "eviction_rate": rate,
+            "utilization": figures.utilization(tier),
+        },
+        change={"l1": _doubled(tier)},
+    )
+
+
+def is_full(snapshot: figures.Snapshot) -> Iterator[Recommendation]:
+    below, used = snapshot["tiers"]["l2"], figures.utilization(snapshot["tiers"]["l2"])
+    if below is None or used <= FULL or not below["evictions"]:
+        return
+    yield Recommendation(
+        priority="medium",
+        kind="second_tier_full",
+        title=f"The second tier is {used:.0%} full and evicts",
+        description=f"{below['evictions']:,} records were removed for lack of room.",
+        expected_impact=f"At most {below['evictions']:,} computations less",
+        action="Give the second tier more room (l2 max_size, max_bytes).",
+        evidence={"utilization": used, "evictions": below["evictions"]},
+        change={"l2": _doubled(below)},
+    )
+
+
+def slow_lookups(snapshot: figures.Snapshot) -> Iterator[Recommendation]:
+    below = figures.latency(snapshot, L2_GET)
+    took = figures.summary(below)
+    if below.count < ENOUGH or took["p95_ms"] <= SLOW_LOOKUP:
+        return
+    yield Recommendation(
+        priority="medium",
+        kind="slow_second_tier",
+        title=f"One look-up of 20 in the second tier takes more than {took['p95_ms']:.1f} ms",
+        description=(
+            f"{below.count:,.0f} look-ups took {took['avg_ms']:.2f} ms on average, "
+            f"{_time(below.total)} together."
+        ),
+        expected_impact=f"{_time(below.total)} less if memory had answered all of them",
+        action="Give memory more room, keep large results out (cache_if), or use a faster disk.",
+        evidence={f"l2_get_{name}": value for name, value in took.items()},
+        change={"l1": _doubled(snapshot["tiers"]["l1"])},
+    )
+
+
+def second_tier_fails(snapshot: figures.Snapshot) -> Iterator[Recommendation]:
+    failures = sum(snapshot["failures"].values())
+    asked = failures + sum(
+        figures.latency(snapshot, operation).count for operation in snapshot["failures"]
+    )
+    rate = figures.share(failures, asked)
+    if not failures or rate < 0.01:
+        return
+    yield Recommendation(
+        priority="critical" if rate > 0.5 else "high",
+        kind="second_tier_fails",
+        title=f"{rate:.0%} of the operations of the second tier failed",
+        description=f"{failures:,} of {asked:,.0f}; the log says why.",
+        expected_impact="Results survive a restart, and are shared between processes, only then",
+        action="Look at the log for the first failure, and at permissions and room on the disk.",
+        evidence={"failures": failures, "failure_rate": rate},
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    second_tier_fails,
+    costs_more_than_it_saves,
+    low_hit_rate,
+    evicts_much,
+    is_full,
+    slow_lookups,
+)
+
+
+# -- words -----------------------------------------------------------------------------------------
+
+
+def _mean_compute(snapshot: figures.Snapshot, one: figures.Function) -> float:
+    computing = figures.latency(snapshot, COMPUTE, [one])
+    return computing.mean if computing.count else figures.latency(snapshot, SLOW, [one]).mean
+
+
+def _doubled(tier: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Twice the bound that is nearer.
+    """
+    size = figures.share(tier["size"], tier["max_size"] or 0)
+    used = figures.share(tier["bytes"], tier["max_bytes"] or 0)
+    name = "max_size" if size >= used else "max_bytes"
+    return {name: 2 * tier[name]} if tier[name] else {}
+
+
+def _more_room(tier: Mapping[str, Any]) -> str:
+    wanted = " and ".join(f"{name}={value:,}" for name, value in _doubled(tier).items())
+    return f"Give memory more room: l1 {wanted}." if wanted else "Give memory more room."
+
+
+def _time(seconds: float) -> str:
+    for unit, factor in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
+        if abs(seconds) * factor >= 1:
+            return f"{seconds * factor:,.3g} {unit}"
+    return f"{seconds * 1e9:,.0f} ns"

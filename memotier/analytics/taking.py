@@ -1,0 +1,196 @@
+"""
+``snapshot``: everything that is known of one cache in this process, as plain JSON.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable
+from typing import Any, Final
+
+from ..cache import MultiLevelCache
+from ..durations import short
+from ..engine.engine import Engine
+from ..engine.places import Shelf
+from ..entry import Resident
+from ..errors import ConfigError
+from ..keyed import Keyed
+from ..registry import cache_named
+from .counters import added, counters_of, in_use, whose
+from .hotkeys import HotKeys, digits_of, identity, shown
+from .probing import probe
+from .tagged import tags_of
+from .tracker import tracker_of
+from .windows import Passed
+
+#: The version of the form that ``analytics/__init__.py`` describes.
+FORMAT: Final = 1
+
+MOST_TAGS: Final = 100
+MOST_KEYS: Final = 100
+
+_SHARED: Final = ("hits", "misses", "evictions", "expirations")
+
+
+def snapshot(
+    cache: MultiLevelCache | str = "default", *, asks_store: bool = True, in_full: bool = False
+) -> dict[str, Any]:
+    """
+    The figures of *cache* as ``memotier.analytics`` describes them.
+
+    Args:
+        cache: A ``MultiLevelCache``, or the name of a configured one.
+
+        asks_store: Whether the second tier is asked for its size, which is I/O.
+
+        in_full: Whether keys and tags are shown as they are. They may be arguments.
+
+    Raises:
+        ConfigError: If *cache* is none.
+    """
+    keyed = keyed_of(cache)
+    engine = keyed.engine
+    tracker = tracker_of(engine)
+    probe(engine)
+    stats = keyed.stats(asks_store=asks_store)
+    now = tracker.look(engine)
+    passed = tracker.all_passed(now)
+    with engine.lock:
+        functions = _functions(engine, passed)
+        residents = engine.local_residents(None)
+    return {
+        "format": FORMAT,
+        "cache": engine.options.name,
+        "processes": [engine.writer],
+        "taken": now.wall,
+        "since": tracker.began,
+        "write_policy": engine.options.write_policy,
+        "tiers": _tiers(keyed, stats),
+        "pending_writes": stats["pending_writes"],
+        "functions": functions,
+        "latency": {name: one.to_json() for name, one in list(engine.meter.latencies.items())},
+        "failures": dict(engine.meter.errors),
+        "tags": tags_of(residents, tracker.tagged, most=MOST_TAGS, in_full=in_full),
+        "hot_keys": hot_keys(tracker.hot, residents, MOST_KEYS, in_full=in_full),
+        "history": [
+            {"at": one.at, "seconds": one.seconds, **one.total()} for one in tracker.history(now)
+        ],
+    }
+
+
+def keyed_of(cache: Any) -> Keyed:
+    if isinstance(cache, str) and cache:
+        cache = cache_named(cache)
+    if not isinstance(cache, MultiLevelCache):
+        raise ConfigError(
+            f"cache={short(cache)} cannot be used: give a MultiLevelCache, or the name of one"
+        )
+    return cache._keyed
+
+
+def _functions(engine: Engine, passed: dict[str, Passed]) -> list[dict[str, Any]]:
+    """
+    One per function; two that are the same, because it was decorated anew, are one.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    latencies: dict[tuple[str, str], dict[str, Any]] = {}
+    for shelf in in_use(engine):
+        at = whose(shelf)
+        one = found.setdefault(at, _described(shelf, passed))
+        one["counters"] = added(one["counters"], counters_of(shelf))
+        residents = shelf.residents()
+        one["entries"] += len(residents)
+        one["bytes"] += sum(resident.size for resident in residents)
+        for operation, histogram in list(shelf.latencies.items()):
+            known = latencies.setdefault(at, {}).setdefault(operation, type(histogram)())
+            known.merge(histogram)
+    for at, by_operation in latencies.items():
+        found[at]["latency"] = {name: one.to_json() for name, one in by_operation.items()}
+    return sorted(found.values(), key=lambda one: (one["namespace"], one["function"]))
+
+
+def _described(shelf: Shelf, passed: dict[str, Passed]) -> dict[str, Any]:
+    at = whose(shelf)
+    return {
+        "namespace": shelf.namespace,
+        "function": shelf.identity,
+        "kind": "function" if shelf.identity else "keys",
+        "label": shelf.label,
+        "entries": 0,
+        "bytes": 0,
+        "counters": {},
+        "latency": {},
+        "windows": {
+            name: {"seconds": one.seconds, **one.functions.get(at, {})}
+            for name, one in passed.items()
+        },
+    }
+
+
+def _tiers(keyed: Keyed, stats: dict[str, Any]) -> dict[str, Any]:
+    engine, wiring = keyed.engine, keyed.wiring
+    l1, l2 = stats["l1"], stats["l2"]
+    first = {
+        **{name: l1[name] for name in ("size", "max_size", "bytes")},
+        "max_bytes": engine.options.l1_max_bytes,
+        **{name: l1[name] for name in (*_SHARED, "invalidations", "replacements")},
+    }
+    if engine.store is None:
+        return {"l1": first, "l2": None}
+    is_ours = wiring.l2_kind != "redis"
+    return {
+        "l1": first,
+        "l2": {
+            "kind": engine.store.kind,
+            **{name: l2[name] for name in ("size", "max_size", "bytes")},
+            "max_bytes": wiring.l2_max_bytes if is_ours else None,
+            **{name: l2[name] for name in (*_SHARED, "errors", "refused")},
+        },
+    }
+
+
+def hot_keys(
+    hot: HotKeys | None, residents: list[Resident], most: int, *, in_full: bool = False
+) -> list[dict[str, Any]]:
+    """
+    The *most* used keys: what their entries count, with what is counted beside.
+    """
+    if hot is None:
+        return []
+    here = {
+        identity(resident.table, resident.key): resident
+        for resident in residents
+        if resident.table is not None and resident.hits
+    }
+    known = hot.known.copy()
+
+    def used(at: Hashable) -> int:
+        one, resident = known.get(at), here.get(at)
+        return (0 if one is None else one.accesses) + (0 if resident is None else resident.hits)
+
+    found = []
+    for at in heapq.nlargest(most, {**known, **here}, key=used):
+        one, resident = known.get(at), here.get(at)
+        accesses, misses = used(at), 0 if one is None else one.misses
+        if one is not None:
+            (namespace, function, label), digits = one.owner, digits_of(at, one.address)
+        else:
+            assert resident is not None
+            shelf, stamp = resident.place.shelf, resident.stamp
+            namespace, function, label = shelf.namespace, shelf.identity, shelf.label
+            digits = digits_of(at, None if stamp is None else stamp.address)
+        text = shown(resident.key) if in_full and resident is not None else None
+        found.append(
+            {
+                "key": f"{label}#{digits}" if text is None else f"{label}({text})",
+                "namespace": namespace,
+                "function": function,
+                "accesses": accesses,
+                "hits": accesses - misses,
+                "misses": misses,
+                "l1_hits": 0 if resident is None else resident.hits,
+                "seconds": 0.0 if one is None else one.seconds,
+                "error": hot.floor if one is None else one.error,
+            }
+        )
+    return found

@@ -1,0 +1,3 @@
+"""
+What a cache tells of itself.
+"""
