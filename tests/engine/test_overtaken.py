@@ -20,7 +20,7 @@ from memotier import (
     tiered_cache,
 )
 from memotier.clock import Clock
-from memotier.engine import tier2
+from memotier.codecs import sealed
 from memotier.errors import DecodeRefused
 
 from .worlds import Background, Faulty, Gate, HandClock
@@ -637,14 +637,14 @@ def test_a_record_that_cannot_be_dropped_spoils_no_others(
     cache = two_tiers(time, WritePolicy.WRITE_THROUGH)
     cache.sync.set_many({"a": 1, "b": 2})
     empty_memory(cache)
-    damaged, unseal = cache._keyed.call("a", "default").address, tier2.unseal
+    damaged, unseal = cache._keyed.call("a", "default").address, sealed.unseal
 
     def refuse(data: Any, *, address: Any, **others: Any) -> Any:
         if address == damaged:
             raise DecodeRefused("damaged")
         return unseal(data, address=address, **others)
 
-    monkeypatch.setattr(tier2, "unseal", refuse)
+    monkeypatch.setattr(sealed, "unseal", refuse)
     faulty_of(cache).failing = {"discard"}
     assert {"b": 2} == cache.sync.get_many(["a", "b"])
 

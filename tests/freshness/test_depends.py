@@ -75,6 +75,14 @@ def text(tmp_path):
 
 
 @pytest.fixture
+def key(monkeypatch):
+    """
+    For tests that count log lines: without a key there is one more at a Redis.
+    """
+    monkeypatch.setenv("MEMOTIER_KEY", "k" * 44)
+
+
+@pytest.fixture
 def reader(tiers, call, text, source):
     """
     ``reader(**options)``: a cached function that reads the file, and counts in ``source``.
@@ -376,7 +384,7 @@ def test_a_callable_tells_the_path(reader, text, call, source, age):
 
 
 @pytest.mark.parametrize("returned", [None, b"bytes", 1])
-def test_a_callable_that_does_not_tell_keeps_nothing(reader, call, source, caplog, returned):
+def test_a_callable_that_does_not_tell_keeps_nothing(key, reader, call, source, caplog, returned):
     """
     The caller gets the result; one line says why it is not stored, without any argument.
     """
