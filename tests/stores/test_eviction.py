@@ -123,13 +123,3 @@ def test_stays_within_max_bytes(make):
     assert 60 <= usage["size"] <= 130
     assert usage["evictions"] == 300 - usage["size"]
     assert [bytes(10_000)] == read(store, "299")
-
-
-def test_usage_of_an_empty_store(store):
-    """
-    Nothing is there and nothing was removed. A server has figures of its own beside these.
-    """
-    usage = dict(store.usage())
-    if store.kind == "redis":
-        del usage["server"]
-    assert {"size": 0, "bytes": 0, "evictions": 0, "expirations": 0} == usage

@@ -87,8 +87,10 @@ class GroupTests(Base):
 
     def test_usage_is_four_numbers(self, store: Store) -> None:
         """
-        ``size``, ``bytes``, ``evictions`` and ``expirations``, from the start and later.
+        ``size``, ``bytes``, ``evictions`` and ``expirations``: none of it in the beginning.
         """
+        empty = {"size": 0, "bytes": 0, "evictions": 0, "expirations": 0}
+        assert empty == dict(store.usage())
         for _ in range(2):
             usage = store.usage()
             for key in ("size", "bytes", "evictions", "expirations"):
