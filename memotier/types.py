@@ -118,10 +118,11 @@ class Store(Protocol):
     nothing else) when the store fails; they never raise for a missing address. Records are
     opaque: a store neither decodes nor checks them.
 
-    Tasks have threads call them. A store that can do better has a true attribute ``has_twins``, and
-    for each method but ``close`` a coroutine function with an "a" in front of its name (``aget``),
-    which promises the same in any event loop. Whoever awaits one may be cancelled: what was begun
-    may still happen then, and leaves nothing behind that a later call could take for its own.
+    Tasks have threads call them. A store that can do better has an attribute ``has_twins`` that is
+    True, and for each method but ``close`` a coroutine function with an "a" in front of its name
+    (``aget``), which promises the same in any event loop. Whoever awaits one may be cancelled: what
+    was begun may still happen then, and leaves nothing behind that a later call could take for its
+    own.
     """
 
     kind: str

@@ -138,7 +138,8 @@ class Ask:
         return asking.send(answer)
 
     async def later(self) -> Any:
-        if not getattr(self._engine.store, "has_twins", False):
+        # Nothing but True: something that stands around a store may have every attribute.
+        if getattr(self._engine.store, "has_twins", False) is not True:
             return await self._engine.offload.run(self.now)
         if not self._lasting:
             return await self._native()

@@ -21,9 +21,6 @@ SMALL: Final = 16 * 1024
 #: Objects in such a value.
 _FEW: Final = 200
 
-_LEAVES: Final = frozenset({str, bytes, int, float, bool, type(None)})
-_SEQUENCES: Final = frozenset({list, tuple, set, frozenset})
-
 
 def opens_soon(calls: Iterable[Call], records: Iterable[bytes | None]) -> bool:
     """
@@ -61,9 +58,9 @@ def is_small(value: Any) -> bool:
         one = left.pop()
         kind = type(one)
         few -= 1
-        if kind in _LEAVES:
+        if _is_leaf(kind):
             size += sys.getsizeof(one)
-        elif len(left) > few or (kind is not dict and kind not in _SEQUENCES) or len(one) > few:
+        elif not (kind is dict or _is_sequence(kind)) or len(one) > few:
             return False
         elif kind is dict:
             left += one.keys()
@@ -73,3 +70,21 @@ def is_small(value: Any) -> bool:
         if few < 0 or size > SMALL:
             return False
     return True
+
+
+# By identity: a class may have a hash, or a comparison, that raises.
+
+
+def _is_leaf(kind: type) -> bool:
+    return (
+        kind is str
+        or kind is int
+        or kind is float
+        or kind is type(None)
+        or kind is bool
+        or kind is bytes
+    )
+
+
+def _is_sequence(kind: type) -> bool:
+    return kind is list or kind is tuple or kind is set or kind is frozenset

@@ -221,7 +221,7 @@ class Guarded:
     @property
     def has_twins(self) -> bool:
         """Whether tasks can call the twins below (``aget``, ...): as the store's own."""
-        return bool(getattr(self.store, "has_twins", False))
+        return getattr(self.store, "has_twins", False) is True
 
     def get(self, addresses: Sequence[Address]) -> Reading:
         """As the store's own."""

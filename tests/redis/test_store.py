@@ -372,7 +372,7 @@ def test_an_answer_that_is_late_does_not_empty_memory(server, stores):
     events = []
     store = stores(server, on_event=lambda *event: events.append(event))
     put(store, "a")
-    store._noticed(None)
+    store._ask._noticed(None)
     put(store, "a")
 
     assert [] == told(events)

@@ -69,6 +69,8 @@ class InTasks:
             return getattr(self.store, name)
 
         def call(*arguments):
+            if not self.thread.is_alive():
+                return asyncio.run(twin(*arguments))
             return asyncio.run_coroutine_threadsafe(twin(*arguments), self.loop).result(30)
 
         return call

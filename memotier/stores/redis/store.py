@@ -256,7 +256,7 @@ class RedisStore:
     async def _adone(self, steps: Steps[T]) -> T:
         self._check_open()
         if not self._watching:
-            await self._offload.run(self._begin)
+            await Offload().run(self._begin)  # whose thread is not needed again
         return await self._server.adrive(steps)
 
     # -- beginning and ending --------------------------------------------------------
