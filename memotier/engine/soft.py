@@ -34,6 +34,9 @@ def judge(engine: Engine, shelf: Shelf, found: Found) -> Plan:
             versions = engine.versions
             if not versions.trusts(stamp.address, stamp.names):
                 return False
+            if found.losses not in (None, engine.losses):
+                # Its tokens are gone, and those that are there now know of no invalidation.
+                return False
             unknown = versions.unknown(stamp.names)
             if not unknown:
                 at = versions.expired_at(stamp.names, stamp.tokens, stamp.created)

@@ -237,3 +237,57 @@ def test_a_store_reads_from_a_replica_and_writes_are_refused(own_server, stores)
     assert [b"record"] == read(store, "a")
     with pytest.raises(StoreError, match="a replica that cannot be written"):
         store.bump([b"x" * 16])
+
+
+@pytest.mark.parametrize("by", ["a call", "a key"])
+def test_fault_17_tokens_that_are_lost_between_a_record_and_its_tokens(own_server, caches, by):
+    """
+    A record that was read while the old tokens were there is not judged by the new ones, which know
+    of no invalidation.
+    """
+    one, two = caches(own_server), caches(own_server)
+    f, g = function(one), function(two)
+    assert 10 == f(1)
+    one.sync.set("k", "old", tags=["t"])
+    one.sync.invalidate_tags("t")
+    store = two._keyed.engine.store.store
+    read_it, lost = store.get, []
+
+    def get(addresses):
+        reading = read_it(addresses)
+        if not lost:
+            lost.append(own_server.run("DEL", store._keys.tokens))
+        return reading
+
+    store.get = get
+    if by == "a call":
+        assert 10 == g(1)
+        assert [1] == g.runs
+    else:
+        assert two.sync.get("k") is None
+    assert [1] == lost
+
+
+def test_fault_17_who_is_answered_with_new_tokens_knows_of_the_loss(own_server, stores):
+    """
+    Also if another thread was the first to see them and has not told of it yet.
+    """
+    told, entered, go = [], threading.Event(), threading.Event()
+
+    def hear(event, details):
+        if event == "store_replaced":
+            told.append(threading.current_thread())
+            if len(told) == 1:
+                entered.set()
+                assert go.wait(30)
+
+    store = stores(own_server, on_event=hear)
+    put(store, "a")
+    own_server.run("DEL", store._keys.tokens)
+    first = threading.Thread(target=read, args=(store, "a"))
+    first.start()
+    assert entered.wait(30)
+    assert [None] == read(store, "a")
+    assert threading.current_thread() in told
+    go.set()
+    first.join()

@@ -29,6 +29,7 @@ from .watch import ALL
 
 log = logging.getLogger("memotier")
 
+_GONE: Final = b""  # instead of a birth that is no longer believed
 _LEFT: Final = 64  # births that are remembered for never coming back
 
 
@@ -86,11 +87,17 @@ class Births:
         with self._lock:
             if birth in self._left:
                 return None  # an answer from before, or the server is older than it was
-            before, self._birth = self._birth, birth
-            if before is not None:
+            before = self._birth
+            is_first = before is not None and before not in (_GONE, *self._left)
+            if before is not None and is_first:
                 self._leave(before)
         if before is not None:
-            self._lost("its data")
+            # Whoever gets the new tokens first has told of it, though another thread may be about
+            # to: else he would compare what he read before with them.
+            self._lost("its data", says_so=is_first)
+        with self._lock:
+            if birth not in self._left:
+                self._birth = birth
         return epoch  # type: ignore[no-any-return]
 
     def renew(self, birth: bytes) -> None:
@@ -106,7 +113,7 @@ class Births:
             is_new = birth not in self._left
             if is_new:
                 self._leave(birth)
-                self._birth = None
+                self._birth = _GONE
         if is_new:
             self._lost("invalidations that it had acknowledged")
         if self._reads_only:
@@ -138,14 +145,15 @@ class Births:
     def _leave(self, birth: bytes) -> None:
         self._left = (*self._left[1 - _LEFT :], birth)
 
-    def _lost(self, what: str) -> None:
+    def _lost(self, what: str, says_so: bool = True) -> None:
         self._board.mark_all()
-        log.warning(
-            "memotier: %s was emptied, restarted or failed over, and lost %s; what was stored "
-            "there before counts as invalidated",
-            self._server.place,
-            what,
-        )
+        if says_so:
+            log.warning(
+                "memotier: %s was emptied, restarted or failed over, and lost %s; what was stored "
+                "there before counts as invalidated",
+                self._server.place,
+                what,
+            )
         self._tell("store_replaced", {"place": self._server.place})
 
     def _tell(self, event: str, details: Mapping[str, Any]) -> None:
