@@ -18,6 +18,7 @@ from memotier.stores.redis import lines
 from memotier.stores.redis.requests import Request
 from memotier.stores.redis.store import RedisStore
 
+from ..engine.worlds import Background
 from ..stores.support import NAME, OTHER, address, item, noted, put, read
 from .support import soon
 
@@ -38,7 +39,8 @@ def between(monkeypatch):
             if request.doing != "read" or not actions:
                 return exchange(request)
             first = exchange(Request("read", request.commands[0]))
-            actions.pop()()
+            # In a thread of its own, as this one is inside an operation of a store.
+            Background(actions.pop()).result()
             return first + exchange(Request("read", *request.commands[1:]))
 
         monkeypatch.setattr(store._server.lines, "exchange", interrupted)
