@@ -70,6 +70,21 @@ def test_a_hit_below_saves_less_the_look(call, make_cache, ask, slow):
     assert 30.0 == call(reader.lookup("bbb")).cost
 
 
+def test_a_look_that_took_longer_saves_nothing(call, make_cache, ask, slow):
+    """
+    What is saved never becomes less; the balance says that the cache costs more.
+    """
+    first, second = make_cache("disk"), make_cache("disk")
+    call(ask(first)("a"))
+    reader = ask(second)
+    slow(second, get=2.5)
+    call(reader("a"))
+    [one] = snapshot(second)["functions"]
+
+    assert (1, 0.0) == (reader.cache_info().l2_hits, near(reader.cache_info().seconds_saved))
+    assert -0.5 == pytest.approx(figures.balance_seconds(one), abs=0.1)
+
+
 def test_what_has_left_memory_stays_credited(call, make_cache, ask):
     """
     Evicted, cleared: what its hits saved is not forgotten.
