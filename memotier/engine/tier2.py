@@ -40,11 +40,11 @@ class Found:
 
     __slots__ = (
         "cost",
+        "epoch",
         "has_moved",
         "is_hit",
         "is_stale",
         "kept",
-        "losses",
         "mark",
         "refresh",
         "stamp",
@@ -54,8 +54,8 @@ class Found:
     def __init__(self, mark: Token) -> None:
         self.mark = mark
         self.is_hit = self.is_stale = False
-        #: How often tokens had been lost before it was asked for, unless it never lay there.
-        self.losses: int | None = None
+        #: In which epoch it was read, unless it never lay there.
+        self.epoch: Token = None
         #: Whether there was one of another world; see worlds.py.
         self.has_moved = False
         self.value: Any = None
@@ -137,7 +137,6 @@ def read(engine: Engine, calls: Sequence[Call]) -> Plan:
     """
     Ask the second tier for *calls* in one round trip: a list of ``Found``, or the error.
     """
-    losses = engine.losses
     answer = yield Io(engine.offload, load, engine, calls)
     if isinstance(answer, StoreError):
         engine.fault(answer)
@@ -146,7 +145,7 @@ def read(engine: Engine, calls: Sequence[Call]) -> Plan:
     with engine.lock:
         engine.observe(epoch)
     for one in found:
-        one.losses = losses
+        one.epoch = epoch
     return found
 
 
