@@ -97,8 +97,6 @@ class Engine:
         self.l2_replacements = 0
         self.l2_refused = 0  # records that were not believed
         self.key_collisions = 0
-        #: How often the second tier has lost its tokens. It says so before it answers with others.
-        self.losses = 0
         self.writes_lost = 0
         #: Places whose instance died; emptied at the next insertion, because a weak reference
         #: may call back at any moment, also while this thread holds the lock.
@@ -378,7 +376,6 @@ class Engine:
             # Its tokens are gone, and with them the knowledge of what was invalidated: what
             # memory holds counts as changed.
             with self.lock:
-                self.losses += 1
                 self.versions.bump((naming.EVERYTHING,))
                 self.versions.forget()
                 self.remove(self.local_residents(None))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from ..entry import Resident
 from ..tokens import NOT_EXPIRED
+from ..types import Token
 from .calls import Call, Labels
 from .clocks import Renewal, soften
 from .drive import Plan
@@ -34,22 +35,29 @@ def judge(engine: Engine, shelf: Shelf, found: Found) -> Plan:
             versions = engine.versions
             if not versions.trusts(stamp.address, stamp.names):
                 return False
-            if found.losses not in (None, engine.losses):
-                # Its tokens are gone, and those that are there now know of no invalidation.
-                return False
             unknown = versions.unknown(stamp.names)
             if not unknown:
                 at = versions.expired_at(stamp.names, stamp.tokens, stamp.created)
+                has_other_tokens = _are_others(engine, found.epoch, versions.seen)
                 break
         if not (yield from learn(engine, unknown)):
             return False
-    if at is None:
+    if at is None or has_other_tokens:
         return False
     if at != NOT_EXPIRED:
         if shelf.windows is None or not shelf.windows.keeps_stale:
             return False
         found.expire(at)
     return True
+
+
+def _are_others(engine: Engine, read: Token, known: Token) -> bool:
+    """
+    Whether a record of epoch *read* would be judged by tokens that took the place of its own: the
+    store has lost those in between, and the new ones know of no invalidation.
+    """
+    birth: int = getattr(engine.store, "birth_bytes", 0)
+    return bool(birth) and read is not None and (known is None or read[:birth] != known[:birth])
 
 
 def soften_here(engine: Engine, call: Call) -> bool:

@@ -43,13 +43,13 @@ class Found:
 
     __slots__ = (
         "cost",
+        "epoch",
         "former",
         "has_moved",
         "is_damaged",
         "is_hit",
         "is_stale",
         "kept",
-        "losses",
         "mark",
         "refresh",
         "stamp",
@@ -62,8 +62,8 @@ class Found:
         self.is_hit = self.is_stale = False
         #: Whether what was there is of no use to anybody, and has to go.
         self.is_damaged = False
-        #: How often tokens had been lost before it was asked for, unless it never lay there.
-        self.losses: int | None = None
+        #: In which epoch it was read, unless it never lay there.
+        self.epoch: Token = None
         #: Whether there was one of another world; see worlds.py.
         self.has_moved = False
         self.value: Any = None
@@ -150,7 +150,7 @@ def read(engine: Engine, calls: Sequence[Call]) -> Plan:
     """
     Ask the second tier for *calls* in one round trip: a list of ``Found``, or the error.
     """
-    losses, began = engine.losses, engine.clock.monotonic()
+    began = engine.clock.monotonic()
     shelves = [call.shelf for call in calls]
     answer = yield from asked_below(engine, L2_GET, Ask(engine, load, engine, calls), shelves)
     if isinstance(answer, StoreError):
@@ -159,7 +159,7 @@ def read(engine: Engine, calls: Sequence[Call]) -> Plan:
     epoch, found = answer
     took = (engine.clock.monotonic() - began) / len(calls) if calls else 0.0
     for one in found:
-        one.took, one.losses = took, losses
+        one.took, one.epoch = took, epoch
     with engine.lock:
         engine.observe(epoch)
     if not engine.options.reads_only and any(call.shelf.former for call in calls):

@@ -128,6 +128,11 @@ class ReadOnly(Refusing):
         """As the store's own."""
         return getattr(self.store, "board", None)
 
+    @property
+    def birth_bytes(self) -> int:
+        """As the store's own."""
+        return int(getattr(self.store, "birth_bytes", 0))
+
     def reachable(self) -> None:
         """As the store's own."""
         self.store.reachable()  # type: ignore[attr-defined]

@@ -106,6 +106,11 @@ class Spilling:
         return bool(getattr(self.shared, "watches", False))
 
     @property
+    def birth_bytes(self) -> int:
+        """As of the shared store; a directory's epochs are the same in this."""
+        return int(getattr(self.shared, "birth_bytes", 0))
+
+    @property
     def claims(self) -> Any:
         """As those of the shared store."""
         return getattr(self.shared, "claims", None)

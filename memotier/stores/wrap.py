@@ -211,6 +211,11 @@ class Guarded:
         return bool(getattr(self.store, "watches", False))
 
     @property
+    def birth_bytes(self) -> int:
+        """As the store's own; 0 if it does not say."""
+        return int(getattr(self.store, "birth_bytes", 0))
+
+    @property
     def claims(self) -> Any:
         """As the store's own, but for what asks a server; None if it has none."""
         claims = getattr(self.store, "claims", None)

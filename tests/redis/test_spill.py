@@ -11,11 +11,22 @@ import uuid
 import pytest
 
 from memotier import ConfigError, InvalidationNotDurable, WritePolicy, tiered_cache, wiring
-from memotier.stores.redis import store as redis_store
+from memotier.stores import spill
 
 from .support import Worker, soon
 
 pytestmark = [pytest.mark.extras, pytest.mark.slow]
+
+SPILLING = spill.Spilling
+
+
+def patient(monkeypatch, seconds: float) -> None:
+    """
+    A cache waits so long before it spills, however long it believes what is in memory.
+    """
+    monkeypatch.setattr(
+        spill, "Spilling", lambda *a, **options: SPILLING(*a, **{**options, "patience": seconds})
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +34,7 @@ def at_once(monkeypatch):
     """
     Nobody waits half a minute before results are spilled.
     """
-    monkeypatch.setattr(redis_store, "MAX_L1_AGE", 0.0)
+    patient(monkeypatch, 0.0)
 
 
 @pytest.fixture
@@ -103,7 +114,7 @@ def test_when_the_server_is_back_nothing_that_was_spilled_is_served(
     Not from memory either, although nobody asks the server for anything; each key is computed
     once, and what one computes is what the other has.
     """
-    monkeypatch.setattr(redis_store, "MAX_L1_AGE", 1.0)
+    patient(monkeypatch, 1.0)
     monkeypatch.setattr(wiring, "REDIS_REST", 0.01)
     one, two = spilling(own_server), spilling(own_server)
     one(0), two(0)

@@ -63,6 +63,8 @@ class RedisStore:
     kind = "redis"
     #: Other processes may invalidate, and are heard of on ``board``.
     watches = True
+    #: How much of an epoch stays the same until tokens are lost.
+    birth_bytes = BIRTH
 
     def __init__(
         self,
