@@ -27,7 +27,7 @@ from .. import forks
 from ..offload import Offload
 from .births import Births
 from .board import LocalBoard
-from .layout import Keys
+from .layout import BIRTH, Keys
 from .leases import Leases
 from .operations import Operations
 from .requests import Steps
