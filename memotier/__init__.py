@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         StreamInterrupted,
         UnkeyableArgument,
     )
+    from .explanation import Explanation
     from .invalidation.config import InvalidationStrategy
     from .invalidation.invalidator import CacheInvalidator
     from .keys.registry import register_key
@@ -59,6 +60,7 @@ _HOMES = {
     "ConfigError": "errors",
     "Entry": "entry",
     "EvictionPolicy": "config",
+    "Explanation": "explanation",
     "InvalidationNotDurable": "errors",
     "InvalidationStrategy": "invalidation.config",
     "MISS": "types",
@@ -104,6 +106,7 @@ __all__ = [
     "ConfigError",
     "Entry",
     "EvictionPolicy",
+    "Explanation",
     "InvalidationNotDurable",
     "InvalidationStrategy",
     "MemotierError",

@@ -39,7 +39,16 @@ from .rows import (
     read_one,
     store_items,
 )
-from .tokens import EPOCH, renew, renew_epoch, renew_softly, slot_of, tokens_at_once
+from .tokens import (
+    EPOCH,
+    note_of,
+    put_note,
+    renew,
+    renew_epoch,
+    renew_softly,
+    slot_of,
+    tokens_at_once,
+)
 
 log = logging.getLogger("memotier")
 
@@ -151,6 +160,23 @@ class DiskStore:
                 if record is not None:
                     self._room.note(address, now)
         return reading
+
+    def look(self, addresses: Sequence[Address]) -> Reading:
+        """The same for who only wants to know: nothing becomes more used, nothing is removed."""
+        reading, _ = self._access.read(read_many, addresses, self._clock.wall(), self._max_record)
+        return reading
+
+    def recall(self, name: Name) -> bytes | None:
+        """What was last noted of *name*; None if nothing was."""
+        if self._access.connections.has_nothing():
+            return None
+        return self._access.read(note_of, name)
+
+    def remember(self, name: Name, data: bytes) -> None:
+        """Note *data* of *name*, a few bytes that stay when everything is cleared."""
+        self._access.write(
+            lambda writer: put_note(writer, name, data), "noting", self._access.timeout
+        )
 
     def set(self, items: Sequence[Item]) -> list[bool]:
         """

@@ -19,6 +19,8 @@ from ..types import MISS, Address, Item, Name, Seconds, Token
 EPOCH: Final = b"epoch"
 #: The row that says which file the database was made or adopted in: a copy lies in another one.
 FILE: Final = b"file"
+#: What stands before a name of which something is noted: with it no other row is as long.
+_NOTE: Final = b"note:"
 _BIRTH: Final = 4  # bytes at the front of an epoch that stay the same for the life of a file
 _SLOTS: Final = 4096
 _SLOT_NAMES: Final = [b"s" + slot.to_bytes(2, "big") for slot in range(_SLOTS)]
@@ -155,3 +157,18 @@ def holds(item: Item, epoch: Token, tokens: dict[Name, bytes]) -> bool:
         return True
     same_database = guard.epoch[:_BIRTH] == epoch[:_BIRTH]
     return same_database and [tokens.get(name) for name in guard.names] == list(guard.tokens)
+
+
+def note_of(connection: sqlite3.Connection, name: Name) -> bytes | None:
+    """
+    What was noted of *name*: no token, and compared by nobody.
+    """
+    found = connection.execute(_SELECT[1], (_NOTE + name,)).fetchall()
+    return next((data for _, data in found if type(data) is bytes), None)
+
+
+def put_note(connection: sqlite3.Connection, name: Name, data: bytes) -> None:
+    """
+    Note *data* of *name*, in place of what was noted before.
+    """
+    connection.execute(_PUT, (_NOTE + name, data))

@@ -180,6 +180,22 @@ class Guarded:
         """As the store's own."""
         return self.reading.call(self.store.get, addresses)
 
+    def look(self, addresses: Sequence[Address]) -> Reading:
+        """As the store's own; as ``get`` if it has none."""
+        look: Callable[..., Reading] = getattr(self.store, "look", self.store.get)
+        return self.reading.call(look, addresses)
+
+    def recall(self, name: Name) -> bytes | None:
+        """As the store's own; None if it keeps no notes."""
+        own = getattr(self.store, "recall", None)
+        return None if own is None else self.reading.call(own, name)
+
+    def remember(self, name: Name, data: bytes) -> None:
+        """As the store's own; nothing if it keeps no notes."""
+        own = getattr(self.store, "remember", None)
+        if own is not None:
+            self.writing.call(own, name, data)
+
     def versions(self, names: Sequence[Name]) -> tuple[list[Token], Token]:
         """As the store's own."""
         return self.reading.call(self.store.versions, names)
