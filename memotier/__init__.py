@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .depends import env, epoch, file
     from .engine.modes import disabled
     from .engine.stats import CacheInfo
+    from .engine.tracing import trace
     from .entry import Entry
     from .errors import (
         BatchMismatch,
@@ -89,6 +90,7 @@ _HOMES = {
     "register": "codecs.classes",
     "register_key": "keys.registry",
     "tiered_cache": "many",
+    "trace": "engine.tracing",
     "warm": "warming.warm",
 }
 
@@ -134,6 +136,7 @@ __all__ = [
     "register",
     "register_key",
     "tiered_cache",
+    "trace",
     "warm",
 ]
 
