@@ -232,7 +232,7 @@ def of_verdict(
         "detail": verdict.text if verdict.state == verdicts.UNREADABLE else "",
     }
     if verdict.state == verdicts.INVALIDATED:
-        facts |= _named(memo, engine, call, values, verdict.name, verdict.text, verdict.when)
+        facts |= _named(memo, call, values, verdict.name, verdict.text, verdict.here)
     elif verdict.state == verdicts.MOVED:
         world = yield from worlds.look(engine, call, verdict.prior) if call.watch else _nothing()
         assert memo.dependent is not None or call.watch is None
@@ -266,10 +266,10 @@ def of_happened(
         "detail": last.text if last.what in _UNKEPT else "",
     }
     if last.what == evidence.INVALIDATED:
-        facts |= _named(memo, engine, call, values, last.name, last.text, None)
+        facts |= _named(memo, call, values, last.name, last.text, last.here)
         bumped = bumped_at(engine, last.name)
-        if bumped is not None and bumped <= last.when:
-            facts |= {"at": wall(engine, bumped, found.now), "by": "this process"}
+        if last.here and bumped is not None and bumped <= last.when:
+            facts["at"] = wall(engine, bumped, found.now)
         facts["soft"] = last.text == evidence.SOFTLY and last.name == evidence.BY_KEY
     if last.what == evidence.UNCOPIED:
         facts["detail"] = "it could not be copied for its caller"
@@ -297,7 +297,7 @@ def of_known(
     if not bumps:
         return {"reason": Reason.GONE, "nearest_at": wall(engine, when, found.now)}
     at, name = max(bumps)
-    facts = _named(memo, engine, call, values, name, "", at)
+    facts = _named(memo, call, values, name, "", True)
     return {"reason": Reason.INVALIDATED, "at": wall(engine, at, found.now), **facts}
 
 
@@ -324,22 +324,12 @@ def of_unknown(memo: Memo, engine: Engine, call: Call, found: Inquiry) -> Facts:
 
 
 def _named(
-    memo: Memo,
-    engine: Engine,
-    call: Call,
-    values: tuple[Any, ...],
-    name: bytes,
-    text: str,
-    when: Seconds | None,
+    memo: Memo, call: Call, values: tuple[Any, ...], name: bytes, text: str, here: bool
 ) -> Facts:
     """
     What was invalidated, and by whom.
     """
-    by = "" if when is None else "this process"
-    if name == evidence.BY_KEY and when is None:
-        by = "this process"
-    elif name == evidence.BY_KEY_ELSEWHERE or when is None:
-        by = "another process"
+    by = "this process" if here else "another process"
     tags = (text,) if text else _tags(memo, call)
     what, which = evidence.meaning(call.shelf, name, tags)
     if not what and memo.dependent is not None:

@@ -39,7 +39,7 @@ def changed_code(memo: Memo, engine: Engine, call: Call) -> Plan:
                 "what": "code",
                 "which": memo.label,
             }
-    other = _defined_before(memo, call)
+    other = _defined_before(memo, engine, call)
     if other is None:
         return None
     return {
@@ -79,7 +79,7 @@ def _stored_before(memo: Memo, engine: Engine, call: Call) -> tuple[str, float] 
     return None
 
 
-def _defined_before(memo: Memo, call: Call) -> Memo | None:
+def _defined_before(memo: Memo, engine: Engine, call: Call) -> Memo | None:
     """
     Another definition of the same function in this process, which knows the same call.
     """
@@ -87,7 +87,7 @@ def _defined_before(memo: Memo, call: Call) -> Memo | None:
         same = other.identity.name == memo.identity.name
         if other is memo or not same or other.options.namespace != memo.options.namespace:
             continue
-        if other.shelf is None or other.version == memo.version:
+        if other.engine is not engine or other.shelf is None or other.version == memo.version:
             continue
         mine = call.shelf.known.of(call)
         if any(

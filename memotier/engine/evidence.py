@@ -45,9 +45,8 @@ UNSTORED: Final = "unstored"
 OVERTAKEN: Final = "overtaken"
 FAILED: Final = "failed"
 
-#: Causes that are no name: the key itself, here or by another process.
+#: Causes that are no name: the key itself; nobody can say.
 BY_KEY: Final = b"key"
-BY_KEY_ELSEWHERE: Final = b"key elsewhere"
 UNKNOWN: Final = b""
 #: What is said of a key that was invalidated softly.
 SOFTLY: Final = "softly"
@@ -64,6 +63,8 @@ class Happened(NamedTuple):
     when: Seconds
     name: bytes = UNKNOWN
     text: str = ""
+    #: Whether this process did it.
+    here: bool = True
 
 
 class Bumped(NamedTuple):
@@ -139,14 +140,16 @@ class Evidence:
             table = resident.table
             if table is None:
                 continue
-            what, name, text = INVALIDATED, UNKNOWN, ""
+            what, name, text, here = INVALIDATED, UNKNOWN, "", True
             if isinstance(why, str):
                 what = why
+            elif why:
+                name, text = why, tag_of(resident, why)
             else:
-                name = why or culprit(engine, resident) or UNKNOWN
+                name, here = culprit(engine, resident)
                 text = tag_of(resident, name)
             mark = mark_of(resident.place, table, resident.key)
-            self._ring.append((mark, what, now, name, text))
+            self._ring.append((mark, what, now, name, text, here))
 
     def happened(
         self, engine: Engine, call: Call, what: str, text: str = "", name: bytes = UNKNOWN
@@ -158,34 +161,35 @@ class Evidence:
         self._ring.append((mark, what, engine.clock.monotonic(), name, text[:LONGEST]))
 
 
-def culprit(engine: Engine, resident: Resident) -> bytes | None:
+def culprit(engine: Engine, resident: Resident) -> tuple[bytes, bool]:
     """
     Which name was invalidated since *resident* was last found valid, as far as this process
-    knows; BY_KEY_ELSEWHERE if another process has removed it by its key. Under the lock.
+    knows, and whether it did so itself; BY_KEY if another process has removed it by its key.
+    Under the lock.
     """
     versions, stamp = engine.versions, resident.stamp
     names: Sequence[Name] = resident.place.shelf.names if stamp is None else stamp.names
     epoch = resident.epoch
     if epoch == versions.epoch:
-        return None
+        return UNKNOWN, False
     if versions.bumped_since(epoch, ()) or versions.softened_since(epoch, ()) != NEVER:
-        return None  # which names they were is not remembered any more
+        return UNKNOWN, True  # which names they were is not remembered any more
     for name in reversed(names):  # the narrowest first: tags, then the function, then namespaces
         if versions.bumped_since(epoch, (name,)):
-            return name
+            return name, True
     for name in reversed(names):
         if versions.softened_since(epoch, (name,)) != NEVER:
-            return name
+            return name, True
     if stamp is None:
-        return None
+        return UNKNOWN, False
     if stamp.tokens is not None:
         noted: list[tuple[Name, Token]] = [*zip(names, stamp.tokens, strict=True)]
         for name, token in reversed(noted):
             if name in versions.known and versions.known[name] != token:
-                return name
+                return name, False
     if stamp.told_at is not None and versions.moved_since(epoch, (stamp.told_at,)):
-        return BY_KEY_ELSEWHERE
-    return None
+        return BY_KEY, False
+    return UNKNOWN, False
 
 
 def tag_of(resident: Resident, name: bytes) -> str:
@@ -201,7 +205,7 @@ def meaning(shelf: Shelf, name: bytes, tags: Iterable[str] = ()) -> tuple[str, s
     """
     What *name* stands for among the names of *shelf*: its kind, and which one.
     """
-    if name in (BY_KEY, BY_KEY_ELSEWHERE):
+    if name == BY_KEY:
         return "key", ""
     if name == naming.EVERYTHING:
         return "everything", ""

@@ -189,12 +189,16 @@ def judge_record(
     if name is None and expired is not None:
         name, at = BY_KEY, expired
     if name is not None:
-        when = bumped_at(engine, name) if at is None else moment(engine.clock, at, now)
+        bumped = bumped_at(engine, name)
+        # (Else that was before the record: another process has done it again since.)
+        here = bumped is not None and bumped >= now - age
+        when = (bumped if here else None) if at is None else moment(engine.clock, at, now)
         verdict = verdict._replace(
             state=INVALIDATED,
             name=name,
             text="" if name == BY_KEY else _tag_in(record, name),
             when=when,
+            here=here,
             soft=at is not None,
         )
         if at is None or windows is None or not windows.keeps_stale:
@@ -235,6 +239,7 @@ def _pending(engine: Engine, call: Call, record: Record) -> dict[str, Any]:
     return {
         "name": name,
         "when": bumped_at(engine, name),
+        "here": True,
         "text": _tag_in(record, name),
     }
 

@@ -19,7 +19,7 @@ from . import worlds
 from .calls import Call
 from .clocks import Clocks
 from .engine import Engine
-from .evidence import BY_KEY_ELSEWHERE, UNKNOWN, culprit, tag_of
+from .evidence import BY_KEY, UNKNOWN, culprit, tag_of
 from .stale import DUE, GOOD, LAST, state_of
 
 # What an entry is good for, or why for nothing.
@@ -48,6 +48,8 @@ class Verdict(NamedTuple):
     name: bytes = UNKNOWN
     text: str = ""
     soft: bool = False
+    #: Whether this process invalidated it.
+    here: bool = False
     refreshes: bool = False
     prior: bytes | None = None
     names: tuple[Name, ...] = ()
@@ -89,7 +91,11 @@ def judge_resident(
                 return verdict._replace(state=DOUBTED), True
             if change is not None and not change.soft:
                 return verdict._replace(
-                    state=change.state, name=change.name, text=change.text, when=change.when
+                    state=change.state,
+                    name=change.name,
+                    text=change.text,
+                    when=change.when,
+                    here=change.here,
                 ), False
             if change is not None:
                 windows = call.shelf.windows
@@ -98,6 +104,7 @@ def judge_resident(
                     name=change.name,
                     text=change.text,
                     when=change.when,
+                    here=change.here,
                     soft=True,
                 )
                 if clocks is None or windows is None or not windows.keeps_stale:
@@ -148,16 +155,16 @@ def _change(
     versions, stamp, epoch = engine.versions, resident.stamp, resident.epoch
     names = resident.place.shelf.names if stamp is None else stamp.names
 
-    def found(name: bytes, when: Seconds | None, soft: bool = False) -> Verdict:
+    def found(name: bytes, when: Seconds | None, here: bool, soft: bool = False) -> Verdict:
         text = tag_of(resident, name)
-        return Verdict(INVALIDATED, 0.0, 0.0, 0.0, when, name, text, soft)
+        return Verdict(INVALIDATED, 0.0, 0.0, 0.0, when, name, text, soft, here)
 
     if versions.bumped_since(epoch, names):
-        name = culprit(engine, resident) or UNKNOWN
-        return found(name, bumped_at(engine, name)), 0.0
+        name, _ = culprit(engine, resident)
+        return found(name, bumped_at(engine, name), True), 0.0
     told_at = () if stamp is None or stamp.told_at is None else (stamp.told_at,)
     if versions.moved_since(epoch, told_at):
-        return found(BY_KEY_ELSEWHERE, None), 0.0
+        return found(BY_KEY, None, False), 0.0
     softened = versions.softened_since(epoch, names)
     if versions.shared:
         doubt = Verdict(DOUBTED, 0.0, 0.0, 0.0), 0.0
@@ -169,12 +176,13 @@ def _change(
         else:
             moved, at = moved_token(names, stamp.tokens, tokens, stamp.created)
             if moved is not None and at is None:
-                return found(moved, bumped_at(engine, moved)), 0.0
+                return found(moved, None, False), 0.0
             if moved is not None and at is not None:
+                here = versions.softened_since(epoch, (moved,)) != NEVER
                 softened = min(softened, moment(engine.clock, at, engine.clock.monotonic()))
-                return found(moved, softened, True), softened
+                return found(moved, softened, here, True), softened
     if softened != NEVER:
-        return found(culprit(engine, resident) or UNKNOWN, softened, True), softened
+        return found(culprit(engine, resident)[0], softened, True, True), softened
     return None, 0.0
 
 

