@@ -24,7 +24,7 @@ from .explanation import Explanation, Reason
 from .formerly import changed_code
 from .memo import Memo
 from .recording.signature import names_secret
-from .shown import HIDDEN, is_hidden, scrubbed, shown
+from .shown import HIDDEN, called, is_hidden, scrubbed, shown
 from .types import Seconds
 
 Facts = dict[str, Any]
@@ -103,7 +103,7 @@ def call_text(memo: Memo, values: tuple[Any, ...]) -> str:
     for name, value in [*zip(memo.parameters.names, values, strict=True)][first:]:
         hides = name in memo.options.redact or is_hidden(name, value)
         texts.append(f"{name}={HIDDEN if hides else scrubbed(shown(name, value))}")
-    return f"{memo.label}({', '.join(texts)})"
+    return f"{called(memo.label)}({', '.join(texts)})"
 
 
 # -- what answers ----------------------------------------------------------------------

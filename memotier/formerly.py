@@ -2,8 +2,8 @@
 Which versions of a function made results before: so that ``explain()`` can say that a result is
 not used because the code has changed.
 
-A function's versions stand in the second tier, in a note of its own (``Store.recall``), written by
-the first process that stores a result of a new one. A result of an old version lies at another
+A function's versions are noted in the second tier, with the first result that a process stores
+there (``Item.made_by``, ``recall``). A result of an old version lies at another
 address; ``explain()`` looks there. Without a second tier, or where the store keeps no notes, only
 definitions in this very process are known.
 """
@@ -14,7 +14,6 @@ from typing import Any
 
 from .codecs.records import unseal
 from .engine.calls import Call
-from .engine.codes import versions_noted
 from .engine.drive import Plan
 from .engine.effects import Io
 from .engine.engine import Engine
@@ -60,7 +59,9 @@ def _stored_before(memo: Memo, engine: Engine, call: Call) -> tuple[str, float] 
     cache: Any = options.cache
     wiring = (cache_named(cache) if isinstance(cache, str) else cache)._keyed.wiring
     look = getattr(store, "look", None) or store.get  # type: ignore[union-attr]
-    for version in versions_noted(engine, call.shelf.function_name):
+    recall: Any = getattr(store, "recall", None)
+    versions = [] if recall is None else recall(call.shelf.function_name)
+    for version in versions:
         if version == memo.version:
             continue
         for digester in wiring.digesters(options.namespace, memo.identity.name, version):

@@ -137,7 +137,10 @@ class KnownCalls:
         mark = mark_of(call.place, call.table, call.key)
         if mark in self._young or call.parts is None:
             return
-        self._young[mark] = self.of(call)
+        try:
+            self._young[mark] = self.of(call)
+        except Exception:  # whatever the class of an argument does: the call is not to fail for it
+            return
         if len(self._young) > self._half:
             # Two threads may do this at once: some calls are forgotten too early.
             self._old, self._young = self._young, {}

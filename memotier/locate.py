@@ -84,7 +84,11 @@ class Locator:
         if place.owner is not None and place.has_name:
             named, counted = (self._owner_name, *names), (values[0], *keyed)
         if not (self.native and are_atoms(keyed)):
-            return exact(place, self._label, named, counted)
+            call = exact(place, self._label, named, counted)
+            if named is not names:  # the place says it already
+                codes = call.parts[2]  # type: ignore[index]
+                call.parts = names, keyed, [codes[0], *codes[2:]]  # type: ignore[index]
+            return call
 
         shape: Any = tuple(map(type, keyed))
         key: Any = keyed
@@ -94,7 +98,7 @@ class Locator:
         if table is None:
             table = place.shapes.setdefault(shape, {})
         call = Call(place, table, key, lambda: encode_call(self._label, named, counted))
-        call.parts = named, counted, None
+        call.parts = names, keyed, None
         return call
 
     def counted(self, values: tuple[Any, ...]) -> dict[str, Any]:

@@ -59,6 +59,13 @@ def shown(name: str, value: Any) -> str:
     return cut(_text(name, value, DEEPEST))
 
 
+def called(label: str) -> str:
+    """
+    What people call a function that its *label* names.
+    """
+    return label.rpartition("<locals>.")[2]
+
+
 def cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .engine import tracing
 from .engine.calls import Call
 from .engine.drive import Plan
+from .shown import called
 
 if TYPE_CHECKING:
     from .memo import Memo
@@ -21,9 +22,9 @@ def traced(memo: Memo, call: Call | None = None) -> Any:
 
     def describe() -> tuple[str, str]:
         if call is None:
-            return f"{memo.label}(…)", ""
+            return f"{called(memo.label)}(…)", ""
         known = call.shelf.known
-        return f"{memo.label}({known.text(known.of(call))})", memo.key_of(call)
+        return f"{called(memo.label)}({known.text(known.of(call))})", memo.key_of(call)
 
     engine = memo.engine or memo.attach()
     return tracing.begin(engine, memo.label, memo.options.namespace, describe)

@@ -20,7 +20,6 @@ from ..types import Seconds
 from . import evidence, soft, stale, worlds
 from .calls import Call, Labels
 from .clocks import Renewal
-from .codes import note_version
 from .drive import Plan
 from .effects import Invoke
 from .engine import Engine
@@ -151,8 +150,6 @@ def store_below(
         if answer is False and (yield from soft.was_overtaken(engine, call, flight, labels, noted)):
             return stamp, OVERTAKEN
         way = arrived(engine, call, stamp, answer)
-        if way is STORED and call.shelf.version:
-            yield from note_version(engine, call.shelf)
     return stamp, way
 
 

@@ -15,8 +15,7 @@ from ..codecs.copies import Kept
 from ..types import Seconds
 from . import names as naming
 from .calls import Labels
-from .codes import note_version
-from .compute import STORED, UNGUARDED, UNWANTED, Written, arrived, describe, finish, way_below
+from .compute import UNGUARDED, UNWANTED, Written, arrived, describe, finish, way_below
 from .drive import Plan
 from .engine import Engine
 from .flights import Flight, Landing
@@ -67,8 +66,6 @@ def keep_many(engine: Engine, wants: Sequence[Want], umbrella: Flight, cost: Sec
         if isinstance(way, Outgoing):
             assert stamp is not None
             way = arrived(engine, call, stamp, next(answers))
-            if way is STORED and call.shelf.version:
-                yield from note_version(engine, call.shelf)
         if kept is None and flight.future is not None and not (is_wanted and engine.has_memory):
             kept = keep(engine, call, want.value)  # not for memory, but for those who wait
         if finish(engine, call, flight, labels, kept, cost, stamp, way):

@@ -181,7 +181,7 @@ class Shelf:
         self.joined = 0  # calls answered by somebody else's computation
         self.bypassed = 0
         self.errors = 0
-        #: Of the function's code, until the second tier has a note of it; see codes.py.
+        #: Of the function's code, until the second tier has a note of it (formerly.py).
         self.version = ""
         #: Whether its last result could not be stored below.
         self.unshared = False

@@ -152,6 +152,9 @@ def write(engine: Engine, batch: Sequence[Outgoing]) -> list[bool | Exception]:
         assert engine.store is not None
         stored = iter(engine.store.set(items))
         answers = [next(stored) if answer is False else answer for answer in answers]
+        for out, answer in zip(batch, answers, strict=True):
+            if answer is True:
+                out.shelf.version = ""  # noted
     return answers
 
 
@@ -186,7 +189,9 @@ def pack(engine: Engine, out: Outgoing) -> Item:
     left = None if until is None else until - engine.clock.monotonic() + out.debt.beyond
     if left is not None:
         left = finite(left)
-    return Item(out.address, data, group, left, out.debt.guard)
+    version = out.shelf.version
+    made_by = (out.shelf.function_name, version) if version else None
+    return Item(out.address, data, group, left, out.debt.guard, made_by)
 
 
 def why_unstored(error: Exception) -> str:

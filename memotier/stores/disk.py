@@ -166,17 +166,12 @@ class DiskStore:
         reading, _ = self._access.read(read_many, addresses, self._clock.wall(), self._max_record)
         return reading
 
-    def recall(self, name: Name) -> bytes | None:
-        """What was last noted of *name*; None if nothing was."""
+    def recall(self, name: Name) -> list[str]:
+        """What was noted of *name* with its records (``Item.made_by``), the last first."""
         if self._access.connections.has_nothing():
-            return None
-        return self._access.read(note_of, name)
-
-    def remember(self, name: Name, data: bytes) -> None:
-        """Note *data* of *name*, a few bytes that stay when everything is cleared."""
-        self._access.write(
-            lambda writer: put_note(writer, name, data), "noting", self._access.timeout
-        )
+            return []
+        noted = self._access.read(note_of, name)
+        return [] if noted is None else noted.decode("utf-8", "replace").split("\n")
 
     def set(self, items: Sequence[Item]) -> list[bool]:
         """
@@ -220,6 +215,9 @@ class DiskStore:
         }
         if not new:
             return stored, Removed()
+        for item in items:
+            if item.made_by is not None and item.address in new:
+                put_note(writer, *item.made_by)
         return stored, self._room.after_write(writer, now, sum(new.values()), new)
 
     def delete(self, addresses: Sequence[Address]) -> list[bool]:

@@ -185,16 +185,10 @@ class Guarded:
         look: Callable[..., Reading] = getattr(self.store, "look", self.store.get)
         return self.reading.call(look, addresses)
 
-    def recall(self, name: Name) -> bytes | None:
-        """As the store's own; None if it keeps no notes."""
-        own = getattr(self.store, "recall", None)
-        return None if own is None else self.reading.call(own, name)
-
-    def remember(self, name: Name, data: bytes) -> None:
+    def recall(self, name: Name) -> list[str]:
         """As the store's own; nothing if it keeps no notes."""
-        own = getattr(self.store, "remember", None)
-        if own is not None:
-            self.writing.call(own, name, data)
+        own: Callable[..., list[str]] | None = getattr(self.store, "recall", None)
+        return [] if own is None else self.reading.call(own, name)
 
     def versions(self, names: Sequence[Name]) -> tuple[list[Token], Token]:
         """As the store's own."""

@@ -133,7 +133,7 @@ def test_remembered_error(call, cache):
         raise ValueError("a secret")
 
     f = make(call, cache, fails, cache_exceptions=ValueError, error_ttl=30)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="a secret"):
         call(f(1))
 
     told = call(f.explain(1))
@@ -423,7 +423,7 @@ def test_failed(call, cache):
         raise ValueError("a secret")
 
     f = make(call, cache, fails)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="a secret"):
         call(f(1))
 
     told = call(f.explain(1))
