@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, Final
 from uuid import UUID
@@ -27,7 +28,7 @@ MOST_ITEMS: Final = 4
 DEEPEST: Final = 2
 HIDDEN: Final = "***"
 #: Letters of a text that are looked through before it is cut.
-_LOOKED_AT: Final = 4096
+_LOOKED_AT: Final = 256
 
 _TEXTS: Final = frozenset((date, datetime, time, timedelta, Decimal, UUID))
 _PLAIN: Final = frozenset((str, bytes, int, float, bool, type(None), list, tuple, dict, set))
@@ -38,12 +39,18 @@ _BRACKETS: Final[dict[type, tuple[str, str]]] = {
     frozenset: ("frozenset({", "})"),
     dict: ("{", "}"),
 }
+#: Without one of these, or shorter, a text has nothing that looks like a secret.
+_HINTS: Final = (
+    *("://", "bearer", "basic", "passw", "secret", "token", "api"),
+    *("sk", "pk", "rk", "gh", "xox", "akia", "eyj"),
+)
+_SHORTEST: Final = 8
 _LOOKS_SECRET: Final = (
     (re.compile(r"://[^/\s@]*:[^/\s@]*@"), "://***@"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\"]+"), r"\1 ***"),
     (
         re.compile(
-            r"(?i)\b([a-z_\-]*(?:password|passwd|secret|token|api[_\-]?key)[a-z_\-]*)"
+            r"(?i)((?:password|passwd|secret|token|api[_\-]?key)[a-z_\-]{0,20})"
             r"(['\"]?\s*[=:]\s*['\"]?)[^\s'\"&,;]+"
         ),
         r"\1\2***",
@@ -74,6 +81,9 @@ def scrubbed(text: str) -> str:
     """
     *text* without what looks like a secret, whatever it is called.
     """
+    lower = text.lower()
+    if len(text) < _SHORTEST or not any(hint in lower for hint in _HINTS):
+        return text  # as nearly always: a fifth of the time that the patterns take
     for pattern, instead in _LOOKS_SECRET:
         text = pattern.sub(instead, text)
     return text
@@ -86,9 +96,14 @@ def is_hidden(name: str, value: Any) -> bool:
     kind = type(value)
     if kind not in _PLAIN and any(one.__name__ in SECRET_TYPES for one in kind.__mro__):
         return True
-    if kind is bool or value is None:
+    if kind is bool or value is None or not name:
         return False
-    return names_secret(name, of_number=kind in (int, float))
+    return _says_secret(name, kind is int or kind is float)
+
+
+@lru_cache(maxsize=4096)
+def _says_secret(name: str, of_number: bool) -> bool:
+    return names_secret(name, of_number=of_number)
 
 
 def _text(name: str, value: Any, levels: int) -> str:
@@ -96,7 +111,9 @@ def _text(name: str, value: Any, levels: int) -> str:
     if is_hidden(name, value):
         return HIDDEN
     if kind is str or kind is bytes:
-        return scrubbed(repr(value[:_LOOKED_AT]))
+        # What is shown whole is looked through when it is shown.
+        is_whole = levels == DEEPEST and len(value) < LONGEST
+        return repr(value) if is_whole else scrubbed(repr(value[:_LOOKED_AT]))
     if value is None or kind is bool or kind is float:
         return repr(value)
     if kind is int:
@@ -107,7 +124,7 @@ def _text(name: str, value: Any, levels: int) -> str:
         if isinstance(value, Enum):
             return f"{kind.__name__}.{value._name_}"
         if kind in _TEXTS or (isinstance(value, PurePath) and kind.__module__ == "pathlib"):
-            return scrubbed(f"{kind.__name__}({str(value)!r})")
+            return f"{kind.__name__}({scrubbed(str(value)[:_LOOKED_AT])!r})"
         if isinstance(value, type):
             return value.__name__
         return _of_class(value, levels)

@@ -4,7 +4,7 @@ Why entries are not there: the last removals and refusals of one engine, for ``e
 A ring of bounded length; what is in it has no key, no argument and no value, only a *mark* (a
 hash that tells one call from another in this process), what happened, when, and the name that was
 invalidated or a few words. Written where an entry leaves memory or is not kept, never on a hit:
-some 200 ns for each that is evicted (``benchmarks/insight.py``).
+some 350 ns for each that is evicted (``benchmarks/insight.py``).
 
 What is noted here decides nothing. All methods but ``about`` are called under the engine's lock.
 """
