@@ -183,7 +183,7 @@ def culprit(engine: Engine, resident: Resident) -> tuple[bytes, bool]:
     if stamp is None:
         return UNKNOWN, False
     if stamp.tokens is not None:
-        noted: list[tuple[Name, Token]] = [*zip(names, stamp.tokens, strict=True)]
+        noted: list[tuple[Name, Token]] = [*zip(names, stamp.tokens, strict=False)]
         for name, token in reversed(noted):
             if name in versions.known and versions.known[name] != token:
                 return name, False

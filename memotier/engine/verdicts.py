@@ -205,7 +205,7 @@ def moved_token(
     when, in wall seconds).
     """
     softly: tuple[Name | None, Seconds | None] = None, None
-    for name, before in reversed([*zip(names, noted, strict=True)]):
+    for name, before in reversed([*zip(names, noted, strict=False)]):
         after = tokens[name]
         if before == after:
             continue

@@ -13,7 +13,13 @@ import weakref
 import pytest
 
 import memotier
-from memotier import Explanation, MultiLevelCache, tiered_cache
+from memotier import (
+    CacheLevelConfig,
+    EvictionPolicy,
+    Explanation,
+    MultiLevelCache,
+    tiered_cache,
+)
 from memotier.engine import evidence
 from memotier.errors import StoreUnavailable
 from memotier.explanation import Reason
@@ -553,6 +559,24 @@ def test_the_least_used_stays_the_least_used(call, make_cache):
     call(f(3))
 
     assert [Reason.EVICTED, Reason.IN_MEMORY] == [reason(call, f, 1), reason(call, f, 2)]
+
+
+@pytest.mark.parametrize("is_used", [False, True])
+def test_the_least_used_of_the_second_tier_stays_that(call, make_cache, clock, is_used):
+    """
+    The same below: a call is a use of the record, an explanation is none.
+    """
+    level = CacheLevelConfig(max_size=2, eviction_policy=EvictionPolicy.LRU)
+    f = make(call, make_cache("disk", l1_maxsize=0, l2_config=level))
+    for x in (1, 2):
+        call(f(x))
+        clock.advance(5)
+    call(f(1) if is_used else f.explain(1))
+    clock.advance(5)
+    call(f(3))
+
+    found = [x for x in (1, 2, 3) if reason(call, f, x) == Reason.SECOND_TIER]
+    assert ([1, 3] if is_used else [2, 3]) == found
 
 
 def test_no_argument_is_kept_alive(cache):
