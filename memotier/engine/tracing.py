@@ -172,7 +172,6 @@ class Record:
             self.source = Source.BYPASS
         self.seconds = seconds
         self._is_done = True
-        self._clock = None
 
     def shown(self) -> TracedCall:
         function, namespace, call, key = self._told

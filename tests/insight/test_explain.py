@@ -317,6 +317,22 @@ def test_invalidated_by_another_process(call, make_cache):
         assert "another process" == told.by
 
 
+def test_who_did_it_last(call, make_cache, clock):
+    """
+    A tag that this process invalidated before the result was computed was not invalidated by it.
+    """
+    here, there = make_cache("disk"), make_cache("disk")
+    f = make(call, here, tags=["web"])
+    here.sync.invalidate_tags("web")
+    clock.advance(5)
+    call(f("NYC"))
+    there.sync.invalidate_tags("web")
+
+    assert "another process" == call(f.explain("NYC")).by
+    call(f.lookup("NYC"))
+    assert "another process" == call(f.explain("NYC")).by
+
+
 def test_invalidated_softly(call, tiers, clock):
     """
     A soft invalidation makes a result stale where the function has windows; else it is a miss.
@@ -356,6 +372,16 @@ def test_code_changed_in_this_process(call, cache):
     told = call(make(call, cache, version=2).explain("NYC"))
 
     assert (Reason.CODE_CHANGED, "int:1") == (told.reason, told.old_version)
+
+
+def test_other_caches_have_no_say(call, make_cache):
+    """
+    A function of the same name in another cache tells nothing of this one.
+    """
+    first = make(call, make_cache(), version=1)
+    call(first("NYC"))
+
+    assert Reason.NEVER_SEEN == reason(call, make(call, make_cache(), version=2), "NYC")
 
 
 @pytest.mark.parametrize("is_called", [False, True], ids=["in memory", "below"])

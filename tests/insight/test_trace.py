@@ -76,7 +76,7 @@ def test_stale_error_and_bypass(call, cache, clock):
     assert "a secret" not in str(t) + repr(t.calls)
 
 
-def test_stale_while_revalidate_is_not_told_as_computed(call, cache, clock):
+def test_stale_while_revalidate_is_not_told_as_computed(call, cache, clock, settle):
     """
     What happens in the background after the caller had his result changes nothing of its record.
     """
@@ -85,9 +85,32 @@ def test_stale_while_revalidate_is_not_told_as_computed(call, cache, clock):
     clock.advance(70)
     with memotier.trace() as t:
         call(f(1))
-        cache._keyed.engine.background.stop()
+        settle(cache)
 
     assert ["stale"] == sources(t)
+
+
+def test_what_a_refresh_finds_below_is_not_told(call, make_cache, clock, settle):
+    """
+    The same if another process has refreshed it, and the background finds that.
+    """
+
+    def make(cache):
+        options = {"name": "f", "ttl": 60, "stale_while_revalidate": 600}
+        return call.cached(cache=cache, **options)(lambda x: x)
+
+    here, there = make_cache("disk"), make_cache("disk")
+    f, g = make(here), make(there)
+    call(f(1))
+    clock.advance(70)
+    call(g.refresh(1))
+
+    with memotier.trace() as t:
+        call(f(1))
+        settle(here)
+
+    (one,) = t.calls
+    assert ("stale", "l1") == (one.source, one.tier)
 
 
 def test_joined(cache):
