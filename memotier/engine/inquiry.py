@@ -24,7 +24,7 @@ from .clocks import Clocks
 from .drive import Plan
 from .effects import Io
 from .engine import SKEW, Engine
-from .evidence import BY_KEY, UNKNOWN, Happened, mark_of
+from .evidence import BY_KEY, UNKNOWN, Happened, mark_of, tag_of
 from .failures import Failure
 from .flights import Flight
 from .recall import unknown_names
@@ -72,6 +72,8 @@ def inquire(engine: Engine, call: Call, *, joins: bool = True) -> Plan:
         prior = None if resident is None else worlds.world_of(resident)
         world = yield from worlds.look(engine, call, prior)
     here, needs_tokens = judge_resident(engine, call, world, None)
+    if here is None and engine.debts.unwritten:
+        here = _judge_owed(engine, call, world)
     below = error = None
     asks = engine.store is not None and (needs_tokens or here is None or here.state != FRESH)
     if asks:
@@ -97,6 +99,38 @@ def inquire(engine: Engine, call: Call, *, joins: bool = True) -> Plan:
             world=world,
             now=engine.clock.monotonic(),
         )
+
+
+def _judge_owed(engine: Engine, call: Call, world: bytes | None) -> Verdict | None:
+    """
+    The same of an entry that has left memory and is not written yet (write-back).
+    """
+    with engine.lock:
+        engine.look()
+        address, versions, now = call.address, engine.versions, engine.clock.monotonic()
+        resident = None if address is None else engine.debts.unwritten.get(address)
+        if address is None or resident is None or (debt := resident.stamp.debt) is None:
+            return None
+        stamp, windows = resident.stamp, call.shelf.windows
+        left = NEVER if debt.until is None else debt.until - now
+        age = max(0.0, engine.clock.wall() - stamp.created)
+        verdict = Verdict(FRESH, age, left, resident.cost, prior=stamp.world, names=stamp.names)
+        for name in reversed(stamp.names):
+            soft = versions.softened_since(debt.epoch, (name,)) != NEVER
+            if soft or versions.bumped_since(debt.epoch, (name,)):
+                text = tag_of(resident, name)
+                when = bumped_at(engine, name)
+                return verdict._replace(
+                    state=INVALIDATED, name=name, text=text, when=when, here=True, soft=soft
+                )
+        if versions.moved_since(debt.epoch, (address,)):
+            return verdict._replace(state=INVALIDATED, name=BY_KEY)
+        if call.watch is not None and stamp.world != world:
+            return verdict._replace(state=MOVED)
+        if windows is not None:
+            clocks = Clocks(now + left, windows, stamp.fresh, resident.cost)
+            return in_windows(call, verdict, clocks, clocks.attention, now, NEVER)
+        return verdict if left > 0 else verdict._replace(state=EXPIRED, when=now + left)
 
 
 # -- the second tier -----------------------------------------------------------------

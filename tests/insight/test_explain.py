@@ -76,6 +76,24 @@ def test_second_tier(call, make_cache, clock):
     assert "the second tier has the result" in str(told)
 
 
+def test_owed(call, make_cache, clock):
+    """
+    In write-back a result that has left memory unwritten answers still, until its end.
+    """
+    cache = make_cache("disk", l1_maxsize=1, write_policy="write_back", flush_interval=3600)
+    f = make(call, cache, tags=["x:{x}"])
+    for x in (1, 2, 3):
+        call(f(x))
+
+    told = call(f.explain(1))
+    assert (Reason.IN_MEMORY, "l1", True) == (told.reason, told.tier, told.would_hit)
+    cache.sync.invalidate_tags("x:1")
+    told = call(f.explain(1))
+    assert (Reason.INVALIDATED, "x:1") == (told.reason, told.which)
+    clock.advance(70)
+    assert Reason.EXPIRED == reason(call, f, 2)
+
+
 def test_joins(cache):
     """
     While somebody computes the result, a call would wait for that.
