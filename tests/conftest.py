@@ -19,7 +19,7 @@ from memotier import MultiLevelCache, registry, tiered_cache
 #: Packages that memotier works with and does not need.
 EXTRAS = (
     *("attrs", "cloudpickle", "msgspec", "numpy", "pandas", "polars", "pyarrow", "pydantic"),
-    *("redis", "simloom", "valkey", "watchfiles"),
+    *("click", "redis", "rich", "simloom", "valkey", "watchfiles"),
 )
 #: A server for the tests of the Redis tier, if there is one; read before tests hide it.
 REDIS_URL = os.environ.get("MEMOTIER_TEST_REDIS_URL")

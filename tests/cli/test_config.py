@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.extras
+
 _PROJECT = """
 [tool.memotier]
 directory = ".cache/memotier"
