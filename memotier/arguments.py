@@ -37,6 +37,7 @@ def wiring_of(
     l1_maxsize: Any,
     default_ttl: Any,
     flush_interval: Any,
+    snapshots: Any,
     max_value_bytes: Any,
     name: Any,
 ) -> Wiring:
@@ -87,7 +88,14 @@ def wiring_of(
         l2_max_size=None if kind == "redis" else _size("l2_config.max_size", l2.max_size, 1),
         l2_max_bytes=_bytes("l2", l2.max_bytes, L2_BYTES),
         l2_eviction=_eviction("l2", l2.eviction_policy),
+        snapshots=_flag("snapshots", snapshots),
     )
+
+
+def _flag(name: str, value: Any) -> bool:
+    if type(value) is not bool:
+        raise ConfigError(f"{name} = {short(value)} cannot be used: True or False")
+    return value
 
 
 def _check_only_redis(place: Path | None, l2: CacheLevelConfig, given: Any) -> None:

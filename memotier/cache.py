@@ -18,6 +18,7 @@ from .config import CacheLevelConfig, WritePolicy
 from .durations import check_namespace
 from .engine.drive import adrive
 from .keyed import DEFAULT_NAMESPACE, Keyed, Ttl
+from .snapshots import watch_for
 from .synccache import SyncCache
 from .types import MISS
 from .wiring import Wiring, build_engine
@@ -55,6 +56,9 @@ class MultiLevelCache:
         max_value_bytes: A value that takes more bytes (or text such as ``"8MiB"``) is not
             written to the second tier.
 
+        snapshots: Whether this process leaves its figures in the second tier, where ``memotier
+            stats`` finds them.
+
         name: How logs and ``repr`` call it, and the directory if none is given: letters,
             digits, ``_``, ``-`` and single dots. Caches of one name at one Redis are one.
 
@@ -78,6 +82,7 @@ class MultiLevelCache:
         default_ttl: Ttl = None,
         flush_interval: Ttl = 5.0,
         max_value_bytes: int | str = 8 * 2**20,
+        snapshots: bool = True,
         name: str = "cache",
         clock: Clock = SYSTEM,
     ) -> None:
@@ -92,6 +97,7 @@ class MultiLevelCache:
                 default_ttl=default_ttl,
                 flush_interval=flush_interval,
                 max_value_bytes=max_value_bytes,
+                snapshots=snapshots,
                 name=name,
             ),
             clock,
@@ -105,6 +111,7 @@ class MultiLevelCache:
 
     def _open(self, wiring: Wiring, clock: Clock) -> None:
         self._keyed = Keyed(wiring, build_engine(wiring, clock))
+        watch_for(self._keyed)
         self.sync = SyncCache(self._keyed)
 
     def __repr__(self) -> str:

@@ -44,6 +44,8 @@ class Keyed:
         self._codec = SafeCodec()
         #: Who records its calls, if anybody does; see recording/.
         self.recorder: Any = None
+        #: Whether its figures are left in the second tier; see snapshots.py.
+        self.is_left = False
 
     def __str__(self) -> str:
         engine = self.engine

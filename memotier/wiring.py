@@ -54,6 +54,8 @@ class Wiring:
     l2_max_bytes: int
     l2_eviction: str
     off: bool = False
+    #: Whether this process leaves its figures there; see snapshots.py.
+    snapshots: bool = True
     settings: Settings | None = field(default=None, repr=False)
 
     def namespace(self, name: str) -> NamespaceSettings:
@@ -94,6 +96,7 @@ class Wiring:
             l2_max_bytes=settings.l2.max_bytes or L2_BYTES,
             l2_eviction=settings.l2.eviction,
             off=settings.mode == "off",
+            snapshots=settings.snapshots,
             settings=settings,
         )
 

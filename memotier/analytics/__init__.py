@@ -6,9 +6,10 @@ Insight: what a cache does, what it saves, and what to change.
 derives rates, latencies and savings from either. Whatever shows figures (command line, exports,
 report) reads these three and nothing of the engine::
 
-    from memotier.analytics import figures, merge, snapshot
+    from memotier.analytics import collect, figures, merge, snapshot
 
     taken = snapshot(cache)                       # cache: a MultiLevelCache, or its name
+    taken = merge(collect(cache))                 # of all processes that use its second tier
     figures.hit_rate(figures.total(taken))        # 0.93
     for one in taken["functions"]:
         figures.hit_rate(one["counters"]), figures.balance_seconds(one)
@@ -71,7 +72,8 @@ them, in this process only for whoever asks that object.
 from __future__ import annotations
 
 from .analytics import CacheAnalytics
+from .collecting import collect
 from .merging import merge
 from .taking import snapshot
 
-__all__ = ["CacheAnalytics", "merge", "snapshot"]
+__all__ = ["CacheAnalytics", "collect", "merge", "snapshot"]

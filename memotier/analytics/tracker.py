@@ -42,6 +42,8 @@ class Tracker:
         self.began: Seconds = engine.clock.wall()
         self.hot: HotKeys | None = None
         self.tagged = Tagged()
+        #: Under which this process leaves its figures in the second tier; see leaving.py.
+        self.names: set[str] = set()
 
     # -- heard from the engine -------------------------------------------------------------
 
@@ -106,9 +108,14 @@ class Tracker:
 
     def after_fork(self) -> None:
         """
-        Whoever held the lock is not here to release it.
+        Whoever held the lock is not here to release it, and what happened before was the parent's.
         """
         self._lock = threading.RLock()
+        engine = self._engine()
+        if engine is not None:
+            self._windows = Windows()
+            self._windows.add(picture(engine))
+            self.began = engine.clock.wall()
 
 
 def picture(engine: Engine) -> Picture:

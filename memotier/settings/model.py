@@ -73,6 +73,7 @@ class Settings:
     mode: Literal["on", "off"]
     flush_interval: Seconds
     max_value_bytes: int
+    snapshots: bool
     l1: LevelSettings
     l2: LevelSettings
     warming: WarmingSettings

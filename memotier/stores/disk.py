@@ -25,6 +25,7 @@ from .claims import Claims
 from .connections import Connections
 from .directory import Home, read_mountinfo
 from .limits import check_limits
+from .notices import FolderNotices
 from .room import Removed, Room, room_taken
 from .rows import (
     BATCH,
@@ -122,6 +123,8 @@ class DiskStore:
         self._access = Access(connections, clock.monotonic, on_event)
         #: Who computes a key, among the processes of this machine.
         self.claims = Claims(connections.home.claims, connections.home.file_mode)
+        #: What the processes that use it tell of themselves.
+        self.notices = FolderNotices(connections.home, clock)
         # For stores that nobody closed: at exit, or when the last reference goes. Not for
         # good, so that a queue which is flushed later at exit still finds the store.
         weakref.finalize(self, connections.close, 1.0, for_good=False)

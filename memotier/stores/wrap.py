@@ -176,6 +176,11 @@ class Guarded:
         """As the store's own; None if it has none."""
         return getattr(self.store, "claims", None)
 
+    @property
+    def notices(self) -> Any:
+        """As the store's own; None if it has none. Whether one can be left opens no breaker."""
+        return getattr(self.store, "notices", None)
+
     def get(self, addresses: Sequence[Address]) -> Reading:
         """As the store's own."""
         return self.reading.call(self.store.get, addresses)

@@ -40,6 +40,7 @@ from .layout import (
     slot_of,
 )
 from .listing import Listing
+from .notices import RedisNotices
 from .server import TIMEOUT, Server
 from .watch import ALL, SENDER, Watch
 
@@ -85,6 +86,8 @@ class RedisStore:
         self._server = Server(target, timeout)
         self._keys = Keys(name, self._server.database)
         self._listing = Listing(self._server, self._keys, clock)
+        #: What the processes that use it tell of themselves.
+        self.notices = RedisNotices(self._server, self._keys, clock)
         self._clock = clock
         self._most = max_record_bytes
         self._on_event = on_event
