@@ -44,8 +44,9 @@ class Keyed:
         self._codec = SafeCodec()
         #: Who records its calls, if anybody does; see recording/.
         self.recorder: Any = None
-        #: Whether its figures are left in the second tier; see snapshots.py.
-        self.is_left = False
+        #: When it was first used (monotonic and wall seconds), if its figures are left in the
+        #: second tier; see snapshots.py.
+        self.left_since: tuple[Seconds, Seconds] | None = None
 
     def __str__(self) -> str:
         engine = self.engine

@@ -77,14 +77,15 @@ class Rounds:
         """
         *keyed* is used: see that somebody leaves its figures.
         """
-        if (keyed.is_left and self._thread is not None) or keyed.engine.closed:
+        is_new, clock = keyed.left_since is None, keyed.engine.clock
+        if (self._thread is not None and not is_new) or keyed.engine.closed:
             return
         # Who is busy with that, in another thread or (a finalizer) in this one, is not waited for.
         if self._stop.is_set() or not self._waking.acquire(blocking=False):
             return
         try:
-            if not keyed.is_left:
-                keyed.is_left = True
+            if keyed.left_since is None:
+                keyed.left_since = clock.monotonic(), clock.wall()
                 ref = weakref.ref(keyed)
                 keyed.engine.before_close.append(partial(self._closes, ref))
                 self._new.append(ref)

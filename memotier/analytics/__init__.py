@@ -71,9 +71,25 @@ them, in this process only for whoever asks that object.
 
 from __future__ import annotations
 
-from .analytics import CacheAnalytics
-from .collecting import collect
+from typing import TYPE_CHECKING, Any
+
 from .merging import merge
 from .taking import snapshot
 
+if TYPE_CHECKING:
+    from .analytics import CacheAnalytics
+    from .collecting import collect
+
 __all__ = ["CacheAnalytics", "collect", "merge", "snapshot"]
+
+#: Loaded when they are first asked for: a process that only leaves its figures needs neither.
+_LATER = {"CacheAnalytics": ".analytics", "collect": ".collecting"}
+
+
+def __getattr__(name: str) -> Any:
+    home = _LATER.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(home, __name__), name)

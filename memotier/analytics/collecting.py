@@ -10,9 +10,11 @@ from ..cache import MultiLevelCache
 from ..engine.effects import Io
 from ..errors import StoreError
 from ..stores.notices import Notice
+from ..types import Seconds
 from .believing import believed
 from .taking import keyed_of, snapshot
 from .tracker import tracker_of
+from .windows import SPANS
 
 
 def collect(cache: MultiLevelCache | str = "default") -> list[dict[str, Any]]:
@@ -37,11 +39,22 @@ def collect(cache: MultiLevelCache | str = "default") -> list[dict[str, Any]]:
     own = {**snapshot(cache), "ended": keyed.engine.closed}
     others = [one for one in map(_read, _notices(keyed.engine)) if one is not None]
     for one in others:
+        _age(one, own["taken"] - one["taken"])
         below, now = one["tiers"]["l2"], own["tiers"]["l2"]
         if below is not None and now is not None:
             below.update({name: now[name] for name in ("size", "bytes")})
     found = [own, *others] if own["functions"] or not others else others
     return sorted(found, key=lambda one: -one["taken"])
+
+
+def _age(snapshot: dict[str, Any], seconds: Seconds) -> None:
+    """
+    What happened in the minute before it was taken, *seconds* ago, is not of the last minute.
+    """
+    over = [span for span, (length, _) in SPANS.items() if seconds >= length]
+    for one in snapshot["functions"]:
+        for span in over:
+            one["windows"][span] = dict.fromkeys(one["windows"][span], 0)
 
 
 def _read(notice: Notice) -> dict[str, Any] | None:

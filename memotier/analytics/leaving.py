@@ -57,7 +57,7 @@ class Leaving:
         self._snapshot: dict[str, Any] | None = None
         self._renew_at: Seconds = -math.inf
         self._rests_until: Seconds = -math.inf
-        tracker_of(engine).names.add(self.name)
+        tracker_of(engine, None if is_child else keyed.left_since).names.add(self.name)
 
     def is_of(self, keyed: Keyed) -> bool:
         return self._keyed() is keyed
@@ -120,6 +120,8 @@ class Leaving:
         self, keyed: Keyed, seen: dict[Whose, tuple[float, ...]], *, ended: bool = False
     ) -> None:
         snapshot = taken(keyed)
+        if not snapshot["functions"]:
+            return  # it was only looked at
         if self._base is not None:
             snapshot = since(snapshot, self._base)
         self._write({**snapshot, "ended": ended})

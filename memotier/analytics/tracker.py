@@ -74,6 +74,14 @@ class Tracker:
         if self.hot is not None:
             self.hot.left(table, resident, hits)
 
+    def began_at(self, now: Seconds, wall: Seconds) -> None:
+        """
+        Nothing had happened yet, then.
+        """
+        self.began = wall
+        with self._lock:
+            self._windows.add(Picture(now, wall, {}))
+
     # -- asked for ---------------------------------------------------------------------------
 
     def track_hot_keys(self, most: int) -> None:
@@ -131,9 +139,12 @@ def picture(engine: Engine) -> Picture:
     return Picture(engine.clock.monotonic(), engine.clock.wall(), counted)
 
 
-def tracker_of(engine: Engine) -> Tracker:
+def tracker_of(engine: Engine, began: tuple[Seconds, Seconds] | None = None) -> Tracker:
     """
     The tracker of *engine*, which from now on has one.
+
+    Args:
+        began: When its counters were zero, in monotonic and wall seconds, if that is known.
     """
     with engine.lock:
         found = engine.meter.watcher
@@ -142,6 +153,8 @@ def tracker_of(engine: Engine) -> Tracker:
         made = Tracker(engine)
         engine.meter.watcher = engine.memory.watcher = made
     _trackers.add(made)
+    if began is not None:
+        made.began_at(*began)
     made.look(engine)
     return made
 

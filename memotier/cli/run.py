@@ -21,7 +21,15 @@ from ..errors import MemotierError
 from .frame import DEBUG, Group, debug_option
 
 #: Each is a module here, whose ``command`` is imported when it is run or listed.
-COMMANDS: Final[tuple[str, ...]] = ("warm", "history", "config")
+COMMANDS: Final[tuple[str, ...]] = (
+    "stats",
+    "inspect",
+    "invalidate",
+    "clear",
+    "warm",
+    "history",
+    "config",
+)
 
 _INTERRUPTED: Final = 130
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 import logging
 import sqlite3
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from ..clock import SYSTEM, Clock
 from ..errors import StoreError
-from ..types import Address, Item, Name, Reading, Seconds, Token
+from ..types import Address, Item, Lying, Name, Reading, Seconds, Token
 from .access import Access
 from .board import Board
 from .claims import Claims
@@ -35,6 +35,7 @@ from .rows import (
     drop_foreign,
     expire_one,
     last_row,
+    lying,
     moment,
     read_many,
     read_one,
@@ -319,6 +320,22 @@ class DiskStore:
         if self._access.connections.has_nothing():
             return 0  # Nothing is made just to be asked.
         return self._access.read(count_rows, group, self._clock.wall())
+
+    def lying(self, group: str | None = None) -> Iterator[Lying]:
+        """
+        All unexpired records, of one namespace and those below it or of all, the oldest first;
+        those that are stored or go meanwhile may be among them or not.
+        """
+        if self._access.connections.has_nothing():
+            return
+        after = 0
+        while True:
+            now = self._clock.wall()
+            found = self._access.read(lying, group, now, after, self._max_record)
+            if not found:
+                return
+            for after, one in found:  # noqa: B007
+                yield one
 
     def usage(self) -> Mapping[str, int]:
         """

@@ -12,11 +12,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ..types import MISS, Address, Item, Reading, Seconds, Token
+from ..types import MISS, Address, Item, Lying, Reading, Seconds, Token
 from ._diskcache import MODE_RAW, OURS
 from .tokens import EPOCH, SIZES, holds, one_moment, padded, slot_of, tokens_of
 
 BATCH: Final = 500  # rows that one transaction of clear() removes
+AT_ONCE: Final = 100  # records that one statement of lying() reads
 
 
 _FOUND: Final = (
@@ -238,6 +239,27 @@ def count_rows(connection: sqlite3.Connection, group: str | None, now: Seconds) 
     condition, values = _in_group(group)
     sql = f"SELECT count(*) FROM Cache WHERE {_ALIVE}{condition}"  # noqa: S608
     return int(connection.execute(sql, (now, *values)).fetchall()[0][0])
+
+
+def lying(
+    connection: sqlite3.Connection, group: str | None, now: Seconds, after: int, most: int
+) -> list[tuple[int, Lying]]:
+    """
+    Up to ``AT_ONCE`` unexpired records of *group* and below (None: of all) whose rows come
+    after *after*, each with its row.
+    """
+    condition, values = _in_group(group)
+    rows = connection.execute(
+        f"SELECT rowid, key, tag, expire_time, size,"  # noqa: S608
+        f" CASE WHEN {OURS} AND length(value) <= ? THEN value END"
+        f" FROM Cache WHERE rowid > ? AND {_ALIVE}{condition} ORDER BY rowid LIMIT {AT_ONCE}",
+        (most, after, now, *values),
+    ).fetchall()
+    return [
+        (row, Lying(key, group, record, until, moment(at) if at != 0 else None))
+        for row, key, group, until, at, record in rows
+        if type(key) is bytes and type(group) is str and type(until) in (int, float)
+    ]
 
 
 def _in_group(group: str | None) -> tuple[str, tuple[str, ...]]:

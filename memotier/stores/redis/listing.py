@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ...clock import Clock
-from ...types import Address
+from ...types import Address, Lying
 from . import scripts
 from .batches import BATCH, pieces
-from .layout import LONGEST_HEAD, Head, Keys, head_of
+from .layout import EPOCH, LONGEST_HEAD, Head, Keys, head_of, record_of
 from .server import Server
 
 _SAMPLE: Final = 32  # records whose size is looked at
@@ -57,6 +57,26 @@ class Listing:
             keys = [self._keys.index, *map(self._keys.record, addresses)]
             self._server.run(scripts.DISCARD, keys, addresses)
         return removed
+
+    def lying(self, birth: bytes, group: str | None, most: int) -> Iterator[Lying]:
+        """
+        The unexpired records of *group* and below it (None: all), of up to *most* bytes each.
+        """
+        for found in self._pages(birth):
+            there = [
+                (address, head)
+                for address, head, is_alive in found
+                if is_alive and head is not None and head.is_in(group)
+            ]
+            if not there:
+                continue
+            keys = [self._keys.tokens, *(self._keys.record(address) for address, _ in there)]
+            texts = self._server.run(scripts.READ, keys, [most + LONGEST_HEAD, EPOCH])[2:]
+            for (address, _), data in zip(there, texts, strict=True):
+                head = head_of(data)
+                if head is not None:
+                    record = record_of(data, head)
+                    yield Lying(address, head.group, record, head.until, head.expired)
 
     def room(self, size: int) -> int:
         """

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import secrets
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ...clock import SYSTEM, Clock
 from ...errors import StoreError, StoreUnavailable
 from ...tokens import hard_token, soft_token
-from ...types import Address, Item, Name, Reading, Seconds, Token
+from ...types import Address, Item, Lying, Name, Reading, Seconds, Token
 from .. import forks
 from ..board import slot_on_board
 from ..faults import StoreBusy
@@ -281,6 +281,13 @@ class RedisStore:
     def count(self, group: str | None = None) -> int:
         """Number of unexpired records, of one namespace and those below it or of all."""
         return self._listing.count(self._birth_now(), group)
+
+    def lying(self, group: str | None = None) -> Iterator[Lying]:
+        """
+        All unexpired records, of one namespace and those below it or of all, in no order; those
+        that are stored or go meanwhile may be among them or not.
+        """
+        return self._listing.lying(self._birth_now(), group, self._most)
 
     def usage(self) -> Mapping[str, int]:
         """
