@@ -22,13 +22,8 @@ from .frame import DEBUG, Group, debug_option
 
 #: Each is a module here, whose ``command`` is imported when it is run or listed.
 COMMANDS: Final[tuple[str, ...]] = (
-    "stats",
-    "inspect",
-    "invalidate",
-    "clear",
-    "warm",
-    "history",
-    "config",
+    *("stats", "top", "inspect", "doctor"),
+    *("invalidate", "clear", "warm", "history", "config"),
 )
 
 _INTERRUPTED: Final = 130

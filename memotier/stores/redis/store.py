@@ -299,6 +299,12 @@ class RedisStore:
         room = self._listing.room(size) if size else 0
         return {"size": size, "bytes": room, "evictions": 0, "expirations": 0}
 
+    def about(self) -> Mapping[str, Any]:
+        """
+        What the server says of itself; see server.py.
+        """
+        return self._server.about()
+
     def _birth_now(self) -> bytes:
         epoch = self.versions(())[1]
         assert epoch is not None
