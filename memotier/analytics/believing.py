@@ -10,7 +10,6 @@ short and printable, and what is unknown is left out.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
@@ -46,7 +45,7 @@ def believed(data: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(data, parse_constant=_refuse)
         return _snapshot(found)
-    except (ValueError, TypeError, KeyError, RecursionError, AttributeError):
+    except (ValueError, TypeError, KeyError, RecursionError, AttributeError, OverflowError):
         return None
 
 
@@ -85,7 +84,7 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value) or abs(value) > _LARGEST:
+    if type(value) not in (int, float) or not abs(value) <= _LARGEST:  # (NaN is neither)
         raise _NotOne("number")
     return value  # type: ignore[no-any-return]
 

@@ -12,6 +12,7 @@ import os
 import select
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -35,6 +36,8 @@ EVERY: Final[Seconds] = 1.0
 _KEYS: Final = {name[0]: name for name in SORTS}
 #: Lines that are not of functions.
 _OTHERS: Final = 19
+#: Pictures over which the pace is taken.
+_REMEMBERED: Final = 10
 
 
 @as_command("top", "watch all processes of a cache", __doc__)
@@ -76,21 +79,16 @@ class _Seen:
         self._cache = cache
         self._namespace = namespace
         self.sort = sort
-        self._before: tuple[Seconds, float, float] | None = None
-        self._rate: tuple[float, float] | None = None
+        #: When, calls and hits, of the last seconds.
+        self._before: deque[tuple[Seconds, float, float]] = deque(maxlen=_REMEMBERED)
 
     def look(self) -> dict[str, Any]:
         """
         The figures of now.
         """
         data = figured(collect(self._cache), self._namespace, self.sort)
-        newest = max(one["taken"] for one in data["processes"])
         total = data["total"]
-        now = (newest, total["calls"], total["hits"])
-        if self._before is not None and newest > self._before[0]:
-            passed, calls, hits = (a - b for a, b in zip(now, self._before, strict=True))
-            self._rate = max(0.0, calls) / passed, (hits / calls if calls > 0 else 0.0)
-        self._before = now
+        self._before.append((time.monotonic(), total["calls"], total["hits"]))
         return data
 
     def picture(self, width: int, height: int) -> Together:
@@ -103,10 +101,12 @@ class _Seen:
 
     def _pace(self) -> Text:
         text = shown("memotier top  ", "bold")
-        if self._rate is None:
-            text.append("looking ...", "dim")
-        else:
-            text.append(f"{number(self._rate[0])} calls/s, {percent(self._rate[1])} of them hits")
+        if len(self._before) > 1:
+            first, last = self._before[0], self._before[-1]
+            passed, calls, hits = (b - a for a, b in zip(first, last, strict=True))
+            # Fewer than before: a process that ended is counted no longer.
+            text.append(f"{number(max(0.0, calls) / passed)} calls/s")
+            text.append(f", {percent(hits / calls)} of them hits" if calls > 0 else "")
         return text.append(f"   by {self.sort}; keys q {' '.join(_KEYS)}", "dim")
 
 
