@@ -45,7 +45,7 @@ def believed(data: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(data, parse_constant=_refuse)
         return _snapshot(found)
-    except (ValueError, TypeError, KeyError, RecursionError, AttributeError, OverflowError):
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
         return None
 
 
