@@ -26,9 +26,8 @@ from .engine.drive import Plan
 from .engine.stats import CacheInfo, info
 from .memo import Memo
 
-#: What can be asked of a decorated function about one call; on methods the instance is put
-#: in front of the arguments.
-OF_A_CALL = ("invalidate", "expire", "refresh", "peek", "lookup", "cache_key", "bypass")
+#: What can be asked of a decorated function about one call; on methods the instance comes first.
+OF_A_CALL = ("invalidate", "expire", "refresh", "peek", "lookup", "cache_key", "bypass", "explain")
 #: What concerns all its calls.
 OF_ALL = ("cache_info", "cache_parameters", "cache_clear", "cache_expire", "map")
 
@@ -149,6 +148,14 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         name. It tells nothing about the arguments.
         """
         return self._self_memo.key_text(self._self_bind(args, kwargs))
+
+    def explain(self, /, *args: Any, **kwargs: Any) -> Any:
+        """
+        Why this call would hit or miss: an ``Explanation``. Computes, stores and counts nothing.
+        """
+        from .explaining import explain
+
+        return self._self_run(explain, args, kwargs)
 
     def bypass(self, /, *args: Any, **kwargs: Any) -> Any:
         """

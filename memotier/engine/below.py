@@ -39,6 +39,8 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
         elif found is not None and stale.suffices(engine, flight, found):
             with engine.lock:
                 take_found(engine, call, flight, labels, found)
+            if call.traced is not None:
+                call.traced.found(found)
             engine.sweep()
             return found
     if engine.versions.is_behind:

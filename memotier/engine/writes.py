@@ -144,17 +144,17 @@ def write(engine: Engine, batch: Sequence[Outgoing]) -> list[bool | Exception]:
         try:
             items.append(pack(engine, out))
             answers.append(False)
-        except SerializationError as error:
-            say_unstored(engine, out.shelf, str(error))
-            answers.append(error)
         except Exception as error:
-            # A codec of the user's, or a value's own hooks. What they say may show data.
-            say_unstored(engine, out.shelf, f"encoding it raised {type(error).__name__}")
+            # Our own, or of a codec of the user's or a value's own hooks, which may show data.
+            say_unstored(engine, out.shelf, why_unstored(error))
             answers.append(error)
     if items:
         assert engine.store is not None
         stored = iter(engine.store.set(items))
         answers = [next(stored) if answer is False else answer for answer in answers]
+        for out, answer in zip(batch, answers, strict=True):
+            if answer is True:
+                out.shelf.version = ""  # noted
     return answers
 
 
@@ -189,7 +189,20 @@ def pack(engine: Engine, out: Outgoing) -> Item:
     left = None if until is None else until - engine.clock.monotonic() + out.debt.beyond
     if left is not None:
         left = finite(left)
-    return Item(out.address, data, group, left, out.debt.guard)
+    version = out.shelf.version
+    made_by = (out.shelf.function_name, version) if version else None
+    return Item(out.address, data, group, left, out.debt.guard, made_by)
+
+
+def why_unstored(error: Exception) -> str:
+    """
+    Why a value could not be written, without showing data.
+    """
+    if isinstance(error, StoreError):
+        return "the second tier could not be reached"
+    if isinstance(error, SerializationError):
+        return str(error)
+    return f"encoding it raised {type(error).__name__}"
 
 
 def say_unstored(engine: Engine, shelf: Shelf, reason: str) -> None:
