@@ -170,7 +170,9 @@ OPTIONAL = (
     "attr",
     "attrs",
     "msgspec",
+    "click",
     "redis",
+    "rich",
     "watchfiles",
 )
 

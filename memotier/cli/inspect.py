@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ..durations import check_namespace
 from ..errors import ConfigError, MemotierError
+from ..types import Seconds
 from .frame import as_command, cache_option, json_option, namespace_option, option
 from .lying import Entry, Looker, value_of
 from .opening import with_second_tier
@@ -25,7 +26,7 @@ _LINES: Final = 20
 #: Characters of a value that people see.
 _LONGEST: Final = 2000
 #: Digits of a key that people see.
-_DIGITS: Final = 12
+_DIGITS: Final = 10
 
 
 @as_command("inspect", "list what lies in the second tier", __doc__)
@@ -113,15 +114,20 @@ def _row(one: Entry) -> tuple[str | Text, ...]:
         shown("" if one.function is None else one.function.rpartition(".")[2]),
         shown(one.namespace),
         shown(", ".join(one.tags)),
-        duration(one.age) if one.record is not None else "",
+        _about(one.age) if one.record is not None else "",
         _left(one) if one.state == "fresh" else shown(one.state, "yellow"),
         size(one.size),
         shown(one.writer),
     )
 
 
+def _about(seconds: Seconds) -> str:
+    """To the largest unit."""
+    return duration(seconds).partition(" ")[0]
+
+
 def _left(one: Entry) -> str:
-    return "never" if one.ttl_left is None else duration(one.ttl_left)
+    return "never" if one.ttl_left is None else _about(one.ttl_left)
 
 
 def _value(one: Entry) -> str:

@@ -22,7 +22,7 @@ from .frame import DEBUG, Group, debug_option
 
 #: Each is a module here, whose ``command`` is imported when it is run or listed.
 COMMANDS: Final[tuple[str, ...]] = (
-    *("stats", "top", "inspect", "doctor"),
+    *("stats", "top", "inspect", "explain", "doctor"),
     *("invalidate", "clear", "warm", "history", "config"),
 )
 
