@@ -28,7 +28,7 @@ from .types import Seconds
 #: Seconds from the first use of a cache to the first round, and from round to round.
 FIRST: Final[Seconds] = 1.0
 EVERY: Final[Seconds] = 2.0
-#: Of its time that the thread works at most: rounds that take longer are made less often.
+#: Of its time that the thread works at most: rounds that cost more are made less often.
 SHARE: Final = 0.01
 #: Seconds between two looks whether the thread is there, at the misses of callers.
 LOOK: Final[Seconds] = 5.0
@@ -108,11 +108,11 @@ class Rounds:
     def _run(self) -> None:
         wait = FIRST
         while not self._stop.wait(wait):
-            began = time.monotonic()
             with self._busy:
                 self._adopt()
+                began = time.thread_time()
                 self._leavings = [one for one in self._leavings if one.round()]
-            wait = max(EVERY, (time.monotonic() - began) / SHARE)
+            wait = max(EVERY, (time.thread_time() - began) / SHARE)
             if not self._leavings:
                 with self._waking:
                     if not self._new:

@@ -102,9 +102,9 @@ def _sqlite() -> Finding:
     return Finding(
         "SQLite",
         None,
-        f"{version}: in rare cases two processes that write at one moment damage the database, "
-        "which is then set aside and begun anew",
-        "3.51.3 and later do not have this fault; a newer Python may bring one",
+        f"{version}, with a rare fault that 3.51.3 and later do not have: two processes that "
+        "write at one moment may damage the database, which is then set aside and begun anew",
+        "a newer Python may bring a newer SQLite",
     )
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any, Final
 
+from rich.text import Text
+
 from ..analytics import collect, merge
 from ..analytics.advice import advise
 from ..cache import MultiLevelCache
@@ -22,7 +24,7 @@ from ..settings import read
 from .checks import Finding, at_directory, at_server, of_records
 from .frame import as_command, cache_option, json_option
 from .opening import opened
-from .view import console, shown
+from .view import console, paragraph, shown
 
 _SIGNS: Final = {True: ("✔", "ok", "green"), False: ("✘", "NO", "red"), None: ("·", "--", "dim")}
 
@@ -47,10 +49,10 @@ def _print(one: Finding) -> None:
     except UnicodeEncodeError:
         sign = plain
     out = console()
-    line = shown(f"{sign} ", colour).append_text(shown(one.check, "bold"))
-    out.print(line.append_text(shown(f"  {one.found}")), soft_wrap=True)
+    line = shown(one.check, "bold").append_text(shown(f"  {one.found}", "not bold"))
+    paragraph(out, line, Text(f"{sign} ", style=colour))
     if one.advice:
-        out.print(shown(f"    {one.advice}"), soft_wrap=True)
+        paragraph(out, shown(one.advice), Text("    "))
 
 
 def _findings(name: str) -> Iterator[Finding]:

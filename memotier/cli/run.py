@@ -107,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _misused(error: click.UsageError) -> int:
     """One line, as for every other error; the usage is one ``--help`` away."""
     text = " ".join(error.format_message().split()).rstrip(".")
-    text = re.sub(r"\. Did you mean (.*)\?$", r" (did you mean \1?)", text)
+    text = re.sub(r"\.? Did you mean (.*)\?$", r" (did you mean \1?)", text)
     where = error.ctx.command_path if error.ctx is not None else "memotier"
     print(f"memotier: {text[:1].lower()}{text[1:]}; try: {where} --help", file=sys.stderr)
     return 2

@@ -25,18 +25,26 @@ from .view import console, duration, number, percent, shown, size, table
 #: Functions that people see, unless they ask for more.
 _LINES: Final = 20
 
-
-@as_command("stats", "what a cache did and saved, in all processes", __doc__)
-@cache_option
-@namespace_option("Only functions of namespace NS and those below it.")
-@option(
+sort_option: Final = option(
     "--sort",
     type=click.Choice(SORTS),
     default="calls",
     metavar="BY",
     help=f"Which functions come first: {', '.join(SORTS)} (default: calls).",
 )
-@option("--limit", type=int, default=_LINES, metavar="N", help="At most N functions.")
+
+
+@as_command("stats", "what a cache did and saved, in all processes", __doc__)
+@cache_option
+@namespace_option("Only functions of namespace NS and those below it.")
+@sort_option
+@option(
+    "--limit",
+    type=int,
+    default=_LINES,
+    metavar="N",
+    help=f"At most N functions (default: {_LINES}).",
+)
 @json_option()
 def command(cache: str, namespace: str | None, sort: str, limit: int, as_json: bool) -> int:
     data = figured(collect(with_second_tier(cache)), namespace, sort)

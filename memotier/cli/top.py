@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-import click
 from rich.console import Group as Together
 from rich.live import Live
 from rich.text import Text
@@ -28,7 +27,7 @@ from ..types import Seconds
 from .figuring import SORTS, figured
 from .frame import as_command, cache_option, json_option, namespace_option, option
 from .opening import with_second_tier
-from .stats import parts
+from .stats import parts, sort_option
 from .view import console, number, percent, shown
 
 #: Seconds between two pictures.
@@ -43,13 +42,7 @@ _REMEMBERED: Final = 10
 @as_command("top", "watch all processes of a cache", __doc__)
 @cache_option
 @namespace_option("Only functions of namespace NS and those below it.")
-@option(
-    "--sort",
-    type=click.Choice(SORTS),
-    default="calls",
-    metavar="BY",
-    help=f"Which functions come first: {', '.join(SORTS)} (default: calls).",
-)
+@sort_option
 @option("--once", is_flag=True, help="One picture, and no keys.")
 @json_option()
 def command(cache: str, namespace: str | None, sort: str, once: bool, as_json: bool) -> int:

@@ -84,6 +84,20 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], width: i
     return made
 
 
+def paragraph(out: Console, text: Text, before: Text) -> None:
+    """
+    Print *text* after *before*: on a terminal broken between words, elsewhere on one line.
+    """
+    if not out.is_terminal:
+        out.print(before + text, soft_wrap=True)
+        return
+    grid = Table.grid()
+    grid.add_column(width=before.cell_len)
+    grid.add_column()
+    grid.add_row(before, text)
+    out.print(grid)
+
+
 def shown(text: Any, style: str = "") -> Text:
     """
     *text* as it is, without what would steer the terminal.
