@@ -25,6 +25,7 @@ from .claims import Claims
 from .connections import Connections
 from .directory import Home, read_mountinfo
 from .limits import check_limits
+from .lying import all_lying
 from .notices import FolderNotices
 from .room import Removed, Room, room_taken
 from .rows import (
@@ -35,7 +36,6 @@ from .rows import (
     drop_foreign,
     expire_one,
     last_row,
-    lying,
     moment,
     read_many,
     read_one,
@@ -346,20 +346,8 @@ class DiskStore:
         return self._access.read(count_rows, group, self._clock.wall())
 
     def lying(self, group: str | None = None) -> Iterator[Lying]:
-        """
-        All unexpired records, of one namespace and those below it or of all, the oldest first;
-        those that are stored or go meanwhile may be among them or not.
-        """
-        if self._access.connections.has_nothing():
-            return
-        after = 0
-        while True:
-            now = self._clock.wall()
-            found = self._access.read(lying, group, now, after, self._max_record)
-            if not found:
-                return
-            for after, one in found:  # noqa: B007
-                yield one
+        """All unexpired records, of one namespace and those below it or of all: see lying.py."""
+        return all_lying(self._access, group, self._clock, self._max_record)
 
     def usage(self) -> Mapping[str, int]:
         """

@@ -88,6 +88,8 @@ class RedisStore:
         self._listing = Listing(self._server, self._keys, clock)
         #: What the processes that use it tell of themselves.
         self.notices = RedisNotices(self._server, self._keys, clock)
+        #: What the server says of itself.
+        self.about = self._server.about
         self._clock = clock
         self._most = max_record_bytes
         self._on_event = on_event
@@ -283,10 +285,7 @@ class RedisStore:
         return self._listing.count(self._birth_now(), group)
 
     def lying(self, group: str | None = None) -> Iterator[Lying]:
-        """
-        All unexpired records, of one namespace and those below it or of all, in no order; those
-        that are stored or go meanwhile may be among them or not.
-        """
+        """All unexpired records, of one namespace and those below it or of all, in no order."""
         return self._listing.lying(self._birth_now(), group, self._most)
 
     def usage(self) -> Mapping[str, int]:
@@ -298,12 +297,6 @@ class RedisStore:
         size = self.count()
         room = self._listing.room(size) if size else 0
         return {"size": size, "bytes": room, "evictions": 0, "expirations": 0}
-
-    def about(self) -> Mapping[str, Any]:
-        """
-        What the server says of itself; see server.py.
-        """
-        return self._server.about()
 
     def _birth_now(self) -> bytes:
         epoch = self.versions(())[1]
