@@ -51,6 +51,7 @@ def wiring_of(
     l1_maxsize: Any,
     default_ttl: Any,
     flush_interval: Any,
+    snapshots: Any,
     max_value_bytes: Any,
     encrypt: Any,
     name: Any,
@@ -132,6 +133,7 @@ def wiring_of(
         l2_max_bytes=_bytes("l2", l2.max_bytes, L2_BYTES),
         l2_eviction=_eviction("l2", l2.eviction_policy),
         mode=mode,
+        snapshots=_flag("snapshots", snapshots),
     )
 
 

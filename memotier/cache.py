@@ -18,6 +18,7 @@ from .config import CacheLevelConfig, WritePolicy
 from .durations import check_namespace
 from .engine.drive import adrive
 from .keyed import DEFAULT_NAMESPACE, Keyed, Ttl
+from .snapshots import watch_for
 from .synccache import SyncCache
 from .types import MISS, Store
 from .wiring import SPILL_MAX_AGE, Wiring, build_engine
@@ -73,6 +74,8 @@ class MultiLevelCache:
         mode: What it may do: ``"on"``, ``"readonly"`` (the second tier is read, not written),
             ``"offline"`` (nor read) or ``"off"`` (nothing is kept or found); None: what the
             variable ``MEMOTIER_MODE`` says, else ``"on"``. It stays as it is.
+        snapshots: Whether this process leaves its figures in the second tier, where ``memotier
+            stats`` finds them.
 
         name: How logs and ``repr`` call it, and the directory if none is given: letters,
             digits, ``_``, ``-`` and single dots. Caches of one name at one Redis are one.
@@ -103,6 +106,7 @@ class MultiLevelCache:
         max_value_bytes: int | str = 8 * 2**20,
         encrypt: bool = False,
         mode: str | None = None,
+        snapshots: bool = True,
         name: str = "cache",
         clock: Clock = SYSTEM,
     ) -> None:
@@ -123,6 +127,7 @@ class MultiLevelCache:
                 mode=mode,
                 spill_directory=spill_directory,
                 spill_max_age=spill_max_age,
+                snapshots=snapshots,
                 name=name,
             ),
             clock,
@@ -136,6 +141,7 @@ class MultiLevelCache:
 
     def _open(self, wiring: Wiring, clock: Clock) -> None:
         self._keyed = Keyed(wiring, build_engine(wiring, clock))
+        watch_for(self._keyed)
         self.sync = SyncCache(self._keyed)
 
     def __repr__(self) -> str:

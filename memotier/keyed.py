@@ -48,6 +48,9 @@ class Keyed:
         self._codec = SafeCodec()
         #: Who records its calls, if anybody does; see recording/.
         self.recorder: Any = None
+        #: When it was first used (monotonic and wall seconds), if its figures are left in the
+        #: second tier; see snapshots.py.
+        self.left_since: tuple[Seconds, Seconds] | None = None
         self.live.add(self)
 
     def __str__(self) -> str:

@@ -111,6 +111,21 @@ class Item(NamedTuple):
     made_by: tuple[Name, str] | None = None
 
 
+class Lying(NamedTuple):
+    """
+    One record as it lies in a store, for who looks through all of them.
+
+    *record* is None if it is not one that could be read. *until* and *expired* are wall seconds:
+    when the store lets go of it (inf: never), and when it was expired, None if it was not.
+    """
+
+    address: Address
+    group: str
+    record: bytes | None
+    until: Seconds
+    expired: Seconds | None
+
+
 @runtime_checkable
 class Store(Protocol):
     """

@@ -75,6 +75,8 @@ class Wiring:
     records: bool = True
     #: A ``Store`` of the user's, if the kind is "own".
     store: Any = field(default=None, repr=False)
+    #: Whether this process leaves its figures there; see snapshots.py.
+    snapshots: bool = True
     settings: Settings | None = field(default=None, repr=False)
 
     @property
@@ -124,6 +126,7 @@ class Wiring:
             l2_max_bytes=settings.l2.max_bytes or L2_BYTES,
             l2_eviction=settings.l2.eviction,
             mode=settings.mode,
+            snapshots=settings.snapshots,
             settings=settings,
         )
 

@@ -39,6 +39,7 @@ SURFACES = {"integrations", "dashboard"}
 
 #: Imports that go up all the same, each with its reason.
 EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("snapshots", "analytics.leaving"): "a cache that is used leaves its figures",
     ("recording.function", "warming.rewarm"): "rewarm= is an option of the decorator",
 }
 
@@ -169,7 +170,9 @@ OPTIONAL = (
     "attr",
     "attrs",
     "msgspec",
+    "click",
     "redis",
+    "rich",
     "watchfiles",
     "pytest",
 )

@@ -6,9 +6,10 @@ Insight: what a cache does, what it saves, and what to change.
 derives rates, latencies and savings from either. Whatever shows figures (command line, exports,
 report) reads these three and nothing of the engine::
 
-    from memotier.analytics import figures, merge, snapshot
+    from memotier.analytics import collect, figures, merge, snapshot
 
     taken = snapshot(cache)                       # cache: a MultiLevelCache, or its name
+    taken = merge(collect(cache))                 # of all processes that use its second tier
     figures.hit_rate(figures.total(taken))        # 0.93
     for one in taken["functions"]:
         figures.hit_rate(one["counters"]), figures.balance_seconds(one)
@@ -71,8 +72,25 @@ them, in this process only for whoever asks that object.
 
 from __future__ import annotations
 
-from .analytics import CacheAnalytics
+from typing import TYPE_CHECKING, Any
+
 from .merging import merge
 from .taking import snapshot
 
-__all__ = ["CacheAnalytics", "merge", "snapshot"]
+if TYPE_CHECKING:
+    from .analytics import CacheAnalytics
+    from .collecting import collect
+
+__all__ = ["CacheAnalytics", "collect", "merge", "snapshot"]
+
+#: Loaded when they are first asked for: a process that only leaves its figures needs neither.
+_LATER = {"CacheAnalytics": ".analytics", "collect": ".collecting"}
+
+
+def __getattr__(name: str) -> Any:
+    home = _LATER.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(home, __name__), name)

@@ -42,7 +42,7 @@ def merge(snapshots: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             "l2": _below([one["tiers"]["l2"] for one in given if one["tiers"]["l2"] is not None]),
         },
         "pending_writes": sum(one["pending_writes"] for one in given),
-        "functions": _functions(one for each in given for one in each["functions"]),
+        "functions": functions_summed(one for each in given for one in each["functions"]),
         "latency": _latencies(one["latency"] for one in given),
         "failures": _sum(one["failures"] for one in given),
         "tags": _ranked([one for each in given for one in each["tags"]], ("tag",), "hits")[
@@ -104,7 +104,7 @@ def _latencies(dicts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {operation: one.to_json() for operation, one in found.items()}
 
 
-def _functions(functions: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def functions_summed(functions: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     same: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for one in functions:
         same.setdefault((one["namespace"], one["function"]), []).append(one)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 from ..cache import MultiLevelCache
@@ -48,7 +48,13 @@ def snapshot(
     Raises:
         ConfigError: If *cache* is none.
     """
-    keyed = keyed_of(cache)
+    return taken(keyed_of(cache), asks_store=asks_store, in_full=in_full)
+
+
+def taken(keyed: Keyed, *, asks_store: bool = False, in_full: bool = False) -> dict[str, Any]:
+    """
+    ``snapshot`` of the cache that *keyed* is of.
+    """
     engine = keyed.engine
     tracker = tracker_of(engine)
     probe(engine)
@@ -56,7 +62,7 @@ def snapshot(
     now = tracker.look(engine)
     passed = tracker.all_passed(now)
     with engine.lock:
-        functions = _functions(engine, passed)
+        functions = functions_of(engine, passed)
         residents = engine.local_residents(None)
     return {
         "format": FORMAT,
@@ -65,7 +71,7 @@ def snapshot(
         "taken": now.wall,
         "since": tracker.began,
         "write_policy": engine.options.write_policy,
-        "tiers": _tiers(keyed, stats),
+        "tiers": tiers_of(keyed, stats),
         "pending_writes": stats["pending_writes"],
         "functions": functions,
         "latency": {name: one.to_json() for name, one in list(engine.meter.latencies.items())},
@@ -88,9 +94,10 @@ def keyed_of(cache: Any) -> Keyed:
     return cache._keyed
 
 
-def _functions(engine: Engine, passed: dict[str, Passed]) -> list[dict[str, Any]]:
+def functions_of(engine: Engine, passed: Mapping[str, Passed]) -> list[dict[str, Any]]:
     """
-    One per function; two that are the same, because it was decorated anew, are one.
+    One per function; two that are the same, because it was decorated anew, are one. Under the
+    engine's lock.
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     latencies: dict[tuple[str, str], dict[str, Any]] = {}
@@ -109,7 +116,7 @@ def _functions(engine: Engine, passed: dict[str, Passed]) -> list[dict[str, Any]
     return sorted(found.values(), key=lambda one: (one["namespace"], one["function"]))
 
 
-def _described(shelf: Shelf, passed: dict[str, Passed]) -> dict[str, Any]:
+def _described(shelf: Shelf, passed: Mapping[str, Passed]) -> dict[str, Any]:
     at = whose(shelf)
     return {
         "namespace": shelf.namespace,
@@ -127,7 +134,7 @@ def _described(shelf: Shelf, passed: dict[str, Passed]) -> dict[str, Any]:
     }
 
 
-def _tiers(keyed: Keyed, stats: dict[str, Any]) -> dict[str, Any]:
+def tiers_of(keyed: Keyed, stats: dict[str, Any]) -> dict[str, Any]:
     engine, wiring = keyed.engine, keyed.wiring
     l1, l2 = stats["l1"], stats["l2"]
     first = {

@@ -42,6 +42,8 @@ class Tracker:
         self.began: Seconds = engine.clock.wall()
         self.hot: HotKeys | None = None
         self.tagged = Tagged()
+        #: Under which this process leaves its figures in the second tier; see leaving.py.
+        self.names: set[str] = set()
 
     # -- heard from the engine -------------------------------------------------------------
 
@@ -71,6 +73,14 @@ class Tracker:
         self.tagged.left(resident, hits)
         if self.hot is not None:
             self.hot.left(table, resident, hits)
+
+    def began_at(self, now: Seconds, wall: Seconds) -> None:
+        """
+        Nothing had happened yet, then.
+        """
+        self.began = wall
+        with self._lock:
+            self._windows.add(Picture(now, wall, {}))
 
     # -- asked for ---------------------------------------------------------------------------
 
@@ -106,9 +116,14 @@ class Tracker:
 
     def after_fork(self) -> None:
         """
-        Whoever held the lock is not here to release it.
+        Whoever held the lock is not here to release it, and what happened before was the parent's.
         """
         self._lock = threading.RLock()
+        engine = self._engine()
+        if engine is not None:
+            self._windows = Windows()
+            self._windows.add(picture(engine))
+            self.began = engine.clock.wall()
 
 
 def picture(engine: Engine) -> Picture:
@@ -124,9 +139,12 @@ def picture(engine: Engine) -> Picture:
     return Picture(engine.clock.monotonic(), engine.clock.wall(), counted)
 
 
-def tracker_of(engine: Engine) -> Tracker:
+def tracker_of(engine: Engine, began: tuple[Seconds, Seconds] | None = None) -> Tracker:
     """
     The tracker of *engine*, which from now on has one.
+
+    Args:
+        began: When its counters were zero, in monotonic and wall seconds, if that is known.
     """
     with engine.lock:
         found = engine.meter.watcher
@@ -135,6 +153,8 @@ def tracker_of(engine: Engine) -> Tracker:
         made = Tracker(engine)
         engine.meter.watcher = engine.memory.watcher = made
     _trackers.add(made)
+    if began is not None:
+        made.began_at(*began)
     made.look(engine)
     return made
 

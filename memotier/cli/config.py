@@ -9,13 +9,13 @@ to that program only.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
+import sys
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from ..durations import check_namespace
 from ..settings import NAMESPACE_OPTIONS, OPTIONS, Configuration, Option, Settings, read
@@ -23,10 +23,8 @@ from ..settings.load import DEFAULT_SOURCE
 from ..settings.model import dotted, levels
 from ..settings.schema import DEFAULT_CACHE, SECTIONS
 from ..settings.urls import RedisUrl
+from .frame import as_command, json_option, namespace_option
 from .table import Row, Section, has_colour, lines, short_path
-
-NAME: Final = "config"
-HELP: Final = "print every setting and where it came from"
 
 
 class _Found(NamedTuple):
@@ -39,33 +37,19 @@ class _Found(NamedTuple):
     key: str
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """
-    Add the options of ``memotier config``.
-    """
-    parser.add_argument(
-        "--json", action="store_true", help="for programs: durations in seconds, sizes in bytes"
-    )
-    parser.add_argument(
-        "--namespace",
-        metavar="NS",
-        help="show what holds in namespace NS, such as tool.search, with what it inherits",
-    )
-
-
-def run(given: argparse.Namespace, out: TextIO) -> int:
-    """
-    Print the settings to *out*.
-    """
-    namespace = check_namespace(given.namespace) if given.namespace is not None else None
+@as_command("config", "print every setting and where it came from", __doc__)
+@json_option("durations in seconds, sizes in bytes")
+@namespace_option("Show what holds in namespace NS, such as tool.search, with what it inherits.")
+def command(namespace: str | None, as_json: bool) -> int:
+    namespace = check_namespace(namespace) if namespace is not None else None
     configuration = read()
-    if given.json:
+    if as_json:
         text = json.dumps(_data(configuration, namespace), indent=2, allow_nan=False)
     else:
         sections = _sections(configuration, namespace)
-        body = lines(sections, colour=has_colour(out, os.environ))
+        body = lines(sections, colour=has_colour(sys.stdout, os.environ))
         text = "\n".join([_head(configuration), "", *body])
-    print(text, file=out)
+    print(text)
     return 0
 
 

@@ -9,14 +9,13 @@ forget   calls of a user, a function, a namespace, or last used before some time
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from datetime import datetime
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from ..durations import check_namespace, is_below, seconds, short, show_seconds
 from ..errors import ConfigError
@@ -26,80 +25,57 @@ from ..recording.opening import history_of
 from ..recording.records import Recorded
 from ..registry import cache_named
 from ..types import Seconds
+from .frame import (
+    argument,
+    as_command,
+    as_group,
+    cache_option,
+    dry_run_option,
+    json_option,
+    namespace_option,
+    option,
+)
 from .table import Row, Section, has_colour, lines
 
-NAME: Final = "history"
-HELP: Final = "show, export, import or forget recorded calls"
+command: Final = as_group("history", "show, export, import or forget recorded calls", __doc__)
+
+_add: Final = command.add_command
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """
-    Add the commands and options of ``memotier history``.
-    """
-    commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-
-    def action(name: str, what: str) -> Callable[..., Any]:
-        sub = commands.add_parser(name, help=what, description=what, allow_abbrev=False)
-        sub.add_argument("--cache", default="default", metavar="NAME", help="of which cache")
-        return sub.add_argument
-
-    add = action("show", "how often which functions were called")
-    add("--namespace", metavar="NS", help="only calls of namespace NS and those below it")
-    add("--calls", action="store_true", help="the calls themselves, with their arguments")
-    add("--top", type=int, default=20, metavar="N", help="at most N lines (default: 20)")
-    add("--json", action="store_true", help="for programs: times in seconds")
-
-    add = action("export", "print recorded calls as JSON lines, with their arguments")
-    add("--namespace", metavar="NS", help="only calls of namespace NS and those below it")
-
-    add = action("import", "add recorded calls from JSON lines of export")
-    add("file", metavar="FILE", help="the file, or - for stdin")
-    add("--dry-run", action="store_true", help="only tell what would be added")
-
-    add = action("forget", "forget recorded calls; several conditions must all hold")
-    add("--user", metavar="USER", help="calls that were made for USER")
-    add(
-        "--function", metavar="NAME", help="calls of the function with this name, as show prints it"
-    )
-    add("--namespace", metavar="NS", help="calls of namespace NS and those below it")
-    add("--before", metavar="TIME", help="last used before a date (2026-01-31) or an age (7d)")
-    add("--all", action="store_true", help="every call")
-    add("--dry-run", action="store_true", help="only tell what would be forgotten")
+def _history(cache: str) -> History:
+    return history_of(cache_named(cache)._keyed)
 
 
-def run(given: argparse.Namespace, out: TextIO) -> int:
-    """
-    Do what ``given.action`` says.
-    """
-    history = history_of(cache_named(given.cache)._keyed)
-    action = {"show": _show, "export": _export, "import": _import, "forget": _forget}
-    return action[given.action](history, given, out)
-
-
-def _show(history: History, given: argparse.Namespace, out: TextIO) -> int:
-    if given.top < 1:
-        raise ConfigError(f"--top {given.top} cannot be used: give a whole number, 1 or more")
+@_add
+@as_command("show", "how often which functions were called")
+@cache_option
+@namespace_option("Only calls of namespace NS and those below it.")
+@option("--calls", is_flag=True, help="The calls themselves, with their arguments.")
+@option("--top", type=int, default=20, metavar="N", help="At most N lines (default: 20).")
+@json_option("times in seconds")
+def _show(cache: str, namespace: str | None, calls: bool, top: int, as_json: bool) -> int:
+    if top < 1:
+        raise ConfigError(f"--top {top} cannot be used: give a whole number, 1 or more")
+    history = _history(cache)
     remembered = history.read()
-    calls = _below(remembered.calls, given.namespace)
+    chosen = _below(remembered.calls, namespace)
     now = history.now
-    if given.calls:
-        shown = sorted(calls, key=lambda one: -one.pattern.weight_at(now))[: given.top]
+    if calls:
+        shown = sorted(chosen, key=lambda one: -one.pattern.weight_at(now))[:top]
         data: list[dict[str, Any]] = [to_json(one) for one in shown]
     else:
-        data = _by_function(calls, now)[: given.top]
-    if given.json:
-        print(json.dumps(data, indent=2), file=out)
+        data = _by_function(chosen, now)[:top]
+    if as_json:
+        print(json.dumps(data, indent=2))
         return 0
     if not data:
-        print("No calls are recorded for this cache.", file=out)
+        print("No calls are recorded for this cache.")
     else:
-        rows = _call_rows(data, now) if given.calls else _function_rows(data, now)
-        title = f"{len(calls)} recorded calls"
-        print(
-            "\n".join(lines([Section(title, rows)], colour=has_colour(out, os.environ))), file=out
-        )
+        rows = _call_rows(data, now) if calls else _function_rows(data, now)
+        title = f"{len(chosen)} recorded calls"
+        print("\n".join(lines([Section(title, rows)], colour=has_colour(sys.stdout, os.environ))))
     if remembered.refused:
-        print(f"{remembered.refused} more cannot be read: damaged, or of another key.", file=out)
+        print(f"{remembered.refused} more cannot be read: damaged, or of another key.")
     return 0
 
 
@@ -171,22 +147,36 @@ def _call_rows(data: list[dict[str, Any]], now: Seconds) -> list[Row]:
     return rows
 
 
-def _export(history: History, given: argparse.Namespace, out: TextIO) -> int:
+@_add
+@as_command("export", "print recorded calls as JSON lines, with their arguments")
+@cache_option
+@namespace_option("Only calls of namespace NS and those below it.")
+def _export(cache: str, namespace: str | None) -> int:
     hidden = 0
-    for one in _below(history.read().calls, given.namespace):
+    for one in _below(_history(cache).read().calls, namespace):
         if one.signature.redacted:
             hidden += 1  # nobody could replay it, and its fingerprint is of our key
             continue
-        print(json.dumps(to_json(one)), file=out)
+        print(json.dumps(to_json(one)))
     if hidden:
         print(f"{hidden} calls with a secret argument were left out", file=sys.stderr)
     return 0
 
 
-def _import(history: History, given: argparse.Namespace, out: TextIO) -> int:
+@_add
+@as_command(
+    "import",
+    "add recorded calls from JSON lines of export",
+    "Add recorded calls from JSON lines of export: FILE, or - for stdin.",
+)
+@argument("file")
+@cache_option
+@dry_run_option("Only tell what would be added.")
+def _import(file: str, cache: str, dry_run: bool) -> int:
+    history = _history(cache)
     calls = []
-    with nullcontext(sys.stdin.buffer) if given.file == "-" else open(given.file, "rb") as file:
-        for number, line in enumerate(file, 1):
+    with nullcontext(sys.stdin.buffer) if file == "-" else open(file, "rb") as source:
+        for number, line in enumerate(source, 1):
             if not line.strip():
                 continue
             try:
@@ -197,45 +187,61 @@ def _import(history: History, given: argparse.Namespace, out: TextIO) -> int:
                 raise ConfigError(f"line {number} is no recorded call: it is too deep") from None
             except ValueError as error:
                 raise ConfigError(f"line {number} is no recorded call: {error}") from None
-    if not given.dry_run:
+    if not dry_run:
         history.add(calls)
-    would = "would be added" if given.dry_run else "added"
-    print(f"{len(calls)} calls {would}", file=out)
+    would = "would be added" if dry_run else "added"
+    print(f"{len(calls)} calls {would}")
     return 0
 
 
-def _forget(history: History, given: argparse.Namespace, out: TextIO) -> int:
-    wanted = _condition(given, history.now)
-    if given.dry_run:
+@_add
+@as_command("forget", "forget recorded calls; several conditions must all hold")
+@cache_option
+@option("--user", metavar="USER", help="Calls that were made for USER.")
+@option(
+    "--function",
+    metavar="NAME",
+    help="Calls of the function with this name, as show prints it.",
+)
+@namespace_option("Calls of namespace NS and those below it.")
+@option("--before", metavar="TIME", help="Last used before a date (2026-01-31) or an age (7d).")
+@option("--all", "everything", is_flag=True, help="Every call.")
+@dry_run_option("Only tell what would be forgotten.")
+def _forget(cache: str, dry_run: bool, **conditions: Any) -> int:
+    history = _history(cache)
+    wanted = _condition(conditions, history.now)
+    if dry_run:
         calls = history.read().calls
         count = len([one for one in calls if wanted is None or wanted(one)])
-        print(f"{count} calls would be forgotten", file=out)
+        print(f"{count} calls would be forgotten")
         return 0
-    print(f"{history.forget(wanted)} calls forgotten", file=out)
+    print(f"{history.forget(wanted)} calls forgotten")
     return 0
 
 
-def _condition(given: argparse.Namespace, now: Seconds) -> Callable[[Recorded], bool] | None:
+def _condition(given: Mapping[str, Any], now: Seconds) -> Callable[[Recorded], bool] | None:
     tests: list[Callable[[Recorded], bool]] = []
-    for option in ("user", "function", "namespace"):
-        if getattr(given, option) == "":
+    for name in ("user", "function", "namespace"):
+        if given[name] == "":
             # Of a variable that is not set: it would forget the calls of nobody in particular.
-            raise ConfigError(f"--{option} is empty: say which, or forget --all")
-    if given.user is not None:
-        tests.append(lambda one: one.signature.user == given.user)
-    if given.function is not None:
-        tests.append(lambda one: one.signature.function == given.function)
-    if given.namespace is not None:
-        below = check_namespace(given.namespace)
+            raise ConfigError(f"--{name} is empty: say which, or forget --all")
+    if given["user"] is not None:
+        user = given["user"]
+        tests.append(lambda one: one.signature.user == user)
+    if given["function"] is not None:
+        function = given["function"]
+        tests.append(lambda one: one.signature.function == function)
+    if given["namespace"] is not None:
+        below = check_namespace(given["namespace"])
         tests.append(lambda one: is_below(one.signature.namespace, below))
-    if given.before is not None:
-        moment = _moment(given.before, now)
+    if given["before"] is not None:
+        moment = _moment(given["before"], now)
         tests.append(lambda one: one.pattern.last < moment)
-    if given.all and tests:
+    if given["everything"] and tests:
         raise ConfigError("--all forgets every call: leave the other conditions out")
-    if not (given.all or tests):
+    if not (given["everything"] or tests):
         raise ConfigError("say what to forget: --user, --function, --namespace, --before or --all")
-    return None if given.all else lambda one: all(test(one) for test in tests)
+    return None if given["everything"] else lambda one: all(test(one) for test in tests)
 
 
 def _moment(text: str, now: Seconds) -> Seconds:

@@ -9,24 +9,11 @@ records of the old one are signed with the new one when they are used.
 
 from __future__ import annotations
 
-import argparse
-from typing import Final, TextIO
-
 from ..codecs.secrets import new_key
-
-NAME: Final = "key"
-HELP: Final = "print a new key for MEMOTIER_KEY"
+from .frame import as_command
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """
-    ``memotier key`` takes none.
-    """
-
-
-def run(arguments: argparse.Namespace, out: TextIO) -> int:
-    """
-    Print a key; it is kept nowhere.
-    """
-    out.write(new_key() + "\n")
+@as_command("key", "print a new key for MEMOTIER_KEY", __doc__)
+def command() -> int:
+    print(new_key())  # it is kept nowhere
     return 0

@@ -7,104 +7,123 @@ From the words on the command line to an exit code.
 
 from __future__ import annotations
 
-import argparse
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
-from types import ModuleType
-from typing import Final, NoReturn
+from importlib import import_module
+from typing import Any, Final
+
+import click
 
 from ..errors import MemotierError
-from . import config, history, key, warm
+from .frame import DEBUG, Group, debug_option
 
-#: Each has ``NAME``, ``HELP``, ``arguments(parser)`` and ``run(arguments, out) -> int``.
-COMMANDS: Final[tuple[ModuleType, ...]] = (warm, history, config, key)
+#: Each is a module here, whose ``command`` is imported when it is run or listed.
+COMMANDS: Final[tuple[str, ...]] = (
+    *("stats", "top", "inspect", "explain", "doctor"),
+    *("invalidate", "clear", "warm", "history", "config", "key"),
+)
 
 _INTERRUPTED: Final = 130
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line, as for every other error; the usage is one ``--help`` away."""
-        self.exit(2, f"memotier: {message}; try: {self.prog} --help\n")
+class _Commands(Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All there are."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of this name."""
+        if name not in COMMANDS:
+            return None
+        found: click.Command = import_module(f".{name}", __package__).command
+        return found
 
 
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        """Print the version; looked up only now, as that costs as much as all the rest."""
-        print(f"memotier {_version()}")
-        parser.exit()
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    # Looked up only now, as that costs as much as all the rest.
+    if wanted:
+        click.echo(f"memotier {_version()}")
+        ctx.exit()
 
 
-def parser() -> argparse.ArgumentParser:
+@debug_option
+@click.group(
+    "memotier",
+    cls=_Commands,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND ...",
+    help="Look after the caches of memotier: memory and disk, one decorator.",
+    context_settings={"max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version.",
+)
+@click.pass_context
+def top(ctx: click.Context) -> int:
     """
-    The parser of all commands.
+    All commands.
     """
-    top = _Parser(
-        prog="memotier",
-        description="Look after the caches of memotier: memory and disk, one decorator.",
-        allow_abbrev=False,
-    )
-    top.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    _add_debug(top, default=False)
-    commands = top.add_subparsers(
-        title="commands", dest="command", metavar="COMMAND", parser_class=_Parser
-    )
-    for command in COMMANDS:
-        sub = commands.add_parser(
-            command.NAME,
-            help=command.HELP,
-            description=command.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        command.arguments(sub)
-        _add_debug(sub, default=argparse.SUPPRESS)
-        sub.set_defaults(run=command.run)
-    return top
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        return 2
+    return 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """
     Run the command in *argv* (those of the process if None); the exit code.
     """
-    words = parser()
-    arguments = words.parse_args(argv)
-    if arguments.command is None:
-        words.print_help(sys.stderr)
-        return 2
-
+    words = list(sys.argv[1:] if argv is None else argv)
+    meta: dict[str, Any] = {}
     try:
-        code: int = arguments.run(arguments, sys.stdout)
+        with top.make_context("memotier", words) as ctx:
+            meta = ctx.meta
+            code = top.invoke(ctx)
         sys.stdout.flush()
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.UsageError as error:
+        return _misused(error)
     except BrokenPipeError:
         # The reader has seen enough (`| head`). What is still buffered would fail
         # once more, and loudly, when the interpreter flushes it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
     except Exception as error:
-        return _failed(error, debug=arguments.debug)
-    return code
+        return _failed(error, debug=meta.get(DEBUG, False))
+    return int(code or 0)
+
+
+def _misused(error: click.UsageError) -> int:
+    """One line, as for every other error; the usage is one ``--help`` away."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    text = re.sub(r"\.? Did you mean (.*)\?$", r" (did you mean \1?)", text)
+    where = error.ctx.command_path if error.ctx is not None else "memotier"
+    print(f"memotier: {text[:1].lower()}{text[1:]}; try: {where} --help", file=sys.stderr)
+    return 2
 
 
 def _failed(error: Exception, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     text = " ".join(str(error).split("\n")) or type(error).__name__
-    if not isinstance(error, (MemotierError, OSError)):
+    if isinstance(error, click.ClickException):
+        text = error.format_message()
+    elif not isinstance(error, (MemotierError, OSError)):
         text = f"unexpected {type(error).__name__}: {text}"
         text += "" if debug else " (run again with --debug for a traceback to report)"
     print(f"memotier: {text}", file=sys.stderr)
     return 1
-
-
-def _add_debug(to: argparse.ArgumentParser, *, default: object) -> None:
-    to.add_argument(
-        "--debug", action="store_true", default=default, help="print the traceback of an error"
-    )
 
 
 def _version() -> str:

@@ -9,85 +9,84 @@ record = true. Only functions of the modules that are named here, or in the sett
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Any, Final
+
+from click import Choice
 
 from ..durations import show_seconds
 from ..warming.choice import CONCURRENCY
 from ..warming.report import Tally, WarmingReport
 from ..warming.strategies import WarmingStrategy
 from ..warming.warm import warm
+from .frame import (
+    argument,
+    as_command,
+    cache_option,
+    dry_run_option,
+    json_option,
+    namespace_option,
+    option,
+)
 from .progress import Bar
 from .table import Row, Section, has_colour, lines
 
-NAME: Final = "warm"
-HELP: Final = "make recorded calls again, before anybody asks"
+_STRATEGIES: Final = [one.value.replace("_", "-") for one in WarmingStrategy]
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """
-    Add the options of ``memotier warm``.
-    """
-    add = parser.add_argument
-    add("modules", nargs="*", metavar="MODULE", help="a module with decorated functions")
-    add("--cache", default="default", metavar="NAME", help="of which cache (default: default)")
-    add("--namespace", metavar="NS", help="only calls of namespace NS and those below it")
-    add("--user", metavar="USER", help="only calls that were made for USER")
-    add(
-        "--strategy",
-        choices=[one.value.replace("_", "-") for one in WarmingStrategy],
-        default=None,
-        help="which calls come first (default: hybrid; with --user: user-specific)",
-    )
-    add("--hour", type=int, metavar="H", help="for time-based: the hour of the day, 0 to 23")
-    add("--top", type=int, default=100, metavar="N", help="at most N calls (default: 100)")
-    add(
-        "--concurrency",
-        type=int,
-        default=CONCURRENCY,
-        metavar="N",
-        help=f"at most N calls at once (default: {CONCURRENCY})",
-    )
-    add("--limit", metavar="RATE", help="at most so many calls, such as 50/s or 10/min")
-    add("--budget", metavar="TIME", help="at most so much computing, such as 60s")
-    add("--deadline", metavar="TIME", help="end after this time, done or not")
-    add("--dry-run", action="store_true", help="only tell what would be done")
-    add("--json", action="store_true", help="for programs: times in seconds")
-
-
-def run(given: argparse.Namespace, out: TextIO) -> int:
-    """
-    Warm, and print what came of it; 1 if every call that was tried failed.
-    """
+@as_command("warm", "make recorded calls again, before anybody asks", __doc__)
+@argument("modules", nargs=-1, metavar="[MODULE]...")
+@cache_option
+@namespace_option("Only calls of namespace NS and those below it.")
+@option("--user", metavar="USER", help="Only calls that were made for USER.")
+@option(
+    "--strategy",
+    type=Choice(_STRATEGIES),
+    metavar="NAME",
+    help=f"Which calls come first: {', '.join(_STRATEGIES)} (default: hybrid; with --user: "
+    "user-specific).",
+)
+@option("--hour", type=int, metavar="H", help="For time-based: the hour of the day, 0 to 23.")
+@option("--top", type=int, default=100, metavar="N", help="At most N calls (default: 100).")
+@option(
+    "--concurrency",
+    type=int,
+    default=CONCURRENCY,
+    metavar="N",
+    help=f"At most N calls at once (default: {CONCURRENCY}).",
+)
+@option("--limit", metavar="RATE", help="At most so many calls, such as 50/s or 10/min.")
+@option("--budget", metavar="TIME", help="At most so much computing, such as 60s.")
+@option("--deadline", metavar="TIME", help="End after this time, done or not.")
+@dry_run_option("Only tell what would be done.")
+@json_option("times in seconds")
+def command(
+    modules: tuple[str, ...],
+    strategy: str | None,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
     sys.path.insert(0, os.fspath(Path.cwd()))
-    strategy = given.strategy or ("user-specific" if given.user else "hybrid")
-    bar = Bar(sys.stderr, shown=not (given.json or given.dry_run))
+    strategy = strategy or ("user-specific" if options["user"] else "hybrid")
+    bar = Bar(sys.stderr, shown=not (as_json or dry_run))
     try:
         report = warm(
-            *given.modules,
-            cache=given.cache,
+            *modules,
             on_progress=lambda report: bar.show(_done(report), report.planned),
-            dry_run=given.dry_run,
+            dry_run=dry_run,
             strategy=strategy.replace("-", "_"),
-            top=given.top,
-            namespace=given.namespace,
-            user=given.user,
-            hour=given.hour,
-            concurrency=given.concurrency,
-            limit=given.limit,
-            deadline=given.deadline,
-            budget=given.budget,
+            **options,
         )
     finally:
         bar.clear()
-    if given.json:
-        print(json.dumps(report.as_dict(), indent=2), file=out)
+    if as_json:
+        print(json.dumps(report.as_dict(), indent=2))
     else:
-        print(_text(report, colour=has_colour(out, os.environ)), file=out)
+        print(_text(report, colour=has_colour(sys.stdout, os.environ)))
     return 1 if report.failed and not (report.replayed or report.fresh) else 0
 
 

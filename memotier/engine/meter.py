@@ -17,7 +17,7 @@ and never raises.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..entry import NEVER, Resident
@@ -82,7 +82,7 @@ class Meter:
     What the operations of one engine took, as far as they belong to no function.
     """
 
-    __slots__ = ("due", "errors", "latencies", "watcher")
+    __slots__ = ("due", "errors", "latencies", "starter", "watcher")
 
     def __init__(self) -> None:
         self.latencies: dict[str, Histogram] = {}
@@ -91,6 +91,8 @@ class Meter:
         self.watcher: Watcher | None = None
         #: Monotonic seconds from which on the watcher wants to be told.
         self.due: Seconds = NEVER
+        #: Called as often, in the thread of a caller: that the cache is used. See snapshots.py.
+        self.starter: Callable[[], None] | None = None
 
     def note(
         self, operation: str, seconds: Seconds, shelf: Shelf | None = None, times: int = 1
@@ -107,9 +109,13 @@ class Meter:
 
     def passed(self, now: Seconds) -> None:
         """
-        Tell the watcher, if it is due.
+        Tell the watcher and the starter, if they are due.
         """
-        if now >= self.due and self.watcher is not None:
+        if now < self.due:
+            return
+        if self.starter is not None:
+            self.starter()
+        if self.watcher is not None:
             self.watcher.tick()
 
     def computed(

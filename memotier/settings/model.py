@@ -77,6 +77,7 @@ class Settings:
     mode: Literal["on", "readonly", "offline", "off"]
     flush_interval: Seconds
     max_value_bytes: int
+    snapshots: bool
     l1: LevelSettings
     l2: LevelSettings
     warming: WarmingSettings

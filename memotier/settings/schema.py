@@ -127,6 +127,12 @@ _TABLE: Final = (
         "Larger results stay in memory and are not written to the second tier.",
     ),
     Option(
+        "snapshots",
+        FLAG,
+        True,
+        "Whether processes leave their figures in the second tier, for memotier stats and top.",
+    ),
+    Option(
         "l1.max_size",
         count(0).or_none(_UNBOUNDED),
         1000,

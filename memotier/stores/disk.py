@@ -11,20 +11,22 @@ from __future__ import annotations
 import logging
 import sqlite3
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from ..clock import SYSTEM, Clock
 from ..errors import StoreError
-from ..types import Address, Item, Name, Reading, Seconds, Token
+from ..types import Address, Item, Lying, Name, Reading, Seconds, Token
 from .access import Access
 from .board import Board
 from .claims import Claims
 from .connections import Connections
 from .directory import Home, read_mountinfo
 from .limits import check_limits
+from .lying import all_lying
+from .notices import FolderNotices
 from .room import Removed, Room, room_taken
 from .rows import (
     BATCH,
@@ -131,6 +133,8 @@ class DiskStore:
         self._access = Access(connections, clock.monotonic, on_event)
         #: Who computes a key, among the processes of this machine.
         self.claims = Claims(connections.home.claims, connections.home.file_mode)
+        #: What the processes that use it tell of themselves.
+        self.notices = FolderNotices(connections.home, clock)
         # For stores that nobody closed: at exit, or when the last reference goes. Not for
         # good, so that a queue which is flushed later at exit still finds the store.
         weakref.finalize(self, connections.close, 1.0, for_good=False)
@@ -340,6 +344,10 @@ class DiskStore:
         if self._access.connections.has_nothing():
             return 0  # Nothing is made just to be asked.
         return self._access.read(count_rows, group, self._clock.wall())
+
+    def lying(self, group: str | None = None) -> Iterator[Lying]:
+        """All unexpired records, of one namespace and those below it or of all: see lying.py."""
+        return all_lying(self._access, group, self._clock, self._max_record)
 
     def usage(self) -> Mapping[str, int]:
         """

@@ -28,16 +28,16 @@ _FOUND: Final = (
 # One statement is one snapshot; it has a row whether there is a record or not.
 _VERSION: Final = "(SELECT token FROM memotier_version WHERE name = ?)"
 _EPOCH: Final = _VERSION.replace("?", f"x'{EPOCH.hex()}'")
-_ALIVE: Final = "raw = 1 AND expire_time > ?"
+ALIVE: Final = "raw = 1 AND expire_time > ?"
 _READ_ONE: Final = (
     f"SELECT {_EPOCH}, {_VERSION}, {_FOUND}"  # noqa: S608
-    f" FROM (SELECT 1) LEFT JOIN Cache ON key = ? AND {_ALIVE}"
+    f" FROM (SELECT 1) LEFT JOIN Cache ON key = ? AND {ALIVE}"
 )
 
 
 def _read_statement(places: int) -> str:
     marks = ",".join("?" * places)
-    return f"SELECT key, {_FOUND} FROM Cache WHERE key IN ({marks}) AND {_ALIVE}"  # noqa: S608
+    return f"SELECT key, {_FOUND} FROM Cache WHERE key IN ({marks}) AND {ALIVE}"  # noqa: S608
 
 
 _READ_MANY: Final = {size: _read_statement(size) for size in SIZES}
@@ -162,7 +162,7 @@ def _is_still_there(connection: sqlite3.Connection, item: Item, now: Seconds) ->
     old = item.guard.instead_of
     if old is None:
         return True
-    sql = f"SELECT 1 FROM Cache WHERE key = ? AND {_ALIVE} AND value = ?"  # noqa: S608
+    sql = f"SELECT 1 FROM Cache WHERE key = ? AND {ALIVE} AND value = ?"  # noqa: S608
     return bool(connection.execute(sql, (item.address, now, old)).fetchall())
 
 
@@ -221,9 +221,9 @@ def clear_batch(
     Returns:
         The rows, and for each whether it had not expired.
     """
-    condition, values = _in_group(group)
+    condition, values = in_group(group)
     rows: list[tuple[int, bool]] = connection.execute(
-        f"SELECT rowid, coalesce({_ALIVE}, 0) FROM Cache"  # noqa: S608
+        f"SELECT rowid, coalesce({ALIVE}, 0) FROM Cache"  # noqa: S608
         f" WHERE rowid > ? AND rowid <= ?{condition} ORDER BY rowid LIMIT {BATCH}",
         (now, after, last, *values),
     ).fetchall()
@@ -235,10 +235,10 @@ def count_rows(connection: sqlite3.Connection, group: str | None, now: Seconds) 
     """
     Number of unexpired records of *group* and below, or of all.
     """
-    condition, values = _in_group(group)
-    sql = f"SELECT count(*) FROM Cache WHERE {_ALIVE}{condition}"  # noqa: S608
+    condition, values = in_group(group)
+    sql = f"SELECT count(*) FROM Cache WHERE {ALIVE}{condition}"  # noqa: S608
     return int(connection.execute(sql, (now, *values)).fetchall()[0][0])
 
 
-def _in_group(group: str | None) -> tuple[str, tuple[str, ...]]:
+def in_group(group: str | None) -> tuple[str, tuple[str, ...]]:
     return ("", ()) if group is None else (_GROUP, (group, group + ".", group + "/"))

@@ -111,6 +111,11 @@ class Spilling:
         return int(getattr(self.shared, "birth_bytes", 0))
 
     @property
+    def notices(self) -> Any:
+        """As those of the shared store."""
+        return getattr(self.shared, "notices", None)
+
+    @property
     def claims(self) -> Any:
         """As those of the shared store."""
         return getattr(self.shared, "claims", None)

@@ -228,6 +228,11 @@ class Guarded:
         """Whether tasks can call the twins below (``aget``, ...): as the store's own."""
         return getattr(self.store, "has_twins", False) is True
 
+    @property
+    def notices(self) -> Any:
+        """As the store's own; None if it has none. Whether one can be left opens no breaker."""
+        return getattr(self.store, "notices", None)
+
     def get(self, addresses: Sequence[Address]) -> Reading:
         """As the store's own."""
         return self.reading.call(self.store.get, addresses)

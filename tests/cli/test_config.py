@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.extras
+
 _PROJECT = """
 [tool.memotier]
 directory = ".cache/memotier"
@@ -39,6 +41,7 @@ Settings file: pyproject.toml
   mode                  on                    default
   flush_interval        5s                    default
   max_value_bytes       8 MiB                 default
+  snapshots             yes                   default
 
 [tool.memotier.l1]  memory
   max_size              7                     MEMOTIER_L1__MAX_SIZE

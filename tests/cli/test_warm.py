@@ -13,6 +13,8 @@ import pytest
 
 from memotier.cli.progress import Bar
 
+pytestmark = pytest.mark.extras
+
 _PROJECT = """
 [tool.memotier]
 directory = "cache"

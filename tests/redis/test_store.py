@@ -89,7 +89,10 @@ def test_fault_26_the_server_sees_digests_and_no_text_of_a_user(own_server, cach
     assert not [line for line in heard if line.split()[0].upper() in ("KEYS", "FLUSHDB", "SCAN")]
     assert not any("canary" in re.sub(r'"[^ ]{0,}"', "", line) for line in scripts)
     keys = {word for line in heard for word in re.findall(r"mt1:\S+", line)}
-    pattern = r"mt1:\{test-\w+\}:((lease:)?[0-9a-f]{32}|tokens|ages|index|inv:0|free:0)"
+    pattern = (
+        r"mt1:\{test-\w+\}:"
+        r"((lease:)?[0-9a-f]{32}|tokens|ages|index|inv:0|free:0|snaps|snap:[0-9a-f]{16})"
+    )
     assert keys and all(re.fullmatch(pattern, key) for key in keys)
 
 

@@ -13,7 +13,10 @@ _FILE = [
         "zzz = 5",
         ("zzz = 5", "there are directory, redis_url", "l1, l2, warming, namespaces, caches"),
     ),
-    ("l3 = {ttl = 5}", ("l3 (value not shown)", "max_value_bytes, l1, l2, warming, namespaces")),
+    (
+        "l3 = {ttl = 5}",
+        ("l3 (value not shown)", "max_value_bytes, snapshots, l1, l2, warming, namespaces"),
+    ),
     ('default_ttl = "10x"', ("default_ttl = '10x'", '"1h30m"')),
     ("default_ttl = true", ("default_ttl = True", '"1h30m"')),
     ("flush_interval = 0", ("flush_interval = 0 is not above zero",)),

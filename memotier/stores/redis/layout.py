@@ -72,7 +72,12 @@ class Keys:
         # A server has the same channels in all its databases.
         self.channel = f"{prefix}inv:{database}"
         self.free = f"{prefix}free:{database}"
+        self.notices = f"{prefix}snaps"
         self._prefix = prefix
+
+    def notice(self, name: str) -> str:
+        """The key of what the process called *name* left; see notices.py."""
+        return f"{self._prefix}snap:{name}"
 
     def record(self, address: Address) -> str:
         """The key of the record at *address*."""

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ...clock import Clock
-from ...types import Address
+from ...types import Address, Lying
 from . import scripts
 from .batches import BATCH, pieces
-from .layout import LONGEST_HEAD, Head, Keys, head_of
-from .requests import Steps, ask, run
+from .layout import LONGEST_HEAD, Head, Keys, head_of, record_of
+from .requests import Request, Steps, ask, run
 
 _Listed = tuple[Address, Head | None, bool]
 _SAMPLE: Final = 32  # records whose size is looked at
@@ -41,7 +41,7 @@ class Listing:
             count = yield from ask("counting", "ZCOUNT", self._keys.index, f"({now}", "+inf")
             return int(count)
         size = 0
-        pages = _Pages(self._keys, self._clock, birth)
+        pages = Pages(self._keys, self._clock, birth)
         while (found := (yield from pages.next())) is not None:
             size += sum(
                 head is not None and head.is_in(group) and is_alive for _, head, is_alive in found
@@ -53,7 +53,7 @@ class Listing:
         Remove the records of *group* and below it (None: all); how many were unexpired.
         """
         removed = 0
-        pages = _Pages(self._keys, self._clock, birth)
+        pages = Pages(self._keys, self._clock, birth)
         while (found := (yield from pages.next())) is not None:
             leaving = [one for one in found if one[1] is None or one[1].is_in(group)]
             if not leaving:
@@ -73,6 +73,40 @@ class Listing:
             yield from run(scripts.DISCARD, keys, addresses)
         except Exception:  # noqa: S110, what the server answered
             pass  # They are misses all the same, and come up again with the next reading.
+
+    def pages(self, birth: bytes) -> Pages:
+        """
+        All records, to be looked through in pieces.
+        """
+        return Pages(self._keys, self._clock, birth)
+
+    def lying(self, pages: Pages, group: str | None, most: int) -> Steps[list[Lying] | None]:
+        """
+        The unexpired records of *group* and below it (None: all) in the next piece, of up to *most*
+        bytes each; None at the end.
+        """
+        found = yield from pages.next()
+        if found is None:
+            return None
+        there = [
+            address
+            for address, head, is_alive in found
+            if is_alive and head is not None and head.is_in(group)
+        ]
+        if not there:
+            return []
+        limit = most + LONGEST_HEAD
+        texts = yield Request(
+            "looking through",
+            *((b"GETRANGE", self._keys.record(address), b"0", limit) for address in there),
+        )
+        lying = []
+        for address, data in zip(there, texts, strict=True):
+            head = head_of(data) if type(data) is bytes and len(data) <= limit else None
+            if head is not None:
+                record = record_of(data, head)
+                lying.append(Lying(address, head.group, record, head.until, head.expired))
+        return lying
 
     def room(self, size: int) -> Steps[int]:
         """
@@ -95,7 +129,7 @@ class Listing:
         return figures(found)
 
 
-class _Pages:
+class Pages:
     """
     All records in pieces.
     """

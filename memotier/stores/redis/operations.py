@@ -32,7 +32,7 @@ from typing import Any, Final
 from ...clock import Clock
 from ...errors import StoreError
 from ...tokens import hard_token, soft_token
-from ...types import Address, Item, Name, Reading, Seconds, Token
+from ...types import Address, Item, Lying, Name, Reading, Seconds, Token
 from ..board import slot_on_board
 from ..faults import StoreBusy
 from . import scripts
@@ -51,7 +51,7 @@ from .layout import (
     slot_of,
 )
 from .leases import Leases
-from .listing import Listing
+from .listing import Listing, Pages
 from .numbers import Numbers
 from .requests import Garbled, Request, Steps, is_of_another_type, run
 
@@ -313,6 +313,15 @@ class Operations:
         """Number of unexpired records of *group* and below it (None: of all)."""
         _, epoch = yield from self.versions(())
         return (yield from self._listing.count(epoch[:BIRTH], group))
+
+    def pages(self) -> Steps[Pages]:
+        """All records, to be looked through in pieces."""
+        _, epoch = yield from self.versions(())
+        return self._listing.pages(epoch[:BIRTH])
+
+    def lying(self, pages: Pages, group: str | None) -> Steps[list[Lying] | None]:
+        """The unexpired records of *group* in the next piece; None at the end."""
+        return (yield from self._listing.lying(pages, group, self._most))
 
     def usage(self) -> Steps[Mapping[str, Any]]:
         """Number and, from a sample, bytes of the records; and what the server says of itself."""

@@ -17,18 +17,19 @@ from __future__ import annotations
 
 import secrets
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from ...clock import SYSTEM, Clock
 from ...errors import StoreUnavailable
-from ...types import Address, Item, Name, Reading, Seconds, Token
+from ...types import Address, Item, Lying, Name, Reading, Seconds, Token
 from .. import forks
 from ..offload import Offload
 from .births import Births
 from .board import LocalBoard
 from .layout import BIRTH, Keys
 from .leases import Leases
+from .notices import RedisNotices
 from .operations import Operations
 from .requests import Steps
 from .server import TIMEOUT, Server
@@ -80,6 +81,10 @@ class RedisStore:
     ) -> None:
         self._server = Server(target, timeout)
         self._keys = Keys(name, self._server.database)
+        #: What the processes that use it tell of themselves.
+        self.notices = RedisNotices(self._server, self._keys, clock)
+        #: What the server says of itself.
+        self.about = self._server.about
         #: Who we are, in the messages that others hear.
         self._sender = secrets.token_bytes(SENDER)
         #: For what must not be done in an event loop.
@@ -186,6 +191,12 @@ class RedisStore:
     def count(self, group: str | None = None) -> int:
         """Number of unexpired records, of one namespace and those below it or of all."""
         return self._done(self._ask.count(group))
+
+    def lying(self, group: str | None = None) -> Iterator[Lying]:
+        """All unexpired records, of one namespace and those below it or of all, in no order."""
+        pages = self._done(self._ask.pages())
+        while (found := self._done(self._ask.lying(pages, group))) is not None:
+            yield from found
 
     def usage(self) -> Mapping[str, Any]:
         """
