@@ -74,7 +74,7 @@ class Leaving:
             return False
         now = self._monotonic()
         try:
-            if now < self._rests_until:
+            if self._is_resting(keyed, now):
                 return True
             seen = dict(picture(keyed.engine).counted)
             if seen != self._seen or now >= self._renew_at:
@@ -91,7 +91,7 @@ class Leaving:
         try:
             if keyed is None:
                 self._leave_last()
-            elif not keyed.engine.closed and self._monotonic() >= self._rests_until:
+            elif not (keyed.engine.closed or self._is_resting(keyed, self._monotonic())):
                 self._leave(keyed, {}, ended=True)
         except Exception as error:
             self._failed(keyed, error)
@@ -140,6 +140,10 @@ class Leaving:
         data = fitted(snapshot, LARGEST)
         if data is not None:
             self._notices.leave(self.name, data)
+
+    def _is_resting(self, keyed: Keyed, now: Seconds) -> bool:
+        # (A store that is away would keep who closes it waiting.)
+        return now < self._rests_until or getattr(keyed.engine.store, "is_resting", False)
 
     def _failed(self, keyed: Keyed | None, error: Exception) -> None:
         self._rests_until = self._monotonic() + REST

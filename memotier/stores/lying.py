@@ -15,7 +15,7 @@ from ..clock import Clock
 from ..types import Lying, Seconds
 from ._diskcache import OURS
 from .access import Access
-from .rows import ALIVE, in_group, moment
+from .rows import ALIVE, in_group
 
 #: Records that one statement reads.
 AT_ONCE: Final = 100
@@ -50,9 +50,13 @@ def _lying(
         (most, after, now, *values),
     ).fetchall()
     return [
-        (row, Lying(_bytes(key), _text(tag), record, float(until), moment(at) if at else None))
+        (row, Lying(_bytes(key), _text(tag), record, _moment(until), _moment(at) if at else None))
         for row, key, tag, until, at, record in rows
     ]
+
+
+def _moment(at: object) -> Seconds:
+    return float(at) if isinstance(at, (int, float)) else 0.0
 
 
 def _bytes(key: object) -> bytes:

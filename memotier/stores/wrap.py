@@ -233,6 +233,11 @@ class Guarded:
         """As the store's own; None if it has none. Whether one can be left opens no breaker."""
         return getattr(self.store, "notices", None)
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether it failed a moment ago, so that only what must be is asked of it."""
+        return OPEN in (self.reading.state, self.writing.state)
+
     def get(self, addresses: Sequence[Address]) -> Reading:
         """As the store's own."""
         return self.reading.call(self.store.get, addresses)

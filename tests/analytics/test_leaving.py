@@ -195,6 +195,21 @@ def test_what_cannot_be_left_is_counted_and_tried_later(cache, clock, caplog):
     assert [] == caplog.records
 
 
+def test_a_store_that_rests_is_not_asked(cache):
+    """
+    Nor is whoever closes it kept waiting for it.
+    """
+    _used(cache)
+    leaving = Leaving(cache._keyed)
+    spy = Spy(leaving)
+    cache._keyed.engine.store.writing._failed(StoreError("away"))
+
+    assert leaving.round()
+    leaving.end()
+
+    assert [] == spy.left
+
+
 def test_the_last_one_says_so(cache):
     """
     When the cache is closed, and when nobody has it any more.
