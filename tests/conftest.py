@@ -30,6 +30,7 @@ EXTRAS = (
         "pyarrow",
         "pydantic",
     ),
+    *("opentelemetry", "prometheus_client"),
     *("pydantic", "redis", "simloom", "valkey", "watchfiles"),
 )
 #: A server for the tests of the Redis tier, if there is one; read before tests hide it.

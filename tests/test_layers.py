@@ -172,6 +172,8 @@ OPTIONAL = (
     "redis",
     "watchfiles",
     "pytest",
+    "prometheus_client",
+    "opentelemetry",
 )
 
 

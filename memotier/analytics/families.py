@@ -45,7 +45,9 @@ class Family:
 _Part = tuple[str, Mapping[str, str]]
 
 
-def _counter(name: str, text: str, *parts: _Part, unit: str = "") -> tuple[Family, tuple[_Part, ...]]:
+def _counter(
+    name: str, text: str, *parts: _Part, unit: str = ""
+) -> tuple[Family, tuple[_Part, ...]]:
     return Family(f"memotier_{name}", "counter", text, unit), parts
 
 
@@ -75,9 +77,7 @@ _OF_FUNCTIONS: Final = (
     ),
     _counter("timeouts", "Calls that waited too long for the function.", ("timeouts", {})),
     _counter("errors_served", "Calls given a remembered error.", ("errors_served", {})),
-    _counter(
-        "saved_seconds", "Computing that hits saved.", ("seconds_saved", {}), unit="seconds"
-    ),
+    _counter("saved_seconds", "Computing that hits saved.", ("seconds_saved", {}), unit="seconds"),
     _counter("saved_cost", "By cost=, in its own unit.", ("cost_saved", {})),
     _counter("paid_cost", "By cost=, in its own unit.", ("cost_paid", {})),
 )
@@ -106,9 +106,7 @@ _UTILIZATION: Final = Family(
     "memotier_utilization_ratio", "gauge", "Of its room what a tier uses.", "ratio"
 )
 _PENDING: Final = Family("memotier_pending_writes", "gauge", "Entries the second tier is owed.")
-_FAILURES: Final = Family(
-    "memotier_operation_failures", "counter", "Failures of the second tier."
-)
+_FAILURES: Final = Family("memotier_operation_failures", "counter", "Failures of the second tier.")
 
 #: All of them, in the order in which they are told.
 FAMILIES: Final = (
@@ -127,25 +125,34 @@ def families(snapshot: figures.Snapshot) -> Iterator[tuple[Family, list[Sample]]
     tiers = {name: tier for name, tier in snapshot["tiers"].items() if tier is not None}
     of_tier = {name: {"cache": cache, "tier": name} for name in tiers}
     for family, parts in _OF_FUNCTIONS:
-        yield family, [
-            ({**whose(cache, one), **labels}, max(0, one["counters"].get(field, 0)))
-            for field, labels in parts
-            for one in functions
-        ]
+        yield (
+            family,
+            [
+                ({**whose(cache, one), **labels}, max(0, one["counters"].get(field, 0)))
+                for field, labels in parts
+                for one in functions
+            ],
+        )
     for family, field in _SIZES:
         yield family, [(whose(cache, one), one[field]) for one in functions]
     for family, field in _OF_TIERS:
-        yield family, [
-            (of_tier[name], tier[field])
-            for name, tier in tiers.items()
-            if tier.get(field) is not None
-        ]
+        yield (
+            family,
+            [
+                (of_tier[name], tier[field])
+                for name, tier in tiers.items()
+                if tier.get(field) is not None
+            ],
+        )
     yield _UTILIZATION, [(of_tier[name], figures.utilization(tier)) for name, tier in tiers.items()]
     yield _PENDING, [({"cache": cache}, snapshot["pending_writes"])]
-    yield _FAILURES, [
-        (of_operation({"cache": cache}, operation), count)
-        for operation, count in sorted(snapshot["failures"].items())
-    ]
+    yield (
+        _FAILURES,
+        [
+            (of_operation({"cache": cache}, operation), count)
+            for operation, count in sorted(snapshot["failures"].items())
+        ],
+    )
 
 
 def whose(cache: str, one: figures.Function) -> Labels:

@@ -18,7 +18,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from ..analytics.families import FAMILIES, LATENCY, LATENCY_TEXT, Family, families, of_operation, whose
+from ..analytics.families import (
+    FAMILIES,
+    LATENCY,
+    LATENCY_TEXT,
+    Family,
+    families,
+    of_operation,
+    whose,
+)
 from ..analytics.figures import Snapshot
 from ..cache import MultiLevelCache
 from ..engine.histogram import Histogram, middle_of
