@@ -26,12 +26,13 @@ def over_time(history: Sequence[Mapping[str, Any]]) -> Html:
     """
     The hit rate as a line, and below it the calls, from point to point of a *history*.
     """
-    begin = min(point["at"] - point["seconds"] for point in history)
+    begin: Seconds = min(point["at"] - point["seconds"] for point in history)
     end = max(point["at"] for point in history)
     span = max(end - begin, 1.0)
 
     def across(at: Seconds) -> float:
-        return round((at - begin) / span * _WIDE, 2)
+        share: float = (at - begin) / span
+        return round(share * _WIDE, 2)
 
     most = max(map(figures.accesses, history)) or 1.0
     line: list[str] = []
