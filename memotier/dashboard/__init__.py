@@ -6,6 +6,10 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+from .page import report
+
+__all__ = ["grafana", "report"]
+
 
 def grafana() -> str:
     """
@@ -13,6 +17,3 @@ def grafana() -> str:
     ``memotier.integrations.prometheus``.
     """
     return files(__package__).joinpath("grafana.json").read_text(encoding="utf-8")
-
-
-__all__ = ["grafana"]

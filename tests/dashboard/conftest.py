@@ -33,7 +33,7 @@ def used(make_cache, clock):
 
     @tiered_cache(cache=cache, name="app.broken", namespace="web")
     def broken(x):
-        raise OSError
+        raise OSError("away")
 
     for minute in range(10):
         for x in range(8):
@@ -43,7 +43,7 @@ def used(make_cache, clock):
         for x in range(15):
             once(f"{minute}-{x}")
         if minute != 5:
-            with pytest.raises(OSError):
+            with pytest.raises(OSError, match="away"):
                 broken(minute)
         clock.advance(40)
         if minute == 5:

@@ -13,7 +13,7 @@ import pytest
 
 from memotier.analytics import figures, merge, snapshot
 from memotier.analytics.advice import advise
-from memotier.dashboard.report import report
+from memotier.dashboard import report
 
 ATTACK = "<script>document.title='owned'</script>\"'><img src=x onerror=alert(1)>"
 
