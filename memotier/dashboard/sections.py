@@ -83,7 +83,7 @@ def summary(taken: figures.Snapshot) -> Html:
     ]
     if counters["cost_saved"]:
         saved = counters["cost_saved"]
-        tiles.insert(3, ("cost_saved", saved, f"{saved:,.6g}", "cost saved"))
+        tiles[3] = ("cost_saved", saved, shown.amount(saved), "cost saved")
     return tag(
         "dl",
         [

@@ -35,6 +35,13 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def amount(value: float) -> str:
+    """
+    Of a unit that only the user knows.
+    """
+    return count(value) if value >= 1000 or value == int(value) else f"{value:.3g}"
+
+
 def percent(share: float) -> str:
     """
     ``93.4 %``; what is nearly all or nothing is not shown as all or nothing.
@@ -107,4 +114,4 @@ def evidence(name: str, value: Any) -> str:
         return size(value)
     if name.endswith(("rate", "ratio", "share", "utilization")):
         return percent(value)
-    return count(value) if value == int(value) else f"{value:.3g}"
+    return amount(value)
