@@ -56,6 +56,13 @@ def caches_in_use() -> list[MultiLevelCache]:
     Every named cache that is open, and the default one.
     """
     cache_named("default")
+    return open_caches()
+
+
+def open_caches() -> list[MultiLevelCache]:
+    """
+    Every named cache that is open; none is made for the question.
+    """
     with _lock:
         return [cache for cache in _caches.values() if not cache.closed]
 

@@ -20,7 +20,8 @@ from memotier.testing import FakeClock
 #: Packages that memotier works with and does not need.
 EXTRAS = (
     *("attrs", "click", "cloudpickle", "cryptography", "msgspec", "numpy", "pandas", "polars"),
-    *("pyarrow", "pydantic", "redis", "rich", "simloom", "valkey", "watchfiles"),
+    *("opentelemetry", "prometheus_client", "pyarrow", "pydantic", "redis", "rich", "simloom"),
+    *("valkey", "watchfiles"),
 )
 #: A server for the tests of the Redis tier, if there is one; read before tests hide it.
 REDIS_URL = os.environ.get("MEMOTIER_TEST_REDIS_URL")

@@ -175,6 +175,8 @@ OPTIONAL = (
     "rich",
     "watchfiles",
     "pytest",
+    "prometheus_client",
+    "opentelemetry",
 )
 
 

@@ -276,6 +276,9 @@ class Behind:
         self._flight = flight
         self._plan = plan
 
+    def is_of(self, background: Background) -> bool:
+        return self._background is background
+
     def now(self) -> bool:
         return self._background.in_thread(self._flight, self._plan)
 

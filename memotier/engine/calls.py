@@ -56,6 +56,7 @@ class Call:
     __slots__ = (
         "_address",
         "_canonical",
+        "answered_by",
         "args",
         "claim",
         "claims",
@@ -95,6 +96,9 @@ class Call:
         self.function: Callable[..., Any] | None = None
         self.args: tuple[Any, ...] = ()
         self.kwargs: Mapping[str, Any] = {}
+        #: Who had its result, if memory had not: "l2", "joined" (another call), "computed",
+        #: or "stale" (what was kept for when computing fails or takes too long).
+        self.answered_by = ""
         #: How far only one process is to compute it: "cluster" (as far as the second tier
         #: reaches), "machine", or None; its claim, from when somebody wants it; and what its
         #: claim's mark was before the second tier was last asked.

@@ -124,6 +124,7 @@ class Meter:
         """
         The function took *seconds* for *call*, whatever came of it.
         """
+        call.answered_by = "computed"
         operation = REFRESH if is_refresh else COMPUTE
         try:
             call.shelf.latencies[operation].add(seconds)
@@ -153,6 +154,7 @@ class Meter:
         The second tier answered *call*, which saves what computing took, less the time of asking;
         nothing, if asking took longer. Called under the lock.
         """
+        call.answered_by = "l2"
         shelf = call.shelf
         shelf.l2_hits += 1
         took = min(found.took, found.cost)
@@ -170,6 +172,7 @@ class Meter:
         Somebody else's computation answered *call*: that takes its time, but is paid once. Called
         under the lock.
         """
+        call.answered_by = "joined"
         call.shelf.joined += 1
         call.shelf.price_saved += flight.price or 0.0
         if call.traced is not None:

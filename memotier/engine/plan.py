@@ -19,6 +19,7 @@ from __future__ import annotations
 from ..errors import ConfigError
 from ..types import Seconds
 from . import stale, worlds
+from .around import around
 from .background import Behind
 from .below import look_below, note_slot
 from .calls import Call, Labels
@@ -46,6 +47,11 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
     Args:
         joins: False: without single-flight, every caller looks below and computes for himself.
     """
+    plan = _fetch(engine, call, in_task=in_task, joins=joins)
+    return plan if around.plan is None else around.plan(engine, call, plan)
+
+
+def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
     labels = labels_before(engine, call)
     if labels is None or engine.is_inside():
         return (yield from bypass(call))

@@ -162,6 +162,7 @@ def fall_back(engine: Engine, call: Call, flight: Renewal, failed: Failed) -> Pl
             if now >= clocks.served_until:
                 return None
             shelf.stale_on_error += not flight.behind
+            call.answered_by = "stale"
             engine.flights.land(flight, Landing(old.value, old.thaw, True))
         if call.traced is not None:
             call.traced.old(old)

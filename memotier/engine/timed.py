@@ -113,6 +113,7 @@ def instead(engine: Engine, call: Call, flight: Flight, old: Old) -> Plan:
             if engine.clock.monotonic() >= old.clocks.served_until:
                 return None
             call.shelf.stale_on_timeout += 1
+            call.answered_by = "stale"
             _leave_alone(flight)
         if call.traced is not None:
             call.traced.old(old)

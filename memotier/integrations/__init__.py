@@ -1,0 +1,10 @@
+"""
+Figures and events for other systems. Each module needs its own package, and none is imported
+unless it is asked for::
+
+    from memotier.integrations import prometheus       # pip install memotier[prometheus]
+    from memotier.integrations import opentelemetry    # pip install memotier[opentelemetry]
+    from memotier.integrations import logs             # needs nothing
+"""
+
+from __future__ import annotations

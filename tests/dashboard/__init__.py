@@ -1,0 +1,3 @@
+"""
+The page, opened in a real browser.
+"""

@@ -1,0 +1,3 @@
+"""
+Figures, spans and events for other systems, with their real clients.
+"""
