@@ -213,7 +213,7 @@ class Memo:
             if found is not MISS:
                 return found, None
             self.equip(call, values)
-            self.note(call, values)
+            self.note(engine, call, values)
         except UnkeyableArgument as error:
             self.pass_by(engine, shelf, error)
             return None, self.invoke(*self.spread(values))
@@ -254,12 +254,14 @@ class Memo:
             call.tags_of = lambda: tags
         return call
 
-    def note(self, call: Call, values: tuple[Any, ...]) -> None:
+    def note(self, engine: Engine, call: Call, values: tuple[Any, ...]) -> None:
         """
-        Record that memory could not answer *call*, if calls are recorded.
+        Tell those who want to know that memory could not answer *call* at once.
         """
         if self.recording is not None:
             self.recording.note(call, values)
+        if engine.meter.watcher is not None:
+            engine.meter.watcher.met(call, values, self)
 
     def _has_key(self, call: Call, values: tuple[Any, ...]) -> bool:
         """

@@ -72,6 +72,20 @@ from __future__ import annotations
 
 from .analytics import CacheAnalytics
 from .merging import merge
+from .parameters import arguments
+from .simulation import Setup, simulate
 from .taking import snapshot
+from .traces import read_trace, write_trace
+from .tracing import record_trace
 
-__all__ = ["CacheAnalytics", "merge", "snapshot"]
+__all__ = [
+    "CacheAnalytics",
+    "Setup",
+    "arguments",
+    "merge",
+    "read_trace",
+    "record_trace",
+    "simulate",
+    "snapshot",
+    "write_trace",
+]
