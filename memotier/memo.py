@@ -255,9 +255,7 @@ class Memo:
         return call
 
     def note(self, engine: Engine, call: Call, values: tuple[Any, ...]) -> None:
-        """
-        Tell those who want to know that memory could not answer *call* at once.
-        """
+        """Tell those who want to know that memory could not answer *call* at once."""
         if self.recording is not None:
             self.recording.note(call, values)
         if engine.meter.watcher is not None:

@@ -47,6 +47,13 @@ def mixed(number: int) -> int:
     return number ^ number >> 31
 
 
+def stirred(number: int) -> int:
+    """
+    The same for less, where *number* is a sum of mixed ones.
+    """
+    return (number & _MASK ^ (number & _MASK) >> 32) * 0x9E3779B97F4A7C15 & _MASK
+
+
 class Distinct:
     """
     Counts different hashes of 64 bits, which have to be mixed.
@@ -62,17 +69,18 @@ class Distinct:
         """
         One more, perhaps the same as another.
         """
-        few = self._few
-        if few is not None:
-            few.add(mixed)
-            if len(few) > EXACT:
-                self._condense()
-            return
-        rank = _REST + 1 - (mixed & _LOW).bit_length()
-        at = mixed >> _REST
         registers = self._registers
-        if rank > registers[at]:
-            registers[at] = rank
+        if registers:
+            rank = _REST + 1 - (mixed & _LOW).bit_length()
+            if rank > registers[mixed >> _REST]:
+                registers[mixed >> _REST] = rank
+            return
+        few = self._few
+        if few is None:
+            return  # another thread is just making registers of them
+        few.add(mixed)
+        if len(few) > EXACT:
+            self._condense()
 
     def count(self) -> float:
         """
@@ -85,8 +93,7 @@ class Distinct:
         few, registers = self._few, bytearray(_REGISTERS)
         for one in list(few or ()):
             rank = _REST + 1 - (one & _LOW).bit_length()
-            at = one >> _REST
-            registers[at] = max(registers[at], rank)
+            registers[one >> _REST] = max(registers[one >> _REST], rank)
         # In this order: who finds no set finds registers.
         self._registers = registers
         self._few = None

@@ -4,7 +4,7 @@ many calls would be hits if it were no part of the key.
 
 What is counted are *different* things: values of each parameter, keys, and keys without each
 parameter. A hit adds nothing new to any of these, because its key was a miss before. So it is
-enough to look at calls that memory cannot answer, which are slow anyway; some 2 µs for each and
+enough to look at calls that memory cannot answer, which are slow anyway; some 4 µs for each and
 1.5 µs per parameter (``benchmarks/simulate.py --arguments``). Hits are known by their number.
 
 The estimate: of *calls*, ``misses`` computed. Of these the share ``keys without p / keys`` would
@@ -24,7 +24,7 @@ that is kept here can be turned back into a value: not even a parameter that is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isinf
+from math import inf
 from typing import Any, Final
 
 from ..durations import short
@@ -35,7 +35,7 @@ from ..errors import ConfigError
 from ..keys.canonical import encode
 from ..memo import Memo
 from ..types import Seconds
-from .cardinality import ERROR, EXACT, Distinct, mixed
+from .cardinality import ERROR, EXACT, Distinct, mixed, stirred
 from .counters import Whose, counters_of, in_use, whose
 
 #: Functions whose arguments are counted, and parameters of one.
@@ -43,8 +43,7 @@ MOST: Final = 200
 MOST_PARAMETERS: Final = 16
 
 _MASK: Final = (1 << 64) - 1
-_ODD: Final = 0x9E3779B97F4A7C15
-_PLAIN: Final = frozenset({str, bytes, int, bool, type(None)})
+_PLAIN: Final = frozenset({bytes, int, bool, type(None)})
 #: Of all keys those that a parameter has values for, if it ruins the hit rate.
 NEARLY: Final = 0.5
 #: By how much the hit rate has to rise.
@@ -134,10 +133,14 @@ class Seen:
     What is counted of one function.
     """
 
-    __slots__ = ("keys", "label", "left_out", "names", "since", "suspects", "together", "values")
+    __slots__ = (
+        *("keys", "label", "left_out", "names", "since", "suspects", "together", "ttl"),
+        "values",
+    )
 
-    def __init__(self, label: str, names: tuple[str, ...]) -> None:
+    def __init__(self, label: str, names: tuple[str, ...], ttl: Seconds) -> None:
         self.label = label
+        self.ttl = ttl
         self.names = names
         #: By parameter: its values, and the keys without it.
         self.values = [(Distinct(), Distinct()) for _ in names]
@@ -149,16 +152,19 @@ class Seen:
         self.left_out = 0
 
     def add(self, hashes: list[int], generation: int) -> None:
-        whole = sum(hashes) + generation * _ODD
-        key = mixed(whole & _MASK)
+        """
+        One call: a hash for each parameter, and when it was, as a hash too.
+        """
+        whole = sum(hashes) + generation
+        key = stirred(whole)
         self.keys.add(key)
         for one, (values, without) in zip(hashes, self.values, strict=True):
             values.add(one)
-            without.add(mixed(whole - one & _MASK))
+            without.add(stirred(whole - one))
         suspects = self.suspects
         if suspects:
             self.since.add(key)
-            self.together.add(mixed(whole - sum([hashes[at] for at in suspects]) & _MASK))
+            self.together.add(stirred(whole - sum([hashes[at] for at in suspects])))
         elif suspects is None and self.keys.count() >= _LOOK:
             self.suspects = self._suspects()
 
@@ -175,6 +181,7 @@ class Arguments:
 
     def __init__(self, engine: Engine) -> None:
         self.seen: dict[Whose, Seen] = {}
+        self._now = engine.clock.monotonic
         with engine.lock:
             #: Hits and misses of before.
             self._before = {at: _counted(engine, at) for at in map(whose, in_use(engine))}
@@ -192,10 +199,14 @@ class Arguments:
         if seen is None:
             if len(self.seen) >= MOST or not 0 < len(counted) <= MOST_PARAMETERS:
                 return
-            seen = self.seen.setdefault(at, Seen(shelf.label, tuple(counted)))
+            assert memo.engine is not None
+            ttl = _ttl_of(memo.engine, shelf)
+            seen = self.seen.setdefault(at, Seen(shelf.label, tuple(counted), ttl))
         try:
             hashes = [_hash_of(place, value, call) for place, value in enumerate(counted.values())]
-            seen.add(hashes, _generation(shelf, call, memo))
+            # How often results have expired since the clock began.
+            generation = 0 if seen.ttl == inf else mixed(int(self._now() / seen.ttl))
+            seen.add(hashes, generation)
         except Exception:
             # A hook of an argument's class raised, or another function has this name.
             seen.left_out += 1
@@ -301,6 +312,8 @@ def _counted(engine: Engine, at: Whose) -> tuple[float, float]:
 
 def _hash_of(place: int, value: Any, call: Call) -> int:
     kind = type(value)
+    if kind is str:
+        return mixed(hash((place, value)) & _MASK)
     if kind in _PLAIN:
         if kind is int and value == -2:
             value = "-2"  # to Python's hash -1 and -2 are the same
@@ -313,18 +326,16 @@ def _hash_of(place: int, value: Any, call: Call) -> int:
     return mixed(hash((place, kind, value)) & _MASK)
 
 
-def _generation(shelf: Shelf, call: Call, memo: Memo) -> int:
+def _ttl_of(engine: Engine, shelf: Shelf) -> Seconds:
     """
-    How many times results have expired since the clock began: 0 where that is not to be told.
+    How long results are good for, infinite where that is not to be told.
     """
-    engine = memo.engine
-    if engine is None or shelf.windows is not None or callable(shelf.ttl):
-        return 0
-    ttl: Seconds | None = shelf.ttl
-    if ttl is None:
-        below = engine.store is not None and call.place.has_name and shelf.digester is not None
-        ttl = engine.options.l2_ttl if below else engine.options.l1_ttl
-    return 0 if isinf(ttl) or ttl <= 0 else int(engine.clock.monotonic() / ttl)
+    if shelf.windows is not None or callable(shelf.ttl):
+        return inf
+    if shelf.ttl is not None:
+        return shelf.ttl
+    below = engine.store is not None and shelf.digester is not None
+    return engine.options.l2_ttl if below else engine.options.l1_ttl
 
 
 __all__ = ["Argument", "ArgumentReport", "Arguments", "arguments", "rate_without", "sentence"]
