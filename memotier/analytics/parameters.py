@@ -4,7 +4,7 @@ many calls would be hits if it were no part of the key.
 
 What is counted are *different* things: values of each parameter, keys, and keys without each
 parameter. A hit adds nothing new to any of these, because its key was a miss before. So it is
-enough to look at calls that memory cannot answer, which are slow anyway; some 4 µs for each and
+enough to look at calls that memory cannot answer, which are slow anyway; some 5 µs for each and
 1.5 µs per parameter (``benchmarks/simulate.py --arguments``). Hits are known by their number.
 
 The estimate: of *calls*, ``misses`` computed. Of these the share ``keys without p / keys`` would
