@@ -7,15 +7,15 @@ parameter. A hit adds nothing new to any of these, because its key was a miss be
 enough to look at calls that memory cannot answer, which are slow anyway; some 5 µs for each and
 1.5 µs per parameter (``benchmarks/simulate.py --arguments``). Hits are known by their number.
 
-The estimate: of *calls*, ``misses`` computed. Of these the share ``keys without p / keys`` would
-remain, because the others would have found what was computed for a key that differs in p only::
+The estimate: of *calls*, ``misses`` computed. Without p each of ``keys without p`` would miss once,
+and all misses beyond the first of a key, which were evicted or invalidated, would still be misses::
 
-    hit rate without p = 1 - misses * min(1, keys without p / keys) / calls
+    hit rate without p = 1 - (keys without p + max(0, misses - keys)) / calls
 
-If every key misses once, that is exactly the number of keys without p. Where entries expire, a key
-counts once for each ttl that passed, so that one which is computed every hour is not mistaken for
-one that is computed once; where they are evicted or invalidated, it is assumed that those misses
-fall in the same proportion. Eviction would fall more than that, so the estimate is cautious.
+If every key misses once, that is exactly right. A smaller number of keys is evicted less, so it is
+cautious otherwise. Where entries expire, a key counts once for each ttl that passed, so that one
+which is computed every hour is not mistaken for one that is computed once. That, and a second tier
+that had results of before, may count more keys than missed; then all are taken in proportion.
 
 Counts up to 128 are exact, beyond that their standard error is 1.15 % (cardinality.py). Nothing
 that is kept here can be turned back into a value: not even a parameter that is no secret is shown.
@@ -182,9 +182,13 @@ class Arguments:
     def __init__(self, engine: Engine) -> None:
         self.seen: dict[Whose, Seen] = {}
         self._now = engine.clock.monotonic
+        #: Hits and misses of before.
+        self._before: dict[Whose, tuple[float, float]] = {}
         with engine.lock:
-            #: Hits and misses of before.
-            self._before = {at: _counted(engine, at) for at in map(whose, in_use(engine))}
+            for shelf in in_use(engine):
+                counters, at = counters_of(shelf), whose(shelf)
+                hits, misses = self._before.get(at, (0.0, 0.0))
+                self._before[at] = hits + counters["hits"], misses + counters["misses"]
 
     def met(self, call: Call, values: tuple[Any, ...], memo: Memo) -> None:
         """
@@ -192,24 +196,26 @@ class Arguments:
         """
         if memo.options.key is not None:
             return  # that decides what counts, not the parameters
-        shelf = call.shelf
-        at = whose(shelf)
-        seen = self.seen.get(at)
-        counted = memo.keys.counted(values)
-        if seen is None:
-            if len(self.seen) >= MOST or not 0 < len(counted) <= MOST_PARAMETERS:
-                return
-            assert memo.engine is not None
-            ttl = _ttl_of(memo.engine, shelf)
-            seen = self.seen.setdefault(at, Seen(shelf.label, tuple(counted), ttl))
+        seen = None
         try:
+            counted = memo.keys.counted(values)
+            seen = self.seen.get(whose(call.shelf)) or self._meet(call, memo, tuple(counted))
+            if seen is None:
+                return
             hashes = [_hash_of(place, value, call) for place, value in enumerate(counted.values())]
             # How often results have expired since the clock began.
             generation = 0 if seen.ttl == inf else mixed(int(self._now() / seen.ttl))
             seen.add(hashes, generation)
         except Exception:
             # A hook of an argument's class raised, or another function has this name.
-            seen.left_out += 1
+            if seen is not None:
+                seen.left_out += 1
+
+    def _meet(self, call: Call, memo: Memo, names: tuple[str, ...]) -> Seen | None:
+        if len(self.seen) >= MOST or not 0 < len(names) <= MOST_PARAMETERS or memo.engine is None:
+            return None
+        new = Seen(call.shelf.label, names, _ttl_of(memo.engine, call.shelf))
+        return self.seen.setdefault(whose(call.shelf), new)
 
     def reports(self, engine: Engine) -> list[ArgumentReport]:
         """
@@ -245,11 +251,12 @@ class Arguments:
         ]
         together = None
         if seen.suspects and (since := seen.since.count()):
-            without_all = seen.together.count()
+            # Of the keys since then, as of all.
+            without_all = keys * seen.together.count() / since
             together = Argument(
                 name=", ".join(seen.names[place] for place in seen.suspects),
                 values=max(arguments[place].values for place in seen.suspects),
-                hit_rate_without=rate_without(calls, misses, since, without_all),
+                hit_rate_without=rate_without(calls, misses, keys, without_all),
             )
         return ArgumentReport(
             function=at[1],
@@ -272,8 +279,9 @@ def rate_without(calls: float, misses: float, keys: float, keys_without: float) 
         return 0.0
     if abs(keys - misses) <= 2 * ERROR * misses:
         keys = misses  # every key missed once: their number is known better than it was counted
-    share = min(1.0, keys_without / keys) if keys else 1.0
-    return min(1.0, max(0.0, 1 - misses * share / calls))
+    remaining = min(keys, keys_without)
+    remaining = remaining * misses / keys if keys > misses else remaining + misses - keys
+    return min(1.0, max(0.0, 1 - remaining / calls))
 
 
 def arguments(function: Any) -> ArgumentReport:

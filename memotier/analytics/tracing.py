@@ -26,6 +26,7 @@ import math
 import os
 import secrets
 from array import array
+from pathlib import Path
 from struct import Struct
 from threading import Lock
 from types import TracebackType
@@ -131,7 +132,9 @@ class Tracer:
         return at
 
     def _learn(self, at: int, resident: Resident) -> None:
-        fresh = resident.fresh_until
+        clocks = None if resident.stamp is None else resident.stamp.clocks
+        # Of what may be served when it is stale, somebody looks before it is.
+        fresh = resident.fresh_until if clocks is None else clocks.memory_until
         ttl = NEVER if fresh == NEVER else fresh - resident.born
         if ttl > 0:  # else it has just left
             self._known[at] = resident.place.shelf, resident.size, resident.cost, ttl
@@ -226,8 +229,13 @@ class TraceRecorder:
         Record from now on, anew.
 
         Raises:
-            ConfigError: If somebody records this cache already.
+            ConfigError: If somebody records this cache already, or the directory of the path is
+                not there.
         """
+        if self._path is not None and not Path(self._path).absolute().parent.is_dir():
+            raise ConfigError(
+                f"path={short(os.fspath(self._path))} cannot be written: its directory is not there"
+            )
         tracer = Tracer(self._engine, self._sample, self._most)
         with self._engine.lock:
             if self._tracker.tracer is not None:

@@ -152,6 +152,35 @@ def test_what_expires_is_counted_for_each_time(clock, make_cache):
     assert 0.875 == pytest.approx(by_name["currency"].hit_rate_without, abs=0.02)
 
 
+@pytest.mark.parametrize("size", [20, 60, 200])
+def test_with_evictions_the_estimate_is_cautious(make_cache, size):
+    """
+    Beside a function that does leave the argument out, in a memory of the same size: never more
+    hits than that has, and not fewer than now.
+    """
+    chance = random.Random(size)
+    calls = [(int(150 * chance.random() ** 2), chance.randrange(6)) for _ in range(3000)]
+
+    @tiered_cache(cache=make_cache(l1_maxsize=size, default_ttl=math.inf))
+    def now(sku, page):
+        return sku
+
+    @tiered_cache(cache=make_cache(l1_maxsize=size, default_ttl=math.inf), ignore=("page",))
+    def then(sku, page=0):
+        return sku
+
+    arguments(now)
+    for one in calls:
+        now(*one)
+        then(*one)
+    report = arguments(now)
+    (found,) = [one for one in report.arguments if "page" == one.name]
+    info = then.cache_info()
+
+    assert report.hit_rate <= found.hit_rate_without + 0.02
+    assert found.hit_rate_without <= info.hits / (info.hits + info.misses) + 0.05
+
+
 def test_hits_of_before_do_not_count(cache):
     """
     Counting begins when it is first asked.

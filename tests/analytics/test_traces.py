@@ -17,7 +17,8 @@ from multiprocessing import get_context
 import pytest
 
 from memotier import CacheAnalytics, CacheLevelConfig, ConfigError, tiered_cache
-from memotier.analytics import read_trace, record_trace, write_trace
+from memotier.analytics import read_trace, record_trace, simulate, write_trace
+from memotier.analytics.simulation import recorded_setup
 from memotier.analytics.traces import ELSEWHERE, HIT, MISS, plain
 
 
@@ -196,8 +197,10 @@ def test_only_one_records_a_cache(cache):
 @pytest.mark.parametrize("wrong", [{"sample": 0}, {"sample": 2}, {"most": 0}, {"path": 3}])
 def test_misuse_is_said(cache, wrong):
     """
-    With the value.
+    With the value; a directory that is not there when it begins, not when it ends.
     """
+    with pytest.raises(ConfigError, match="directory is not there"):
+        record_trace(cache, "nowhere/t").start()
     with pytest.raises(ConfigError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
         record_trace(cache, **wrong)
 
@@ -287,6 +290,41 @@ def test_recommendations_say_what_they_bring(clock, make_cache):
     assert "of computing saved per hour" in room.expected_impact
     assert room.predicted == evicts.predicted
     assert policy.predicted["hit_rate"] > 0.1
+
+
+def test_a_recording_that_begins_with_a_full_memory(cache):
+    """
+    What is hit before it was missed had been there: so it is when that is simulated.
+    """
+
+    @tiered_cache(cache=cache)
+    def double(x):
+        return 2 * x
+
+    for x in range(50):
+        double(x)
+    with record_trace(cache) as recording:
+        for x in range(60):
+            double(x)
+        trace = recording.trace()
+
+    assert 50 / 60 == trace.measured_hit_rate == simulate(trace, recorded_setup(trace)).hit_rate
+
+
+def test_stale_results_are_known_by_their_whole_ttl(call, clock, cache):
+    """
+    Of a function that refreshes ahead an entry is looked at long before its ttl ends.
+    """
+
+    @call.cached(cache=cache, ttl=100, refresh_ahead=0.5, stale_while_revalidate=50)
+    def double(x):
+        return 2 * x
+
+    with record_trace(cache) as recording:
+        call(double(1))
+        trace = recording.trace()
+
+    assert [100] == [round(ttl) for ttl in trace.ttls]
 
 
 def test_what_was_invalidated_all_the_time_predicts_nothing(cache):
