@@ -127,7 +127,7 @@ class _Map:
                 known[1].append(at)
                 return
             memo.equip(call, values)
-            memo.note(call, values)
+            memo.note(engine, call, values)
         except UnkeyableArgument as error:
             memo.pass_by(engine, memo.shelf, error)
             self.others.append((memo.invoke_one(values), [at]))

@@ -217,7 +217,7 @@ class Memo:
             if found is not MISS:
                 return found, None
             self.equip(call, values)
-            self.note(call, values)
+            self.note(engine, call, values)
         except UnkeyableArgument as error:
             self.pass_by(engine, shelf, error)
             return None, past(self, values)
@@ -259,15 +259,15 @@ class Memo:
             call.tags_of = lambda: tags
         return call
 
-    def note(self, call: Call, values: tuple[Any, ...]) -> None:
-        """
-        Remember that memory could not answer *call*, and record it if calls are recorded.
-        """
+    def note(self, engine: Engine, call: Call, values: tuple[Any, ...]) -> None:
+        """Tell those who want to know that memory could not answer *call* at once."""
         call.shelf.known.add(call)
         if tracing.open_traces:
             call.traced = traced(self, call)
         if self.recording is not None:
             self.recording.note(call, values)
+        if engine.meter.watcher is not None:
+            engine.meter.watcher.met(call, values, self)
 
     def _has_key(self, call: Call, values: tuple[Any, ...]) -> bool:
         """

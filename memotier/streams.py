@@ -159,7 +159,7 @@ class StreamMemo(Memo):
         try:
             call = self.equip(self.look_up(values), values)
             if call.resident() is None or tracing.open_traces:
-                self.note(call, values)
+                self.note(engine, call, values)
         except UnkeyableArgument as error:
             if self.options.on_unkeyable == "raise" or renews:
                 raise

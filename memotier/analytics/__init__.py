@@ -80,11 +80,35 @@ from .taking import snapshot
 if TYPE_CHECKING:
     from .analytics import CacheAnalytics
     from .collecting import collect
+    from .parameters import arguments
+    from .simulation import Setup, simulate
+    from .traces import read_trace, write_trace
+    from .tracing import record_trace
 
-__all__ = ["CacheAnalytics", "collect", "merge", "snapshot"]
+__all__ = [
+    "CacheAnalytics",
+    "Setup",
+    "arguments",
+    "collect",
+    "merge",
+    "read_trace",
+    "record_trace",
+    "simulate",
+    "snapshot",
+    "write_trace",
+]
 
-#: Loaded when they are first asked for: a process that only leaves its figures needs neither.
-_LATER = {"CacheAnalytics": ".analytics", "collect": ".collecting"}
+#: Loaded when they are first asked for: a process that only leaves its figures needs none of them.
+_LATER = {
+    "CacheAnalytics": ".analytics",
+    "Setup": ".simulation",
+    "arguments": ".parameters",
+    "collect": ".collecting",
+    "read_trace": ".traces",
+    "record_trace": ".tracing",
+    "simulate": ".simulation",
+    "write_trace": ".traces",
+}
 
 
 def __getattr__(name: str) -> Any:

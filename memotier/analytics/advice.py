@@ -57,20 +57,26 @@ Predict = Callable[[Recommendation], Mapping[str, Any] | None]
 Rule = Callable[[figures.Snapshot], Iterable[Recommendation]]
 
 
-def advise(snapshot: figures.Snapshot, predict: Predict | None = None) -> list[Recommendation]:
+def advise(
+    snapshot: figures.Snapshot,
+    predict: Predict | None = None,
+    more: Iterable[Recommendation] = (),
+) -> list[Recommendation]:
     """
     What *snapshot* recommends, the most urgent first; empty if all is well, or too little known.
 
     Args:
         predict: Is given each recommendation that has a *change*, and returns what that would
             bring, or None.
+
+        more: Recommendations that do not follow from a snapshot.
     """
     found = [one for rule in RULES for one in rule(snapshot)]
     if predict is not None:
         found = [
             one if one.change is None else replace(one, predicted=predict(one)) for one in found
         ]
-    return sorted(found, key=lambda one: PRIORITIES.index(one.priority))
+    return sorted([*found, *more], key=lambda one: PRIORITIES.index(one.priority))
 
 
 # -- rules: of one function ----------------------------------------------------------------------

@@ -27,6 +27,9 @@ class CacheAnalytics(Readings):
 
         hot_key_window: About how many keys are known at once; twice as many at most.
 
+        track_arguments: Whether it is counted how many values arguments have, for
+            ``get_argument_reports()``.
+
         show_keys: Whether keys and tags are shown as they are; otherwise as digests and by what
             stands before the first colon, because they may be arguments.
 
@@ -40,9 +43,14 @@ class CacheAnalytics(Readings):
         track_hot_keys: bool = True,
         hot_key_window: int = 1000,
         *,
+        track_arguments: bool = True,
         show_keys: bool = False,
     ) -> None:
-        for name, flag in (("track_hot_keys", track_hot_keys), ("show_keys", show_keys)):
+        for name, flag in (
+            ("track_hot_keys", track_hot_keys),
+            ("track_arguments", track_arguments),
+            ("show_keys", show_keys),
+        ):
             if type(flag) is not bool:
                 raise ConfigError(f"{name}={short(flag)} cannot be used: True or False")
         if type(hot_key_window) is not int or hot_key_window < 1:
@@ -50,7 +58,10 @@ class CacheAnalytics(Readings):
                 f"hot_key_window={short(hot_key_window)} cannot be used: give a number of keys"
             )
         self._state = State(
-            cache, hot_key_window=hot_key_window if track_hot_keys else None, show_keys=show_keys
+            cache,
+            hot_key_window=hot_key_window if track_hot_keys else None,
+            track_arguments=track_arguments,
+            show_keys=show_keys,
         )
         self._state.tracker()
         self.sync = SyncAnalytics(self._state)

@@ -20,6 +20,8 @@ from .alerts import Alerts
 from .exposition import Exposition, exposition
 from .hotkeys import HotKey
 from .monitoring import Callback, Monitor
+from .parameters import ArgumentReport
+from .predicting import argument_advice
 from .probing import probe
 from .taking import hot_keys, keyed_of, snapshot
 from .tracker import Tracker, tracker_of
@@ -34,11 +36,17 @@ class State:
     """
 
     def __init__(
-        self, cache: MultiLevelCache | str, *, hot_key_window: int | None, show_keys: bool
+        self,
+        cache: MultiLevelCache | str,
+        *,
+        hot_key_window: int | None,
+        show_keys: bool,
+        track_arguments: bool,
     ) -> None:
         self.cache = cache
         self.hot_key_window = hot_key_window
         self.show_keys = show_keys
+        self.track_arguments = track_arguments
         self.alerts = Alerts()
         self.callbacks: list[tuple[Callback, bool]] = []
         self.monitor: Monitor | None = None
@@ -54,7 +62,23 @@ class State:
         tracker = tracker_of(self.keyed.engine)
         if self.hot_key_window is not None:
             tracker.track_hot_keys(self.hot_key_window)
+        if self.track_arguments:
+            tracker.track_arguments(self.keyed.engine)
         return tracker
+
+    def arguments(self) -> list[ArgumentReport]:
+        engine, tracker = self.keyed.engine, self.tracker()
+        return [] if tracker.arguments is None else tracker.arguments.reports(engine)
+
+    def advice(self, taken: figures.Snapshot, predict: Predict | None) -> list[Recommendation]:
+        """
+        What *taken*, the arguments and the last trace recommend.
+        """
+        predictor = self.tracker().predictor()
+        more = [*argument_advice(self.arguments())]
+        if predictor is not None:
+            more += predictor.advice()
+        return advise(taken, predictor if predict is None else predict, more)
 
     def check(self) -> list[tuple[str, dict[str, Any]]]:
         """
@@ -234,20 +258,29 @@ class Readings:
     def get_recommendations(self, predict: Predict | None = None) -> list[Recommendation]:
         """
         What to change, the most urgent first, with the figures that say so; empty if all is well
-        or too little is known.
+        or too little is known. If a trace was recorded (``record_trace``), what a change brings is
+        *predicted*: ``hit_rate_now`` and ``hit_rate`` of memory, ``seconds_saved_per_hour`` and
+        ``bytes``, both more than now.
 
         Args:
             predict: Is given each recommendation that is a change of settings, and returns what
-                that would bring, or None.
+                that would bring, or None; in place of the trace.
         """
-        return advise(self.snapshot(), predict)
+        return self._state.advice(self.snapshot(), predict)
+
+    def get_argument_reports(self) -> list[ArgumentReport]:
+        """
+        Of each function that was called which arguments ruin its hit rate, the most called first;
+        empty unless ``track_arguments``.
+        """
+        return self._state.arguments()
 
     def get_comprehensive_stats(self) -> dict[str, Any]:
         """
         Everything at once: ``hit_rate, miss_rate, eviction_rate, error_rate``, ``windows`` with
         these for ``"1m"``, ``"1h"``, ``"1d"``; ``latency`` and ``size_utilization`` as the methods
         say; ``saved``; ``functions``, ``namespaces`` and ``tags`` one by one; ``hot_keys``,
-        ``recommendations``; ``cache_stats`` is ``cache.get_stats()``.
+        ``arguments``, ``recommendations``; ``cache_stats`` is ``cache.get_stats()``.
         """
         taken = self.snapshot()
         counters = figures.total(taken)
@@ -269,7 +302,8 @@ class Readings:
             },
             "tags": taken["tags"],
             "hot_keys": self._hot(taken["hot_keys"]),
-            "recommendations": advise(taken),
+            "arguments": self._state.arguments(),
+            "recommendations": self._state.advice(taken, None),
             "cache_stats": self._state.keyed.stats(),
         }
 

@@ -18,11 +18,16 @@ from typing import Any, Final
 from ..engine.calls import Call
 from ..engine.engine import Engine
 from ..engine.instances import bury
+from ..engine.modes import let_hits_pass
 from ..entry import Resident
 from ..types import Seconds
 from .counters import in_use, whose, windowed_of
 from .hotkeys import HotKeys
+from .parameters import Arguments
+from .predicting import Predictor
 from .tagged import Tagged
+from .traces import Trace
+from .tracing import Tracer
 from .windows import NEXT, SPANS, Passed, Picture, Windows
 
 #: Entries in memory up to which a caller takes a picture on his way (some 1 ms every 5 s).
@@ -44,6 +49,12 @@ class Tracker:
         self.tagged = Tagged()
         #: Under which this process leaves its figures in the second tier; see leaving.py.
         self.names: set[str] = set()
+        #: Counts values of arguments, once somebody asked for it.
+        self.arguments: Arguments | None = None
+        #: Records accesses while somebody wants that; and what was recorded last.
+        self.tracer: Tracer | None = None
+        self.trace: Trace | None = None
+        self._predictor: Predictor | None = None
 
     # -- heard from the engine -------------------------------------------------------------
 
@@ -61,11 +72,23 @@ class Tracker:
         finally:
             self._lock.release()
 
+    def hit(self, resident: Resident) -> None:
+        if self.tracer is not None:
+            self.tracer.hit(resident)
+
+    def met(self, call: Call, values: tuple[Any, ...], memo: Any) -> None:
+        if self.arguments is not None:
+            self.arguments.met(call, values, memo)
+
     def asked(self, call: Call, *, found: bool) -> None:
+        if self.tracer is not None:
+            self.tracer.missed(call, found=found)
         if self.hot is not None:
             self.hot.asked(call, found=found)
 
     def took(self, call: Call, seconds: Seconds) -> None:
+        if self.tracer is not None:
+            self.tracer.ended(call, seconds)
         if self.hot is not None:
             self.hot.took(call, seconds)
 
@@ -91,6 +114,23 @@ class Tracker:
         if self.hot is None:
             self.hot = HotKeys(most)
         self.hot.most = max(self.hot.most, most)
+
+    def track_arguments(self, engine: Engine) -> Arguments:
+        """
+        Count from now on which values arguments have.
+        """
+        if self.arguments is None:
+            self.arguments = Arguments(engine)
+        return self.arguments
+
+    def predictor(self) -> Predictor | None:
+        """
+        What the trace that was recorded last says of changes; None if there is none.
+        """
+        trace = self.trace
+        if trace is not None and (self._predictor is None or self._predictor.trace is not trace):
+            self._predictor = Predictor(trace)
+        return self._predictor
 
     def look(self, engine: Engine) -> Picture:
         """
@@ -124,6 +164,9 @@ class Tracker:
             self._windows = Windows()
             self._windows.add(picture(engine))
             self.began = engine.clock.wall()
+            if self.tracer is not None:
+                let_hits_pass(engine)  # the parent goes on with it
+        self.tracer = None
 
 
 def picture(engine: Engine) -> Picture:

@@ -23,7 +23,8 @@ from .frame import DEBUG, Group, debug_option
 #: Each is a module here, whose ``command`` is imported when it is run or listed.
 COMMANDS: Final[tuple[str, ...]] = (
     *("stats", "top", "inspect", "explain", "doctor"),
-    *("invalidate", "clear", "warm", "history", "config", "key"),
+    *("report", "simulate", "invalidate", "clear"),
+    *("warm", "history", "config", "key"),
 )
 
 _INTERRUPTED: Final = 130

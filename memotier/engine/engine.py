@@ -223,6 +223,8 @@ class Engine:
         """
         resident.hits += 1
         resident.used = self.clock.monotonic()
+        if self.meter.watcher is not None:
+            self.meter.watcher.hit(resident)
         return Held(resident.value, resident.thaw)
 
     def is_outdated(self, call: Call, flight: Flight, names: tuple[Name, ...]) -> bool:

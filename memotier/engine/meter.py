@@ -67,6 +67,12 @@ class Watcher(Protocol):
     def tick(self) -> None:
         """At least ``Meter.due``; sets that anew. Called by whoever measures, without the lock."""
 
+    def hit(self, resident: Resident) -> None:
+        """Memory answered, the slow way. Called under the lock."""
+
+    def met(self, call: Call, values: tuple[Any, ...], memo: Any) -> None:
+        """A call of *memo*, its parameters having *values*, is to go the slow way."""
+
     def asked(self, call: Call, *, found: bool) -> None:
         """Memory could not answer *call*; *found*: the second tier or another call could."""
 

@@ -38,6 +38,8 @@ _blocks: set[object] = set()
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 #: Engines whose hits go the slow way, where another engine is found; see testing/isolation.py.
 _aside: weakref.WeakSet[Engine] = weakref.WeakSet()
+#: Engines whose hits go the slow way because somebody wants to see each of them.
+_shown: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
 def is_disabled() -> bool:
@@ -116,10 +118,28 @@ def take_back(engines: Iterable[Engine]) -> None:
         _park()
 
 
+def show_hits(engine: Engine) -> None:
+    """
+    Let hits of *engine* go the slow way, where its watcher sees each, until ``let_hits_pass``.
+    """
+    with _lock:
+        _shown.add(engine)
+        _park()
+
+
+def let_hits_pass(engine: Engine) -> None:
+    """
+    Let them be fast again.
+    """
+    with _lock:
+        _shown.discard(engine)
+        _park()
+
+
 def _park() -> None:
     for engine in list(_engines):
         with engine.lock:
-            engine.versions.park(bool(_blocks) or engine in _aside)
+            engine.versions.park(bool(_blocks) or engine in _aside or engine in _shown)
 
 
 def _after_fork_in_child() -> None:
