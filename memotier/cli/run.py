@@ -22,9 +22,8 @@ from .frame import DEBUG, Group, debug_option
 
 #: Each is a module here, whose ``command`` is imported when it is run or listed.
 COMMANDS: Final[tuple[str, ...]] = (
-    *("stats", "top", "inspect", "explain", "doctor"),
-    *("report", "simulate", "invalidate", "clear"),
-    *("warm", "history", "config", "key"),
+    *("stats", "top", "report", "inspect", "explain", "doctor", "simulate"),
+    *("invalidate", "clear", "warm", "history", "config", "key"),
 )
 
 _INTERRUPTED: Final = 130
