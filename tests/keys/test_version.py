@@ -280,6 +280,6 @@ def test_a_file_that_was_edited_before_it_was_looked_at(load):
     made from the compiled code, and nothing is raised.
     """
     function = load(PLAIN)
-    Path(function.__code__.co_filename).write_text('x = """\n"""; y = """\n\n')
+    Path(function.__code__.co_filename).write_text('x = """\n"""; y = 1\n')
 
     assert source_version(function, source_stamp(function)).startswith("code:")
