@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from hashlib import blake2b
+from tokenize import TokenError
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -101,7 +102,7 @@ def _definition(function: FunctionType) -> _Definition | None:
         if code.co_name == "<lambda>":
             return _lambda_in(_parse("".join(lines)), code)
         return _def_in(_parse_block(lines[code.co_firstlineno - 1 :]), code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
+    except (TokenError, SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
         return None
 
 

@@ -272,3 +272,14 @@ def test_every_python_finds_the_same_version(tmp_path):
     }
 
     assert {"554ca9b057ffd18a\n"} == found
+
+
+def test_a_file_that_was_edited_before_it_was_looked_at(load):
+    """
+    Where the source at the function's line is the end of a text that never closes, the version is
+    made from the compiled code, and nothing is raised.
+    """
+    function = load(PLAIN)
+    Path(function.__code__.co_filename).write_text('x = """\n"""; y = 1\n')
+
+    assert source_version(function, source_stamp(function)).startswith("code:")
