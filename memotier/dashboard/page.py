@@ -13,7 +13,7 @@ from typing import Final
 
 from ..analytics import figures
 from ..analytics.advice import Recommendation, advise
-from . import sections, shown
+from . import advising, sections, shown
 from .markup import Html, tag
 
 _POLICY: Final = (
@@ -47,7 +47,7 @@ def report(
         _top(snapshot),
         sections.summary(snapshot),
         sections.time(snapshot),
-        sections.advice(advice),
+        advising.advice(advice),
         sections.functions(snapshot),
         sections.latency(snapshot),
         sections.room(snapshot),

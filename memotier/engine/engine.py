@@ -95,9 +95,7 @@ class Engine:
         self.flusher: Any = None
         #: Called once, in the thread for I/O, before anything is let go at ``close()``.
         self.before_close: list[Callable[[], None]] = []
-        self.l2_errors = 0
-        self.l2_invalidations = 0
-        self.l2_replacements = 0
+        self.l2_errors = self.l2_invalidations = self.l2_replacements = 0
         self.l2_refused = 0  # records that were not believed
         self.key_collisions = 0
         self.writes_lost = 0
