@@ -48,8 +48,6 @@ _WORDS: Final = {
     "InvalidResponse": "it does not speak the protocol of Redis",
     "Garbled": "it answers something else than what it was asked",
 }
-#: What a server is taken for that does not say its version.
-_REDIS_LIKE: Final = (6, 2)
 #: Those that mean that nothing at all will work for now.
 _AWAY: Final = frozenset({"TimeoutError", "ConnectionError", "BusyLoadingError"})
 
@@ -147,38 +145,6 @@ class Server:
             raise self._failed(request, error, line) from None
         finally:
             steps.close()
-
-    def about(self) -> dict[str, Any]:
-        """
-        ``name``, ``version`` and its ``numbers``, ``time`` (wall seconds), ``maxmemory`` (bytes,
-        0: no bound), ``policy`` (None: it does not say), and how many ``questions`` that took.
-
-        Raises:
-            StoreError: If it does not answer.
-        """
-        now = self.ask("asking for the time", "TIME")
-        said = {**_said(self._told("server")), **_said(self._told("memory"))}
-        name = "Valkey" if "valkey_version" in said else "Redis"
-        version = said.get("valkey_version") or said.get("redis_version") or ""
-        parts = version.split(".")
-        return {
-            "name": name,
-            "version": version or "of unknown version",
-            "numbers": tuple(int(part) for part in parts[:2] if part.isdigit()) or _REDIS_LIKE,
-            "time": int(now[0]) + int(now[1]) / 1e6,
-            "maxmemory": int(said["maxmemory"]) if said.get("maxmemory", "").isdigit() else 0,
-            "policy": said.get("maxmemory_policy"),
-            "questions": 3,
-        }
-
-    def _told(self, section: str) -> Any:
-        """INFO is refused to users who may not do what is dangerous."""
-        try:
-            return self.ask("asking about itself", "INFO", section)
-        except StoreUnavailable:
-            raise
-        except StoreError:
-            return {}
 
     def subscription(self) -> Any:
         """
@@ -344,17 +310,6 @@ class Server:
             decode_responses=False,
             **self._url.tls,
         )
-
-
-def _said(info: Any) -> dict[str, str]:
-    """
-    The answer to INFO, of which clients make a dict or not.
-    """
-    if isinstance(info, dict):
-        return {str(name): str(value) for name, value in info.items()}
-    text = info.decode("utf-8", "replace") if isinstance(info, bytes) else str(info)
-    pairs = (line.partition(":") for line in text.splitlines())
-    return {name: value.strip() for name, found, value in pairs if found}
 
 
 def checked(client: Any) -> Any:

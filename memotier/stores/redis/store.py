@@ -18,6 +18,7 @@ from __future__ import annotations
 import secrets
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from ...clock import SYSTEM, Clock
@@ -25,6 +26,7 @@ from ...errors import StoreUnavailable
 from ...types import Address, Item, Lying, Name, Reading, Seconds, Token
 from .. import forks
 from ..offload import Offload
+from .about import about
 from .births import Births
 from .board import LocalBoard
 from .layout import BIRTH, Keys
@@ -84,7 +86,7 @@ class RedisStore:
         #: What the processes that use it tell of themselves.
         self.notices = RedisNotices(self._server, self._keys, clock)
         #: What the server says of itself.
-        self.about = self._server.about
+        self.about = partial(about, self._server)
         #: Who we are, in the messages that others hear.
         self._sender = secrets.token_bytes(SENDER)
         #: For what must not be done in an event loop.
