@@ -57,8 +57,10 @@ def _are_others(engine: Engine, read: Token, known: Token) -> bool:
     Whether a record of epoch *read* would be judged by tokens that took the place of its own: the
     store has lost those in between, and the new ones know of no invalidation.
     """
-    birth: int = getattr(engine.store, "birth_bytes", 0)
-    return bool(birth) and read is not None and (known is None or read[:birth] != known[:birth])
+    birth = getattr(engine.store, "birth_bytes", 0)
+    if type(birth) is not int or birth == 0 or read is None:
+        return False  # a store that does not say, or one around another that gives anything
+    return known is None or read[:birth] != known[:birth]
 
 
 def soften_here(engine: Engine, call: Call) -> bool:

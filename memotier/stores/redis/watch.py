@@ -331,8 +331,8 @@ class Watch:
         self._board.mark(slots_in(slots))
 
     def _missed(self) -> None:
-        self.resets += 1
         self._board.mark_all()
+        self.resets += 1  # last: who sees it sees the marks, too
 
     def _release(self) -> None:
         connection, self._connection = self._connection, None
