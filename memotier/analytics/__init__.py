@@ -57,7 +57,8 @@ COUNTERS: ``hits`` (all calls answered without running the function: ``l1_hits``
 ``invalidations``, ``replacements`` (why entries left memory), ``stale_served``,
 ``stale_on_error``, ``stale_on_timeout``, ``timeouts``, ``errors_served``, ``seconds_saved``
 (computing that hits did not take, less the look-ups in the second tier; a look-up in memory, some
-0.2 µs, is neglected), ``found_seconds`` (those look-ups), ``cost_saved`` and ``cost_paid`` (by
+0.2 µs, is neglected; a hit that took longer than computing saves nothing), ``found_seconds`` (what
+was subtracted for look-ups), ``cost_saved`` and ``cost_paid`` (by
 ``cost=``, in its unit; 0 without).
 
 WINDOWED are those whose last minute, hour and day are known, with ``seconds``, the time they

@@ -163,7 +163,7 @@ def spent_seconds(function: Function) -> Seconds:
 def balance_seconds(function: Function) -> Seconds:
     """
     What the cache of one function has saved, less what it took; negative: it costs more than it
-    saves. (``seconds_saved`` has the look-ups of hits subtracted, ``spent_seconds`` has them too.)
+    saves. (``found_seconds`` are subtracted from ``seconds_saved``, but also in ``spent_seconds``.)
     """
     counters = function["counters"]
     gross = counters["seconds_saved"] + counters["found_seconds"]

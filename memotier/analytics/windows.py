@@ -119,9 +119,6 @@ def between(before: Picture, after: Picture) -> Passed:
         old = before.counted.get(whose)
         if old is None or old[0] > new[0] or old[1] > new[1]:
             old = (0,) * len(new)
-        passed = [
-            max(0, a - b) if name != "seconds_saved" else a - b
-            for name, a, b in zip(WINDOWED, new, old, strict=True)
-        ]
+        passed = [max(0, a - b) for a, b in zip(new, old, strict=True)]
         functions[whose] = dict(zip(WINDOWED, passed, strict=True))
     return Passed(after.wall, max(0.0, after.now - before.now), functions)

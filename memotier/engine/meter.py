@@ -150,13 +150,14 @@ class Meter:
 
     def found(self, call: Call, found: Found) -> None:
         """
-        The second tier answered *call*, which saves what computing took, less the time of asking.
-        Called under the lock.
+        The second tier answered *call*, which saves what computing took, less the time of asking;
+        nothing, if asking took longer. Called under the lock.
         """
         shelf = call.shelf
         shelf.l2_hits += 1
-        shelf.saved += found.cost - found.took
-        shelf.found_seconds += found.took
+        took = min(found.took, found.cost)
+        shelf.saved += found.cost - took
+        shelf.found_seconds += took
         if shelf.price_of is not None:
             shelf.price_saved += found.stamp.price or 0.0
         if call.traced is not None:

@@ -171,7 +171,7 @@ class Shelf:
         self.hits_gone = 0  # hits of residents that have left
         #: Seconds saved by them, and by the second tier, less the time of asking that.
         self.saved = 0.0
-        self.found_seconds = 0.0  # the time of asking the second tier for what it had
+        self.found_seconds = 0.0  # what was subtracted from that
         self.price_paid = 0.0  # what computations cost, by ``price_of``
         self.price_saved = 0.0  # and what was not paid because of those hits
         self.misses = 0  # look-ups that memory could not answer

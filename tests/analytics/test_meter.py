@@ -4,8 +4,6 @@ What is measured, in the test's time: everything but hits in memory.
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from memotier import CacheLevelConfig
@@ -150,30 +148,11 @@ def test_an_operation_that_failed_is_counted_not_measured(call, make_cache, monk
     assert 0 == took(cache, L2_GET).count
 
 
-def test_waiting_for_another_call_is_told_apart(cache, clock):
+def test_waiting_for_another_call_is_told_apart(cache, two_at_once):
     """
     Who waits for somebody else's computation computes nothing, and is answered by it.
     """
-    inside, go_on = threading.Event(), threading.Event()
-
-    from memotier import tiered_cache
-
-    @tiered_cache(cache=cache)
-    def work(x):
-        inside.set()
-        assert go_on.wait(10)
-        return x
-
-    threads = [threading.Thread(target=work, args=(1,)) for _ in range(2)]
-    threads[0].start()
-    assert inside.wait(10)
-    threads[1].start()
-    engine = cache._keyed.engine
-    while not any(flight.future for flight in list(engine.flights.table.values())):
-        pass
-    go_on.set()
-    for thread in threads:
-        thread.join(10)
+    two_at_once(cache)
 
     assert (1, 1) == (took(cache, COMPUTE).count, took(cache, WAIT).count)
     assert 1 == figures.total(snapshot(cache))["joined"]

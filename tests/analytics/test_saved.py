@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 from decimal import Decimal
 
 import pytest
@@ -70,6 +69,21 @@ def test_a_hit_below_saves_less_the_look(call, make_cache, ask, slow):
     assert 30.0 == call(reader.lookup("bbb")).cost
 
 
+def test_a_look_that_took_longer_saves_nothing(call, make_cache, ask, slow):
+    """
+    What is saved never becomes less; the balance says that the cache costs more.
+    """
+    first, second = make_cache("disk"), make_cache("disk")
+    call(ask(first)("a"))
+    reader = ask(second)
+    slow(second, get=2.5)
+    call(reader("a"))
+    [one] = snapshot(second)["functions"]
+
+    assert (1, 0.0) == (reader.cache_info().l2_hits, near(reader.cache_info().seconds_saved))
+    assert -0.5 == pytest.approx(figures.balance_seconds(one), abs=0.1)
+
+
 def test_what_has_left_memory_stays_credited(call, make_cache, ask):
     """
     Evicted, cleared: what its hits saved is not forgotten.
@@ -117,28 +131,11 @@ def test_tags_added_later_keep_the_price(call, make_cache, ask):
     assert 30 == reader.cache_info().cost_saved
 
 
-def test_a_joined_call_saves_the_price(cache):
+def test_a_joined_call_saves_the_price(cache, two_at_once):
     """
     Two callers, one computation: it was paid once.
     """
-    inside, go_on = threading.Event(), threading.Event()
-
-    @tiered_cache(cache=cache, cost=lambda _: 5)
-    def work(x):
-        inside.set()
-        assert go_on.wait(10)
-        return x
-
-    threads = [threading.Thread(target=work, args=(1,)) for _ in range(2)]
-    threads[0].start()
-    assert inside.wait(10)
-    threads[1].start()
-    engine = cache._keyed.engine
-    while not any(flight.future for flight in list(engine.flights.table.values())):
-        pass
-    go_on.set()
-    for thread in threads:
-        thread.join(10)
+    work = two_at_once(cache, cost=lambda _: 5)
 
     assert (1, 5.0) == (work.cache_info().joined, work.cache_info().cost_saved)
     assert 5.0 == figures.total(snapshot(cache))["cost_paid"]
