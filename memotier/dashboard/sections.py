@@ -386,7 +386,10 @@ def _card(one: Recommendation) -> Html:
                 [
                     tag(
                         "div",
-                        tag("dt", name.replace("_", " ").removesuffix(" ms")),
+                        tag(
+                            "dt",
+                            name.replace("_", " ").removesuffix(" ms").removesuffix(" seconds"),
+                        ),
                         tag("dd", _evidence(name, value)),
                     )
                     for name, value in values.items()
