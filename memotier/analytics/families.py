@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from ..engine.histogram import Histogram
 from . import figures
 
 Labels = dict[str, str]
@@ -165,3 +166,14 @@ def of_operation(labels: Mapping[str, Any], operation: str) -> Labels:
     """
     tier, _, name = operation.partition(".")
     return {**labels, "tier": tier, "operation": name}
+
+
+def measured(snapshot: figures.Snapshot) -> Iterator[tuple[Labels, Histogram]]:
+    """
+    How long each operation took, by function; first what belongs to none.
+    """
+    nobody = {"namespace": "", "function": "", "latency": snapshot["latency"]}
+    for one in (nobody, *snapshot["functions"]):
+        for operation, written in sorted(one["latency"].items()):
+            labels = of_operation(whose(snapshot["cache"], one), operation)
+            yield labels, Histogram.of_json(written)

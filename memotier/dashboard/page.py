@@ -13,7 +13,11 @@ from typing import Final
 
 from ..analytics import figures
 from ..analytics.advice import Recommendation, advise
+<<<<<<< .merge_file_HrHVSd
 from . import advising, sections, shown
+=======
+from . import cards, sections, shown
+>>>>>>> .merge_file_51ikPl
 from .markup import Html, tag
 
 _POLICY: Final = (
@@ -30,7 +34,7 @@ def report(
     Args:
         recommendations: What ``advise()`` returned; None: what it says of *snapshot*.
     """
-    advice = advise(snapshot) if recommendations is None else recommendations
+    advised = advise(snapshot) if recommendations is None else recommendations
     style = Html(files(__package__).joinpath("report.css").read_text(encoding="utf-8"))
     title = f"memotier: {snapshot['cache']}"
     head = tag(
@@ -47,7 +51,11 @@ def report(
         _top(snapshot),
         sections.summary(snapshot),
         sections.time(snapshot),
+<<<<<<< .merge_file_HrHVSd
         advising.advice(advice),
+=======
+        cards.advice(advised),
+>>>>>>> .merge_file_51ikPl
         sections.functions(snapshot),
         sections.latency(snapshot),
         sections.room(snapshot),

@@ -23,11 +23,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from ..analytics.families import FAMILIES, Family, families, of_operation, whose
+from ..analytics.families import FAMILIES, Family, families, measured
 from ..cache import MultiLevelCache
 from ..durations import short
 from ..engine.around import around
-from ..engine.histogram import Histogram
 from ..errors import ConfigError
 from .reading import Reading
 
@@ -178,22 +177,15 @@ def _of_family(wanted: Family) -> _Observe:
     return observe
 
 
-def _measured(taken: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Histogram]]:
-    nobody = {"namespace": "", "function": "", "latency": taken["latency"]}
-    for one in (nobody, *taken["functions"]):
-        for operation, written in one["latency"].items():
-            yield of_operation(whose(taken["cache"], one), operation), Histogram.of_json(written)
-
-
 def _counts(taken: dict[str, Any]) -> Iterator[tuple[dict[str, Any], float]]:
-    return ((labels, histogram.count) for labels, histogram in _measured(taken))
+    return ((labels, histogram.count) for labels, histogram in measured(taken))
 
 
 def _seconds(taken: dict[str, Any]) -> Iterator[tuple[dict[str, Any], float]]:
-    return ((labels, histogram.total) for labels, histogram in _measured(taken))
+    return ((labels, histogram.total) for labels, histogram in measured(taken))
 
 
 def _quantiles(taken: dict[str, Any]) -> Iterator[tuple[dict[str, Any], float]]:
-    for labels, histogram in _measured(taken):
+    for labels, histogram in measured(taken):
         for share, value in zip(_SHARES, histogram.quantiles(_SHARES), strict=True):
             yield {**labels, "quantile": share}, value

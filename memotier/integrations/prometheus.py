@@ -15,19 +15,10 @@ in one process.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from ..analytics.families import (
-    FAMILIES,
-    LATENCY,
-    LATENCY_TEXT,
-    Family,
-    families,
-    of_operation,
-    whose,
-)
-from ..analytics.figures import Snapshot
+from ..analytics.families import FAMILIES, LATENCY, LATENCY_TEXT, Family, families, measured
 from ..cache import MultiLevelCache
 from ..engine.histogram import Histogram, middle_of
 from ..errors import ConfigError
@@ -127,21 +118,13 @@ def _empty(family: Family) -> Metric:
 def _latencies(taken: list[dict[str, Any]]) -> Metric:
     metric = HistogramMetricFamily(LATENCY, LATENCY_TEXT, labels=_LABELS)
     for snapshot in taken:
-        for labels, written in _measured(snapshot):
-            histogram = Histogram.of_json(written)
+        for labels, histogram in measured(snapshot):
             metric.add_metric(
                 [labels[name] for name in _LABELS],
                 buckets=[(_bound(most), count) for most, count in cumulated(histogram)],
                 sum_value=histogram.total,
             )
     return metric
-
-
-def _measured(snapshot: Snapshot) -> Iterator[tuple[dict[str, str], Mapping[str, Any]]]:
-    nobody = {"namespace": "", "function": ""}
-    for one in ({**nobody, "latency": snapshot["latency"]}, *snapshot["functions"]):
-        for operation, written in sorted(one["latency"].items()):
-            yield of_operation(whose(snapshot["cache"], one), operation), written
 
 
 def cumulated(histogram: Histogram) -> list[tuple[float, float]]:

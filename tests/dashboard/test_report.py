@@ -135,6 +135,7 @@ def test_it_loads_nothing(used):
 
 
 @pytest.mark.slow
+@pytest.mark.extras
 def test_light_and_dark(used, browser):
     """
     Bright paper with dark letters, or the other way round, as the reader's system asks.
