@@ -13,11 +13,7 @@ from typing import Final
 
 from ..analytics import figures
 from ..analytics.advice import Recommendation, advise
-<<<<<<< .merge_file_HrHVSd
-from . import advising, sections, shown
-=======
 from . import cards, sections, shown
->>>>>>> .merge_file_51ikPl
 from .markup import Html, tag
 
 _POLICY: Final = (
@@ -51,11 +47,7 @@ def report(
         _top(snapshot),
         sections.summary(snapshot),
         sections.time(snapshot),
-<<<<<<< .merge_file_HrHVSd
-        advising.advice(advice),
-=======
         cards.advice(advised),
->>>>>>> .merge_file_51ikPl
         sections.functions(snapshot),
         sections.latency(snapshot),
         sections.room(snapshot),
