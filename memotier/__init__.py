@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .keys.registry import register_key
     from .many import tiered_cache
     from .registry import configure, get_cache, invalidate_tags
+    from .semantic.cache import SemanticCache
     from .types import MISS, Codec, Store
     from .warming.report import WarmingReport
     from .warming.strategies import WarmingStrategy
@@ -65,6 +66,7 @@ _HOMES = {
     "MemotierError": "errors",
     "MultiLevelCache": "cache",
     "NotIsolated": "errors",
+    "SemanticCache": "semantic.cache",
     "SerializationError": "errors",
     "Store": "types",
     "StoreError": "errors",
@@ -109,6 +111,7 @@ __all__ = [
     "MemotierError",
     "MultiLevelCache",
     "NotIsolated",
+    "SemanticCache",
     "SerializationError",
     "Store",
     "StoreError",
