@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .many import tiered_cache
     from .registry import configure, get_cache, invalidate_tags
     from .semantic.cache import SemanticCache
+    from .semantic.near import Semantic
     from .types import MISS, Codec, Store
     from .warming.report import WarmingReport
     from .warming.strategies import WarmingStrategy
@@ -66,6 +67,7 @@ _HOMES = {
     "MemotierError": "errors",
     "MultiLevelCache": "cache",
     "NotIsolated": "errors",
+    "Semantic": "semantic.near",
     "SemanticCache": "semantic.cache",
     "SerializationError": "errors",
     "Store": "types",
@@ -111,6 +113,7 @@ __all__ = [
     "MemotierError",
     "MultiLevelCache",
     "NotIsolated",
+    "Semantic",
     "SemanticCache",
     "SerializationError",
     "Store",

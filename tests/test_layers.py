@@ -40,6 +40,7 @@ SURFACES = {"integrations", "dashboard"}
 #: Imports that go up all the same, each with its reason.
 EXCEPTIONS: dict[tuple[str, str], str] = {
     ("recording.function", "warming.rewarm"): "rewarm= is an option of the decorator",
+    ("decorator", "semantic.near"): "semantic= is an option of the decorator",
 }
 
 LONGEST_FILE = 400

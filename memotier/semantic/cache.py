@@ -30,8 +30,17 @@ except ImportError as error:
     if error.name is None or error.name.partition(".")[0] != "numpy":
         raise
     raise MissingExtra("SemanticCache needs numpy: pip install 'memotier[semantic]'") from error
-from .checking import check_cache, check_guards, check_queries, check_threshold, short_digest
-from .hits import SemanticHit, WouldBeHit
+from .checking import (
+    check_cache,
+    check_flag,
+    check_function,
+    check_guards,
+    check_max_size,
+    check_queries,
+    check_threshold,
+    short_digest,
+)
+from .hits import NearMatch, SemanticHit
 from .synccache import SyncSemanticCache
 
 
@@ -99,17 +108,6 @@ class SemanticCache:
         shadow: bool = False,
         equal: Callable[[Any, Any], Any] = operator.eq,
     ) -> None:
-        if type(max_size) is not int or max_size < 1:
-            raise ConfigError(f"max_size={short(max_size)} cannot be used: a number of entries")
-        for name, flag in (
-            ("enable_exact_match_fallback", enable_exact_match_fallback),
-            ("shadow", shadow),
-        ):
-            if type(flag) is not bool:
-                raise ConfigError(f"{name}={short(flag)} cannot be used: True or False")
-        for name, function in (("verify", verify), ("equal", equal)):
-            if not callable(function) and not (function is None and name == "verify"):
-                raise ConfigError(f"{name}={short(function)} cannot be used: give a callable")
         ttl = None if default_ttl is None else seconds(default_ttl, what="default_ttl")
         embedding = Embedding.of(
             NgramEmbedder() if embedder is None else embedder,
@@ -128,7 +126,7 @@ class SemanticCache:
                 embedding_model,
             )
         self._owned = cache is None
-        self._cache = check_cache(cache, max_size)
+        self._cache = check_cache(cache, check_max_size(max_size))
         self._finder = Finder(
             keyed_of=self._keyed_now,
             namespace=f"{check_namespace(namespace)}.{short_digest(embedding.identity)}",
@@ -136,11 +134,11 @@ class SemanticCache:
             threshold=check_threshold("similarity_threshold", similarity_threshold),
             max_size=max_size,
             ttl=ttl,
-            exact_first=enable_exact_match_fallback,
+            exact_first=check_flag("enable_exact_match_fallback", enable_exact_match_fallback),
             rules=check_guards(guards),
-            verify=verify,
-            shadow=shadow,
-            equal=equal,
+            verify=check_function("verify", verify, optional=True),
+            shadow=check_flag("shadow", shadow),
+            equal=check_function("equal", equal),
         )
         self.sync = SyncSemanticCache(self)
 
@@ -313,7 +311,7 @@ class SemanticCache:
         index = self._finder.index
         return {"size": len(index), "max_size": index.max_size, **self._finder.tally.stats()}
 
-    def shadow_report(self) -> list[WouldBeHit]:
+    def shadow_report(self) -> list[NearMatch]:
         """
         The last hundred would-be hits of shadow mode, with both texts, and those whose answer is
         awaited.

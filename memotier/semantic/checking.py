@@ -21,6 +21,24 @@ def check_threshold(name: str, value: Any) -> float:
     return float(value)
 
 
+def check_max_size(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise ConfigError(f"max_size={short(value)} cannot be used: a number of entries")
+    return value
+
+
+def check_flag(name: str, value: Any) -> bool:
+    if type(value) is not bool:
+        raise ConfigError(f"{name}={short(value)} cannot be used: True or False")
+    return value
+
+
+def check_function(name: str, value: Any, *, optional: bool = False) -> Any:
+    if not callable(value) and not (value is None and optional):
+        raise ConfigError(f"{name}={short(value)} cannot be used: give a callable")
+    return value
+
+
 def check_guards(value: Any) -> tuple[str, ...]:
     """
     The names of the rules that *value* asks for.

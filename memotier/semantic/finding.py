@@ -26,7 +26,7 @@ from .asking import Asked
 from .catalogue import Catalogue
 from .embedding import Ask, Embedding
 from .guards import refusal
-from .hits import SemanticHit, Tally, WouldBeHit
+from .hits import NearMatch, SemanticHit, Tally
 from .index import Candidate, VectorIndex
 
 _FORMAT = "semantic-1"
@@ -114,7 +114,7 @@ class Finder:
             if record is None:
                 continue
             if self.shadow:
-                would_be = WouldBeHit(
+                would_be = NearMatch(
                     query=asked.text, matched=candidate.text, score=candidate.score
                 )
                 self.tally.would_serve(asked.key, would_be, record[1])

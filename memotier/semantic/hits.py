@@ -1,12 +1,12 @@
 """
-What a semantic cache tells: hits with their provenance, would-be hits, figures.
+What a semantic cache tells: hits with their provenance, near matches, figures.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -37,9 +37,11 @@ class SemanticHit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WouldBeHit:
+class NearMatch:
     """
-    What shadow mode would have served. *is_equal* says whether it is what was then computed; None:
+    Two texts that were near enough and passed all guards.
+
+    *is_equal* is of shadow mode: whether the answer to *matched* is what was then computed; None:
     nothing was, or nobody could tell.
     """
 
@@ -57,8 +59,8 @@ class Tally:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
-        self._pending: OrderedDict[str, tuple[WouldBeHit, Any]] = OrderedDict()
-        self._shown: deque[WouldBeHit] = deque(maxlen=MOST_SHOWN)
+        self._pending: OrderedDict[Hashable, tuple[NearMatch, Any]] = OrderedDict()
+        self._shown: deque[NearMatch] = deque(maxlen=MOST_SHOWN)
         self._lock = threading.Lock()
 
     def count(self, what: str, by: int = 1) -> None:
@@ -69,7 +71,7 @@ class Tally:
         with self._lock:
             self.refusals[rule] += 1
 
-    def would_serve(self, key: str, hit: WouldBeHit, value: Any) -> None:
+    def would_serve(self, key: Hashable, hit: NearMatch, value: Any) -> None:
         """
         Shadow mode found *value* for what is asked under *key*.
         """
@@ -80,7 +82,7 @@ class Tally:
             while len(self._pending) > MOST_PENDING:
                 self._show(self._pending.popitem(last=False)[1][0])
 
-    def computed(self, key: str, value: Any, equal: Callable[[Any, Any], Any]) -> None:
+    def computed(self, key: Hashable, value: Any, equal: Callable[[Any, Any], Any]) -> None:
         """
         The answer to what was asked under *key* is *value*: was the would-be one right?
         """
@@ -100,7 +102,7 @@ class Tally:
                 self.counts["false_hits"] += not is_equal
             self._show(replace(hit, is_equal=is_equal))
 
-    def report(self) -> list[WouldBeHit]:
+    def report(self) -> list[NearMatch]:
         """
         The last would-be hits, those that wait for their answer last.
         """
@@ -135,5 +137,5 @@ class Tally:
             "false_hit_rate": counts["false_hits"] / compared if compared else None,
         }
 
-    def _show(self, hit: WouldBeHit) -> None:
+    def _show(self, hit: NearMatch) -> None:
         self._shown.append(hit)
