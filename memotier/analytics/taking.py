@@ -81,6 +81,7 @@ def snapshot(
 def keyed_of(cache: Any) -> Keyed:
     if isinstance(cache, str) and cache:
         cache = cache_named(cache)
+    cache = getattr(cache, "cache", cache)  # where a SemanticCache keeps its entries
     if not isinstance(cache, MultiLevelCache):
         raise ConfigError(
             f"cache={short(cache)} cannot be used: give a MultiLevelCache, or the name of one"

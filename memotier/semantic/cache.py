@@ -23,6 +23,7 @@ from ..registry import cache_named
 from .asking import Asked, asked
 
 try:
+    from .deciding import Judge
     from .embedding import Embedding
     from .finding import Finder
     from .ngrams import NgramEmbedder
@@ -130,21 +131,23 @@ class SemanticCache:
         self._finder = Finder(
             keyed_of=self._keyed_now,
             namespace=f"{check_namespace(namespace)}.{short_digest(embedding.identity)}",
-            embedding=embedding,
-            threshold=check_threshold("similarity_threshold", similarity_threshold),
+            judge=Judge(
+                embedding=embedding,
+                threshold=check_threshold("similarity_threshold", similarity_threshold),
+                rules=check_guards(guards),
+                verify=check_function("verify", verify, optional=True),
+                shadow=check_flag("shadow", shadow),
+                equal=check_function("equal", equal),
+            ),
             max_size=max_size,
             ttl=ttl,
             exact_first=check_flag("enable_exact_match_fallback", enable_exact_match_fallback),
-            rules=check_guards(guards),
-            verify=check_function("verify", verify, optional=True),
-            shadow=check_flag("shadow", shadow),
-            equal=check_function("equal", equal),
         )
         self.sync = SyncSemanticCache(self)
 
     def __repr__(self) -> str:
         finder = self._finder
-        shadow = " shadow" * finder.shadow
+        shadow = " shadow" * finder.judge.shadow
         return f"<SemanticCache {finder.namespace!r} {len(finder.index)}/{finder.max_size}{shadow}>"
 
     @property
@@ -346,7 +349,9 @@ class SemanticCache:
         self, queries: Iterable[Any], scope: Any, threshold: float | None, *, near: bool
     ) -> Plan:
         finder = self._finder
-        least = finder.threshold if threshold is None else check_threshold("threshold", threshold)
+        least = (
+            finder.judge.threshold if threshold is None else check_threshold("threshold", threshold)
+        )
         return finder.find(
             [asked(query, scope) for query in check_queries(queries)], least, near=near
         )

@@ -16,6 +16,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..engine.drive import Plan
+from ..engine.soft import judge
+from ..engine.tier2 import read
+from ..errors import StoreError
 from ..keyed import Keyed
 from ..types import Seconds
 
@@ -99,8 +102,14 @@ class Catalogue:
                 self._busy = False
 
     def _read(self, keyed: Keyed) -> Plan:
-        found = yield from keyed.get_many([_KEY], self._namespace)
-        data = found.get(_KEY)
+        engine, call = keyed.engine, keyed.call(_KEY, self._namespace)
+        # Not what memory has: nobody tells it that another process has written a longer list.
+        answer = yield from read(engine, [call])
+        if isinstance(answer, StoreError) or not answer[0].is_hit:
+            return []
+        if not (yield from judge(engine, call.shelf, answer[0])):
+            return []
+        data = answer[0].value
         if type(data) is not bytes or len(data) % _DIGEST:
             return []
         return [data[at : at + _DIGEST].hex() for at in range(0, len(data), _DIGEST)]

@@ -20,12 +20,11 @@ import numpy as np
 from ..engine import names as naming
 from ..engine.calls import Call
 from ..engine.drive import Plan
-from ..engine.flights import Failed, Flight
+from ..engine.flights import Flight
 from ..keyed import Keyed, Ttl, check_tags
 from .asking import Asked
 from .catalogue import Catalogue
-from .embedding import Ask, Embedding
-from .guards import refusal
+from .deciding import Judge
 from .hits import NearMatch, SemanticHit, Tally
 from .index import Candidate, VectorIndex
 
@@ -40,16 +39,10 @@ class Finder:
 
     keyed_of: Callable[[], Keyed]
     namespace: str
-    embedding: Embedding
-    threshold: float
+    judge: Judge
     max_size: int
     ttl: Ttl
     exact_first: bool
-    rules: tuple[str, ...]
-    verify: Callable[[str, str, float], Any] | None
-    shadow: bool
-    equal: Callable[[Any, Any], Any]
-    tally: Tally = field(default_factory=Tally)
     index: VectorIndex = field(init=False)
     catalogue: Catalogue = field(init=False)
 
@@ -95,25 +88,23 @@ class Finder:
         left = [at for at, hit in enumerate(found) if hit is None]
         if not left or not len(self.index):
             return
-        rows = yield from self._vectors(keyed, [asked[at].text for at in left])
+        rows = yield from self.judge.vectors(keyed.engine, [asked[at].text for at in left])
         for at, row in zip(left, rows, strict=True):
             if row is not None:
                 found[at] = yield from self._nearest(keyed, asked[at], row, threshold)
 
-    def _vectors(self, keyed: Keyed, texts: list[str]) -> Plan:
-        def failed() -> None:
-            self.tally.count("embedder_errors")
-
-        return self.embedding.vectors(keyed.engine, texts, failed)
+    @property
+    def tally(self) -> Tally:
+        return self.judge.tally
 
     def _nearest(self, keyed: Keyed, asked: Asked, row: Any, threshold: float) -> Plan:
         for candidate in self.index.search(row, asked.group, threshold):
-            if not (yield from self._may_serve(keyed, asked, candidate)):
+            if not (yield from self.judge.allows(keyed.engine, asked.text, candidate)):
                 continue
             record = yield from self._read(keyed, candidate)
             if record is None:
                 continue
-            if self.shadow:
+            if self.judge.shadow:
                 would_be = NearMatch(
                     query=asked.text, matched=candidate.text, score=candidate.score
                 )
@@ -122,21 +113,6 @@ class Finder:
             self.index.touch(candidate.key)
             return self._hit(keyed, record, candidate.score, exact=False)
         return None
-
-    def _may_serve(self, keyed: Keyed, asked: Asked, candidate: Candidate) -> Plan:
-        rule = refusal(asked.text, candidate.text, self.rules)
-        if rule is None and self.verify is not None:
-            said = yield Ask(
-                keyed.engine.offload,
-                "verify",
-                self.verify,
-                *(asked.text, candidate.text, candidate.score),
-            )
-            if said is not True:
-                rule = "verify failed" if said.__class__ is Failed else "verify"
-        if rule is not None:
-            self.tally.refuse(rule)
-        return rule is None
 
     def _read(self, keyed: Keyed, candidate: Candidate) -> Plan:
         """
@@ -160,7 +136,7 @@ class Finder:
             matched=text,
             created=created,
             age=max(0.0, keyed.engine.clock.wall() - created),
-            embedder="" if exact else self.embedding.identity,
+            embedder="" if exact else self.judge.embedding.identity,
         )
 
     # -- keeping ----------------------------------------------------------------------
@@ -171,12 +147,12 @@ class Finder:
         """
         keyed, own = self.keyed_of(), check_tags(tags)
         for one, value in items:
-            self.tally.computed(one.key, value, self.equal)
+            self.tally.computed(one.key, value, self.judge.equal)
         if is_off(keyed):
             return
         calls = [keyed.call(one.key, self.namespace) for one, _ in items]
         since = _epoch(keyed)
-        rows = yield from self._vectors(keyed, [one.text for one, _ in items])
+        rows = yield from self.judge.vectors(keyed.engine, [one.text for one, _ in items])
         created, pairs, kept = keyed.engine.clock.wall(), [], []
         carries = shares(keyed)
         for (one, value), row, call in zip(items, rows, calls, strict=True):

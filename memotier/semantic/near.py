@@ -32,15 +32,15 @@ from ..options import FunctionOptions
 from ..types import MISS
 
 try:
-    from .embedding import Ask, Embedding, is_async
+    from .deciding import Judge
+    from .embedding import Embedding, is_async
     from .index import VectorIndex
 except ImportError as error:
     if error.name is None or error.name.partition(".")[0] != "numpy":
         raise
     raise MissingExtra("semantic= needs numpy: pip install 'memotier[semantic]'") from error
 from .checking import check_flag, check_function, check_guards, check_max_size, check_threshold
-from .guards import refusal
-from .hits import MOST_SHOWN, NearMatch, Tally
+from .hits import MOST_SHOWN, NearMatch
 
 _default: Any = None
 
@@ -100,26 +100,27 @@ class Semantic:
                 "memotier.semantic.ngrams compares spelling only"
             )
         self.parameter = parameter
-        self.threshold = check_threshold("threshold", threshold)
-        self.embedding = Embedding.of(_default if embedder is None else embedder, None, 1)
         self.max_size = check_max_size(max_size)
-        self.rules = check_guards(guards)
-        self.verify = check_function("verify", verify, optional=True)
-        self.shadow = check_flag("shadow", shadow)
-        self.equal = check_function("equal", equal)
-        self.tally = Tally()
+        self.judge = Judge(
+            embedding=Embedding.of(_default if embedder is None else embedder, None, 1),
+            threshold=check_threshold("threshold", threshold),
+            rules=check_guards(guards),
+            verify=check_function("verify", verify, optional=True),
+            shadow=check_flag("shadow", shadow),
+            equal=check_function("equal", equal),
+        )
         self.served: deque[NearMatch] = deque(maxlen=MOST_SHOWN)
 
     def __repr__(self) -> str:
-        shadow = ", shadow=True" * self.shadow
-        return f"Semantic({self.parameter!r}, threshold={self.threshold}{shadow})"
+        shadow = ", shadow=True" * self.judge.shadow
+        return f"Semantic({self.parameter!r}, threshold={self.judge.threshold}{shadow})"
 
     def get_stats(self) -> dict[str, Any]:
         """
         The figures of ``SemanticCache.get_stats`` without sizes. Exact hits in memory are not among
         them: ``cache_info()`` counts those.
         """
-        return self.tally.stats()
+        return self.judge.tally.stats()
 
     def recent(self) -> list[NearMatch]:
         """
@@ -131,7 +132,7 @@ class Semantic:
         """
         As ``SemanticCache.shadow_report``.
         """
-        return self.tally.report()
+        return self.judge.tally.report()
 
 
 def prepare(
@@ -180,13 +181,14 @@ class NearMemo(Memo):
         near: Semantic,
     ) -> None:
         super().__init__(function, options, label, is_method=is_method)
-        for name, one in (("embedder", near.embedding.function), ("verify", near.verify)):
+        judge = near.judge
+        for name, one in (("embedder", judge.embedding.function), ("verify", judge.verify)):
             if one is not None and is_async(one) and not self.is_async:
                 raise ConfigError(
                     f"{label}: {name}={short(one)} is a coroutine function, and {label} is not; "
                     "give a plain one"
                 )
-        self._near = near
+        self._near, self._judge = near, judge
         self._at = self.parameters.names.index(near.parameter)
         self._known: _Known | None = None
 
@@ -197,36 +199,29 @@ class NearMemo(Memo):
         return self._fetch_near(engine, call, values)
 
     def _fetch_near(self, engine: Engine, call: Call, values: tuple[Any, ...]) -> Plan:
-        near, text = self._near, values[self._at]
+        judge, text = self._judge, values[self._at]
         if (yield from _is_known(engine, call)):
             return (yield from super().fetch(engine, call))
         known, group = self._known_of(call), self._group_of(values)
         row, found = None, MISS
         if text.strip():
-            (row,) = yield from near.embedding.vectors(engine, [text], self._embedder_failed)
+            (row,) = yield from judge.vectors(engine, [text])
         if row is not None:
             found = yield from self._find(engine, call, known, _Wanted(text, group, row))
-        near.tally.count("misses" if found is MISS else "semantic_hits")
+        judge.tally.count("misses" if found is MISS else "semantic_hits")
         if found is not MISS:
             return found
         value = yield from super().fetch(engine, call)
         if value.__class__ is not Failed:
-            near.tally.computed(call.flight_key, value, near.equal)
+            judge.tally.computed(call.flight_key, value, judge.equal)
             if row is not None:
                 known.add(call, text, group, row)
         return value
 
     def _find(self, engine: Engine, call: Call, known: _Known, wanted: _Wanted) -> Plan:
-        near = self._near
-        for candidate in known.index.search(wanted.row, wanted.group, near.threshold):
-            rule = refusal(wanted.text, candidate.text, near.rules)
-            if rule is None and near.verify is not None:
-                arguments = (wanted.text, candidate.text, candidate.score)
-                said = yield Ask(engine.offload, "verify", near.verify, *arguments)
-                if said is not True:
-                    rule = "verify failed" if said.__class__ is Failed else "verify"
-            if rule is not None:
-                near.tally.refuse(rule)
+        judge = self._judge
+        for candidate in known.index.search(wanted.row, wanted.group, judge.threshold):
+            if not (yield from judge.allows(engine, wanted.text, candidate)):
                 continue
             other = known.call(candidate.key)
             (value,) = (yield from direct.get_many(engine, [other], MISS)) if other else (MISS,)
@@ -234,16 +229,13 @@ class NearMemo(Memo):
                 known.index.drop(candidate.key, candidate.turn)
                 continue
             match = NearMatch(query=wanted.text, matched=candidate.text, score=candidate.score)
-            if near.shadow:
-                near.tally.would_serve(call.flight_key, match, value)
+            if judge.shadow:
+                judge.tally.would_serve(call.flight_key, match, value)
                 return MISS
             known.index.touch(candidate.key)
-            near.served.append(match)
+            self._near.served.append(match)
             return value
         return MISS
-
-    def _embedder_failed(self) -> None:
-        self._near.tally.count("embedder_errors")
 
     def _known_of(self, call: Call) -> _Known:
         """

@@ -215,7 +215,7 @@ def _content(tokens: tuple[str, ...], used: frozenset[int]) -> tuple[str, ...]:
     content: list[str] = []
     owner: str | None = None
     for at, token in enumerate(tokens):
-        is_end = token in STOP or at in used or not token[0].isalpha()
+        is_end = token in STOP or token in NEGATIONS or at in used or not token[0].isalpha()
         if is_end:
             if owner is not None:
                 content, owner = [*content, owner], None
