@@ -93,6 +93,8 @@ class Catalogue:
             self._busy, self._next_read = True, now + READ_EVERY
         try:
             listed = yield from self._read(keyed)
+            if listed is None:
+                return  # what others have added must not be written over
             if not at_end:
                 yield from self._take_new(keyed, listed)
             if is_due:
@@ -102,10 +104,15 @@ class Catalogue:
                 self._busy = False
 
     def _read(self, keyed: Keyed) -> Plan:
+        """
+        The keys that are written down; None if nobody can say.
+        """
         engine, call = keyed.engine, keyed.call(_KEY, self._namespace)
         # Not what memory has: nobody tells it that another process has written a longer list.
         answer = yield from read(engine, [call])
-        if isinstance(answer, StoreError) or not answer[0].is_hit:
+        if isinstance(answer, StoreError):
+            return None
+        if not answer[0].is_hit:
             return []
         if not (yield from judge(engine, call.shelf, answer[0])):
             return []

@@ -434,19 +434,37 @@ def test_a_named_cache(face, call):
     assert 2 == call(face(cache).get("the same text"))
 
 
-def test_nothing_is_forgotten_while_the_second_tier_fails(make, make_cache, tmp_path):
+def test_nothing_is_forgotten_while_the_second_tier_fails(make, make_cache, call, face, clock):
     """
     An answer that memory has evicted is near again when the store can be read again.
     """
-    from memotier.stores.open import open_store
     from memotier.testing import FaultyStore
 
-    store = FaultyStore(open_store(tmp_path / "cache", max_size=None, max_bytes=10**8))
+    store = FaultyStore()
     cache = make(cache=make_cache(l2_store=store, l1_maxsize=1))
-    cache.sync.put("text", 1)
-    cache.sync.put("far", 2)
-    store.fail()
-    assert cache.sync.find("near") is None
+    it = face(cache)
+    call(it.put("text", 1))
+    call(it.put("far", 2))
+    store.down = True
+    assert call(it.find("near")) is None
     assert 2 == cache.get_stats()["size"]
-    store.heal()
-    assert 1 == cache.sync.get_similar("near")
+    store.down = False
+    clock.advance(10)
+    assert 1 == call(it.get_similar("near"))
+
+
+def test_a_list_that_cannot_be_read_is_not_written_over(make, make_cache, call, face, clock):
+    """
+    What others have added stays in the list when the store fails for a moment.
+    """
+    from memotier.testing import FaultyStore
+
+    store = FaultyStore()
+    first = make(cache=make_cache(l2_store=store))
+    call(face(first).put("text", 1))
+    second = make(cache=make_cache(l2_store=store))
+    store.fail_at(1, "get")
+    call(face(second).put("far", 2))
+    clock.advance(100)
+    third = make(cache=make_cache(l2_store=store))
+    assert 1 == call(face(third).get_similar("near"))
