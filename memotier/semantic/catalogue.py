@@ -27,6 +27,9 @@ WRITE_AFTER = 50
 #: Entries that are read in one round trip.
 AT_ONCE = 200
 
+#: Keys for which the list has room at least, 32 kB.
+LEAST_LISTED = 1000
+
 _KEY = "catalogue"
 _DIGEST = 32
 
@@ -137,7 +140,9 @@ class Catalogue:
         mine = self._index.keys()
         others = set(listed) - gone - set(mine)
         keys = [key for key in listed if key in others] + mine
-        data = b"".join(map(bytes.fromhex, keys[-self._index.max_size :]))
+        # A process with a small index does not shorten the list of the others.
+        most = max(self._index.max_size, len(listed), LEAST_LISTED)
+        data = b"".join(map(bytes.fromhex, keys[-most:]))
         try:
             yield from keyed.set([(_KEY, data)], self._namespace, math.inf, ())
         except BaseException:

@@ -250,6 +250,25 @@ def test_shadow(call, cache, angles):
     assert [True, False] == [one.is_equal for one in near.shadow_report()]
 
 
+def test_an_error_says_nothing_of_a_would_be_hit(call, tiers, angles):
+    """
+    In shadow mode a call that raises is compared with nothing.
+    """
+    near = Semantic("q", embedder=angles, shadow=True)
+
+    @call.cached(cache=tiers, name="f", semantic=near)
+    def f(q):
+        if q == "near":
+            raise LookupError(q)
+        return q
+
+    call(f("text"))
+    with pytest.raises(LookupError):
+        call(f("near"))
+    stats = near.get_stats()
+    assert (1, 0, 0) == (stats["would_be_hits"], stats["compared"], stats["false_hits"])
+
+
 def test_methods(call, cache, angles):
     """
     Results of one instance do not answer another, and not one that has its address later.

@@ -107,6 +107,18 @@ def test_max_size_bounds_what_is_read(make, tier, call, face):
     assert 3 == second.get_stats()["size"]
 
 
+def test_a_small_index_does_not_shorten_the_list(make, tier, call, face):
+    """
+    A process that can know one answer leaves those of others in the list.
+    """
+    first, small = make(tier), make(tier, max_size=1)
+    call(face(first).put_many({"text": 1, "nowhere": 3}))
+    call(face(small).put("far", 2))
+    third = make(tier)
+    assert 1 == call(face(third).get_similar("near"))
+    assert 2 == call(face(third).get_similar("far", 0.99))
+
+
 def test_a_broken_list_is_no_list(make, make_cache, tier, call, face):
     """
     Whatever stands under the catalogue's key is at worst of no use.
