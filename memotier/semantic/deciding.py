@@ -41,7 +41,10 @@ class Judge:
         """
         Whether what *candidate* has may answer *text*.
         """
-        rule = refusal(text, candidate.text, self.rules)
+        try:
+            rule = refusal(text, candidate.text, self.rules)
+        except Exception:
+            rule = "rule failed"  # whatever it stumbled over, the call goes on without a near match
         if rule is None and self.verify is not None:
             arguments = (text, candidate.text, candidate.score)
             said = yield Ask(engine.offload, "verify", self.verify, *arguments)

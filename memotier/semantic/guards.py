@@ -16,8 +16,9 @@ from functools import lru_cache
 from .vocabulary import OPPOSITES, UNITS
 from .words import Words, camel_parts, negated, read, stem
 
-#: The texts that are read again most often are those of the entries.
-_read = lru_cache(maxsize=4096)(read)
+#: The texts that are read again most often are those of the entries. Long ones are not kept.
+_read_short = lru_cache(maxsize=4096)(read)
+_LONGEST_KEPT = 1000
 
 
 def refusal(one: str, other: str, rules: Iterable[str] | None = None) -> str | None:
@@ -94,6 +95,10 @@ RULES: dict[str, Callable[[Words, Words], bool]] = {
     "asks": same_asks,
     "order": same_order,
 }
+
+
+def _read(text: str) -> Words:
+    return _read_short(text) if len(text) <= _LONGEST_KEPT else read(text)
 
 
 def _negates(words: frozenset[str], others: frozenset[str]) -> bool:

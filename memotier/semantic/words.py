@@ -27,12 +27,18 @@ from .vocabulary import (
     UNITS,
 )
 
-_QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|`([^`]+)`|«([^»]+)»|(?<!\w)'([^']+)'(?!\w)")
+# None of these looks at a character more than a few times, whatever the text: it may come from
+# somebody who wants to keep us busy.
+_QUOTED = re.compile(r"\"([^\"]+)\"|“([^“”]+)”|`([^`]+)`|«([^«»]+)»|(?<!\w)'([^']+)'(?!\w)")
 _TOKEN = re.compile(
     r"[$€£¥₹]|[-+\u2212]?\d[\d,]*(?:\.\d+)?|\.\d+|%|°|[^\W\d_]+(?:['\u2019][^\W\d_]+)?", re.UNICODE
 )
 #: A word, or several with dots, slashes and the like between them: ``os.path``.
-_NAME = re.compile(r"[^\W_]+(?:[._/:-][^\W_]+)+|\w*[^\W\d_]\w*", re.UNICODE)
+_NAME = re.compile(r"[^\W_]+(?:[._/:-][^\W_]+)+|\w+", re.UNICODE)
+
+#: Digits that are computed with exactly, and factors after a number ("5 hundred million").
+_MOST_DIGITS = 20
+_MOST_FACTORS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,7 @@ def _without_contractions(tokens: tuple[str, ...]) -> tuple[str, ...]:
         word = token
         if word.endswith("n't"):
             stem_of = {"can't": "can", "won't": "will", "shan't": "shall"}.get(token, token[:-3])
-            plain += [stem_of, "not"]
+            plain += [stem_of, "not"] if stem_of else ["not"]
         elif word == "cannot":
             plain += ["can", "not"]
         else:
@@ -150,7 +156,9 @@ def _number_at(tokens: tuple[str, ...], at: int) -> tuple[Decimal | None, int]:
     token = tokens[at]
     if token[0].isdigit() or (token[0] in "-+." and len(token) > 1):
         value = _decimal(token)
-        return _scaled(tokens, at + 1, value) if value is not None else (None, at)
+        if value is None or len(token) > _MOST_DIGITS:
+            return value, at + 1 if value is not None else at
+        return _scaled(tokens, at + 1, value)
     if token in COUNTS:
         return Decimal(COUNTS[token]), at + 1
     if token in ORDINALS:
@@ -163,7 +171,8 @@ def _number_at(tokens: tuple[str, ...], at: int) -> tuple[Decimal | None, int]:
 
 
 def _shown(value: Decimal, is_amount: bool) -> str:
-    return format(value.normalize() if is_amount else value, "f")
+    is_short = len(value.as_tuple().digits) <= _MOST_DIGITS  # normalize() rounds others
+    return format(value.normalize() if is_amount and is_short else value, "f")
 
 
 def _decimal(token: str) -> Decimal | None:
@@ -174,7 +183,8 @@ def _decimal(token: str) -> Decimal | None:
 
 
 def _scaled(tokens: tuple[str, ...], at: int, value: Decimal) -> tuple[Decimal, int]:
-    while at < len(tokens) and tokens[at] in LARGE:
+    end = at + _MOST_FACTORS
+    while at < min(end, len(tokens)) and tokens[at] in LARGE:
         value, at = (value * LARGE[tokens[at]]).normalize(), at + 1
     return value, at
 
@@ -190,9 +200,9 @@ def _written_out(tokens: tuple[str, ...], at: int) -> tuple[Decimal, int]:
             if part and not _continues(part, SMALL[word]):
                 break
             part += SMALL[word]
-        elif word == "hundred":
+        elif word == "hundred" and part < 100:
             part *= 100
-        elif word in LARGE:
+        elif word in LARGE and word != "hundred":
             total, part = total + part * LARGE[word], 0
         elif not (word == "and" and (total or part >= 100) and _is_small(tokens, at + 1)):
             break
@@ -218,7 +228,8 @@ def _content(tokens: tuple[str, ...], used: frozenset[int]) -> tuple[str, ...]:
         is_end = token in STOP or token in NEGATIONS or at in used or not token[0].isalpha()
         if is_end:
             if owner is not None:
-                content, owner = [*content, owner], None
+                content.append(owner)
+                owner = None
             if at in used:
                 content.append(f"#{token}")
             continue
@@ -248,10 +259,16 @@ def _names(text: str) -> frozenset[str]:
         word = found.group().removesuffix("'s")
         if word in ("I", "A") or not word[0].isalpha():
             continue
-        before = text[: found.start()].rstrip(" \t\n\"'`(“«")
-        begins = not before or before[-1] in ".!?:\n"
+        begins = _begins_sentence(text, found.start())
         has_inner = any(c.isupper() for c in word[1:])
         is_code = any(c in "._/" or c.isdigit() for c in word)
         if has_inner or is_code or (word[0].isupper() and not begins):
             names.add(word)
     return frozenset(names)
+
+
+def _begins_sentence(text: str, at: int) -> bool:
+    at -= 1
+    while at >= 0 and text[at] in " \t\n\"'`(“«":
+        at -= 1
+    return at < 0 or text[at] in ".!?:"

@@ -149,3 +149,30 @@ def in_words(number: int) -> str:
     return f"{in_words(number // 1000)} thousand" + (
         f"{' and' * (rest < 100)} {in_words(rest)}" if rest else ""
     )
+
+
+BUSY = (
+    *("1", "a", "A", "_", "\u201c", "\u00ab", "'", '"', "`", "x.", "1,", "-"),
+    *("hundred ", "5 million ", "million ", "two ", "and one ", "9 million million "),
+    *("'s ", "France's ", "n't ", "  A"),
+)
+
+
+@pytest.mark.parametrize("part", BUSY)
+def test_texts_made_to_keep_us_busy(part):
+    """
+    A long text is read in a time that grows with its length (with its square it would be hours).
+    """
+    text = part * (200_000 // len(part))
+    assert read(text) == read(text)
+    refusal(text, text + "x")
+
+
+def test_long_numbers():
+    """
+    Numbers of any length differ if one digit does.
+    """
+    for form in ("{}", "${}", "{} million", "{} km"):
+        one, other = form.format("7" * 40), form.format("7" * 39 + "8")
+        assert "numbers" == refusal(one, other, ["numbers"])
+        assert refusal(one, one + "?", ["numbers"]) is None

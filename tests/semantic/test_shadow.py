@@ -70,3 +70,16 @@ def test_guards(make, guards, expected):
     stats = cache.get_stats()
     assert ({} if expected else {"numbers": 1}) == stats["refused_by"]
     assert (0 if expected else 1) == stats["refused"]
+
+
+def test_a_rule_that_fails_refuses(make, monkeypatch):
+    """
+    Whatever a rule stumbles over, the call gets its answer, and no near one.
+    """
+    from memotier.semantic import deciding
+
+    cache = make()
+    cache.sync.put("text", 1)
+    monkeypatch.setattr(deciding, "refusal", lambda *texts: 1 / 0)
+    assert cache.sync.get_similar("near") is None
+    assert {"rule failed": 1} == cache.get_stats()["refused_by"]
