@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from .keys.registry import register_key
     from .many import tiered_cache
     from .registry import configure, get_cache, invalidate_tags
+    from .semantic.cache import SemanticCache
+    from .semantic.near import Semantic
     from .types import MISS, Codec, Store
     from .warming.report import WarmingReport
     from .warming.strategies import WarmingStrategy
@@ -68,6 +70,8 @@ _HOMES = {
     "MemotierError": "errors",
     "MultiLevelCache": "cache",
     "NotIsolated": "errors",
+    "Semantic": "semantic.near",
+    "SemanticCache": "semantic.cache",
     "SerializationError": "errors",
     "Store": "types",
     "StoreError": "errors",
@@ -114,6 +118,8 @@ __all__ = [
     "MemotierError",
     "MultiLevelCache",
     "NotIsolated",
+    "Semantic",
+    "SemanticCache",
     "SerializationError",
     "Store",
     "StoreError",

@@ -15,7 +15,7 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from typing import Any, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from .cache import MultiLevelCache
 from .callnames import home_module
@@ -39,6 +39,9 @@ from .typing import (
     Remembered,
     Ttl,
 )
+
+if TYPE_CHECKING:
+    from .semantic.near import Semantic
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -100,6 +103,7 @@ def tiered_cache(
     cache_exceptions: Remembered = ...,
     error_ttl: Ttl = ...,
     error_ttl_max: Ttl = ...,
+    semantic: str | Semantic | None = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -134,6 +138,7 @@ def tiered_cache(
     redact: Any = (),
     record_user: Any = None,
     rewarm: Any = False,
+    semantic: Any = None,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -225,6 +230,9 @@ def tiered_cache(
         rewarm: Whether results that were invalidated are computed again in the background, the
             most used first. Needs ``record=True``.
 
+        semantic: The name of a parameter, or a ``Semantic``: a call may be answered by the result
+            of one whose text there is near, and all else the same. Needs ``memotier[semantic]``.
+
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
     """
@@ -258,6 +266,7 @@ def tiered_cache(
         "redact": redact,
         "record_user": record_user,
         "rewarm": rewarm,
+        "semantic": semantic,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))
@@ -266,12 +275,16 @@ def tiered_cache(
 
 def _decorate(wrapped: Any, *, options: dict[str, Any], memo_of: Callable[..., Memo] = Memo) -> Any:
     function = wrapped
+    options = dict(options)
+    semantic = options.pop("semantic", None)
     if isinstance(wrapped, (classmethod, staticmethod)) and not isinstance(wrapped, Tiered):
         function = wrapped.__func__
     label = _label(function)
     _refuse_others(function, label)
     streams = is_stream(function)
     if streams:
+        if semantic is not None:
+            raise ConfigError(f"{label} is a generator function, which semantic= is not for")
         check_stream(function, label, options)
         if memo_of is not Memo:
             raise ConfigError(
@@ -291,6 +304,10 @@ def _decorate(wrapped: Any, *, options: dict[str, Any], memo_of: Callable[..., M
     )
     if streams:
         return StreamTiered.of(wrapped, StreamMemo(function, checked, label, is_method=is_method))
+    if semantic is not None:
+        from .semantic.near import prepare
+
+        memo_of = prepare(semantic, label, signature, options)
     memo = memo_of(function, checked, label, is_method=is_method)
     return Tiered.of(wrapped, memo)
 

@@ -26,7 +26,8 @@ EXTRAS = (
 #: A server for the tests of the Redis tier, if there is one; read before tests hide it.
 REDIS_URL = os.environ.get("MEMOTIER_TEST_REDIS_URL")
 _USES_EXTRAS = re.compile(
-    rf"^(?:import|from) (?:{'|'.join(EXTRAS)})\b|^from \. import .*\bmodels\b|^from \.same\b",
+    rf"^(?:import|from) (?:{'|'.join(EXTRAS)})\b|^from \. import .*\bmodels\b|^from \.same\b"
+    r"|^from memotier(?:\.\w+)* import .*\b(?:Semantic|NgramEmbedder)",
     re.MULTILINE,
 )
 

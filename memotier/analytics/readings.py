@@ -13,7 +13,7 @@ from ..durations import short
 from ..engine.histogram import Histogram
 from ..engine.meter import L1_GET
 from ..errors import ConfigError
-from ..keyed import Keyed
+from ..keyed import DEFAULT_NAMESPACE, Keyed
 from . import figures
 from .advice import Predict, Recommendation, advise
 from .alerts import Alerts
@@ -189,6 +189,18 @@ class Readings:
         return {**looked, "operations": operations}
 
     # -- what is in it -------------------------------------------------------------------
+
+    def record_access(self, key: Any, namespace: str = DEFAULT_NAMESPACE, hit: bool = True) -> None:
+        """
+        Count one use of *key*, of something that this cache does not see, among the hot keys.
+
+        Raises:
+            ConfigError: If *namespace* cannot be one.
+
+            UnkeyableArgument: If *key* has no stable key.
+        """
+        state = self._state
+        state.tracker().asked(state.keyed.call(key, namespace), found=hit)
 
     def get_hot_keys(self, top_n: int = 100) -> list[HotKey]:
         """

@@ -87,6 +87,7 @@ def taken(keyed: Keyed, *, asks_store: bool = False, in_full: bool = False) -> d
 def keyed_of(cache: Any) -> Keyed:
     if isinstance(cache, str) and cache:
         cache = cache_named(cache)
+    cache = getattr(cache, "cache", cache)  # where a SemanticCache keeps its entries
     if not isinstance(cache, MultiLevelCache):
         raise ConfigError(
             f"cache={short(cache)} cannot be used: give a MultiLevelCache, or the name of one"
