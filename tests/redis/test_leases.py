@@ -346,7 +346,8 @@ def test_fault_44_a_server_that_is_away_is_asked_once_and_probed_by_one(own_serv
     own_server.start()
     time.pass_(6)
     in_threads(*(lambda n=n: ask(n) for n in range(50)))
-    assert (2, 1) == (asked.count("take"), len(taken))
+    # (The server is a new one, which does not know the script: it is asked with its text again.)
+    assert (1 + 2, 1) == (asked.count("take"), len(taken))
     ask(0)
     assert 2 == len(taken)
     store.close()
@@ -484,14 +485,14 @@ def test_tasks_wait_without_threads_and_without_the_loop(
 
     computing = Background(lambda: f.map(range(100)))
     gate.entered.wait(10)
-    take = Leases.take
+    take = Leases.atake
 
-    def spy(self, leases):
+    async def spy(self, leases):
         if self is cache._keyed.engine.claims:
             asked.add(threading.current_thread())
-        return take(self, leases)
+        return await take(self, leases)
 
-    monkeypatch.setattr(Leases, "take", spy)
+    monkeypatch.setattr(Leases, "atake", spy)
 
     async def main():
         await g.map([])
@@ -509,7 +510,7 @@ def test_tasks_wait_without_threads_and_without_the_loop(
     before, after, answers = asyncio.run(main())
     assert after <= before
     assert {"0 by 1"} == set(answers)
-    assert asked and threading.main_thread() not in asked
+    assert {threading.main_thread()} == asked
     computing.result()
 
 
