@@ -519,10 +519,10 @@ def test_a_cancelled_task_leaves_nothing_behind(server, caches, monkeypatch, whe
     """
     Its lease is given back, also if the answer came after it had gone; nobody listens any more.
     """
-    cache, asking, go = caches(server), threading.Event(), threading.Event()
+    cache, asking = caches(server), threading.Event()
     gate, runs = Gate(), []
     f = function(caches(server), runs, gate)
-    take = Leases.take
+    take = Leases.atake
     claims = cache._keyed.engine.claims
 
     @tiered_cache(cache=cache, name="f", namespace="n", version=1, ttl=3600)
@@ -530,15 +530,15 @@ def test_a_cancelled_task_leaves_nothing_behind(server, caches, monkeypatch, whe
         asking.set()
         await asyncio.sleep(600)
 
-    def slow(self, leases):
-        answer = take(self, leases)
+    async def slow(self, leases):
+        answer = await take(self, leases)
         if self is claims and when != "it computes":
             asking.set()
             if when == "it asks":
-                go.wait(20)
+                await asyncio.sleep(600)
         return answer
 
-    monkeypatch.setattr(Leases, "take", slow)
+    monkeypatch.setattr(Leases, "atake", slow)
     if when == "it waits":
         computing = Background(lambda: f(1))
         gate.entered.wait(10)
@@ -551,7 +551,6 @@ def test_a_cancelled_task_leaves_nothing_behind(server, caches, monkeypatch, whe
                 await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        go.set()
 
     asyncio.run(main())
     if when == "it waits":
