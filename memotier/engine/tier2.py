@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from ..codecs.classes import UnknownClass
 from ..codecs.copies import Kept, isolate, keep_packed
@@ -29,6 +29,9 @@ from .inline import opens_soon
 from .meter import L2_GET, L2_VERSIONS, asked_below
 from .places import Debt, Held, Stamp
 from .resign import Former, former, sign_again
+
+#: Times in a row that tokens are read, if something happens each time.
+_MOST_ASKS: Final = 10
 
 
 class Found:
@@ -169,12 +172,24 @@ def read(engine: Engine, calls: Sequence[Call]) -> Plan:
 
 def learn(engine: Engine, names: list[Name]) -> Plan:
     """
-    Read the tokens of *names* from the second tier; False if it did not answer.
+    Read the tokens of *names* from the second tier; False if it did not answer, or nobody can say
+    whether they are still those.
+    """
+    for _ in range(_MOST_ASKS):
+        is_known = yield from _learn_once(engine, names)
+        if is_known is not None:
+            return is_known
+    return False  # computing what is not kept is better than to ask on and on
+
+
+def _learn_once(engine: Engine, names: list[Name]) -> Plan:
+    """
+    The same; None if something happened meanwhile, after which the answer may be outdated.
     """
     assert engine.store is not None
     with engine.lock:
         engine.look()
-        before = engine.versions.epoch
+        before, acts = engine.versions.epoch, engine.versions.acts
     effect = operation(engine, "versions", names)
     answer = yield from asked_below(engine, L2_VERSIONS, effect)
     if isinstance(answer, StoreError):
@@ -184,13 +199,15 @@ def learn(engine: Engine, names: list[Name]) -> Plan:
     with engine.lock:
         versions = engine.versions
         engine.look()
-        if versions.moved_since(before, names) or (
-            versions.epoch != before and versions.seen != epoch
-        ):
-            return True  # something happened since it was asked: whoever needs it asks again
-        engine.observe(epoch)
-        versions.learn(names, tokens)
-    return True
+        # Where others are heard, what they do to other names is no reason to ask again: they may
+        # do it all the time. Of these names it would have been heard, or will be: then they are
+        # forgotten again.
+        hears = versions.acts == acts if engine.watches else versions.epoch == before
+        if not versions.moved_since(before, names) and (hears or versions.seen == epoch):
+            engine.observe(epoch)
+            versions.learn(names, tokens)
+            return True
+        return None if versions.unknown(names) else True
 
 
 def load(engine: Engine, calls: Sequence[Call]) -> Asking:

@@ -64,6 +64,8 @@ class Versions:
         self._moved: dict[int, int] = {}  # slots, and the epoch in which that was noticed
         self._all_moved = 0
         self.epoch = 0
+        #: How often this process itself has invalidated something, or forgotten what it knew.
+        self.acts = 0
         self.known: dict[Name, Token] = {}
         self.seen: Token = None
         #: With the serial of the invalidation that could not be written.
@@ -119,6 +121,7 @@ class Versions:
         if len(softened) > MOST_TOKENS:
             softened.clear()
             self._soft_floor = number, now
+        self.acts += 1
         self.advance()
 
     def bump(self, names: Iterable[Name]) -> None:
@@ -131,6 +134,7 @@ class Versions:
             # What is folded away counts as changed, never as untouched.
             self._bumped.clear()
             self._floor = number
+        self.acts += 1
         self.advance()
 
     def bumped_since(self, epoch: int, names: Iterable[Name]) -> bool:
@@ -162,10 +166,12 @@ class Versions:
 
     def unknown(self, names: Iterable[Name]) -> list[Name]:
         """
-        The names whose tokens have to be read from the second tier first.
+        What has to be read from the second tier first: nothing, or all of *names*. Those that are
+        known are forgotten by an answer of another epoch, and would have to be read after it: while
+        others invalidate, both in turn and for ever.
         """
-        known = self.known
-        return [name for name in names if name not in known]
+        known, names = self.known, list(names)
+        return [] if all(name in known for name in names) else names
 
     def tokens(self, names: Sequence[Name]) -> tuple[Token, ...]:
         """
@@ -206,6 +212,7 @@ class Versions:
         """
         self.known.clear()
         self.seen = None
+        self.acts += 1
         self.advance()
 
     # -- the board -----------------------------------------------------------------

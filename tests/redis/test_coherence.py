@@ -5,10 +5,12 @@ Memory of one process and invalidations of another: real processes, one server.
 from __future__ import annotations
 
 import statistics
+import threading
 import time
 
 import pytest
 
+from memotier import tiered_cache
 from memotier.stores.board import SLOTS, moved_cells, slot_on_board
 from memotier.stores.redis.board import LocalBoard
 from memotier.stores.redis.watch import Watch, slots_in
@@ -294,3 +296,72 @@ def test_slots_that_no_board_has_are_left_out():
     """
     packed = b"".join(slot.to_bytes(2, "big") for slot in (0, 1, SLOTS, SLOTS + 1, 65535))
     assert [1, SLOTS] == slots_in(packed)
+
+
+@pytest.mark.parametrize("reads", ["nobody", "somebody"])
+def test_a_call_does_not_wait_until_nobody_invalidates(server, caches, reads):
+    """
+    Others invalidate other things in every moment in which a call asks for its tokens, and
+    somebody else of its process reads that: it asks once all the same.
+    """
+    mine, other = caches(server), caches(server)
+
+    @tiered_cache(namespace="n", cache=mine, name="f", version=1, ttl=3600, tags=["t{x}"])
+    def f(x):
+        return x
+
+    f(1)
+    store, asked = mine._keyed.engine.store.store, []
+    versions, board = store.versions, store.board
+
+    def invalidate():
+        before = board.cells[0]
+        other.sync.invalidate_tags("x")
+        soon(lambda: board.cells[0] != before)
+
+    def in_a_storm(names):
+        asked.append(names)
+        assert len(asked) < 10
+        invalidate()
+        answer = versions(names)
+        if reads == "somebody":
+            invalidate()
+            thread = threading.Thread(target=mine.sync.get, args=("nothing",))
+            thread.start()
+            thread.join()
+        return answer
+
+    store.versions = in_a_storm
+    assert 2 == f(2)
+    assert 1 == len(asked)
+    del store.versions
+
+    assert 2 == f(2)
+    assert 1 == f.cache_info().hits
+
+
+def test_a_call_whose_own_tag_is_invalidated_all_the_time_returns(server, caches):
+    """
+    Whatever it hears of its tokens is outdated when it hears it: it computes, and keeps nothing.
+    """
+    mine, other = caches(server), caches(server)
+
+    @tiered_cache(namespace="n", cache=mine, name="f", version=1, ttl=3600, tags=["t"])
+    def f(x):
+        return x
+
+    store, asked = mine._keyed.engine.store.store, []
+    versions, board = store.versions, store.board
+
+    def overtaken(names):
+        asked.append(names)
+        assert len(asked) < 100
+        answer, before = versions(names), board.cells[0]
+        other.sync.invalidate_tags("t")
+        soon(lambda: board.cells[0] != before)
+        return answer
+
+    store.versions = overtaken
+    assert 1 == f(1)
+    del store.versions
+    assert not f.peek(1)

@@ -346,8 +346,8 @@ def test_fault_44_a_server_that_is_away_is_asked_once_and_probed_by_one(own_serv
     own_server.start()
     time.pass_(6)
     in_threads(*(lambda n=n: ask(n) for n in range(50)))
-    # (The server is a new one, which does not know the script: it is asked with its text again.)
-    assert (1 + 2, 1) == (asked.count("take"), len(taken))
+    # Once in vain, then by the script's digest and by its text: that server is a new one.
+    assert (3, 1) == (asked.count("take"), len(taken))
     ask(0)
     assert 2 == len(taken)
     store.close()
@@ -371,6 +371,34 @@ def test_a_server_that_is_heard_of_is_not_away(own_server, stores):
         store.claims.take([(store.claims.claim(A, "cluster"), None)])
     store.reachable()
     assert ("closed", "open") == (store.reading.state, store.writing.state)
+
+
+def test_a_server_that_was_not_asked_has_not_answered(own_server, name, monkeypatch):
+    """
+    Having nothing to give back, or to ask for, is no success of a store that rests.
+    """
+    monkeypatch.setattr(Leases, "life", 0.2)
+    time, changes = Time(), []
+    store = Guarded(
+        redis_store(own_server, name),
+        clock=time.clock,
+        on_change=lambda side, state, error: changes.append(state),
+    )
+    lease = store.claims.claim(A, "cluster")
+    assert take(store, lease).is_ours
+    beats = []
+    monkeypatch.setattr(store.claims, "_renew", lambda: beats.append(time.pass_(1000)))
+    own_server.stop()
+    with pytest.raises(StoreError):
+        store.discard(B)
+
+    time.pass_(1000)
+    del beats[:]
+    soon(lambda: len(beats) > 2)
+    assert take(store, store.claims.claim(A, "cluster")).is_ours
+    assert ["open"] == changes
+    monkeypatch.undo()
+    store.close()
 
 
 # -- calls -------------------------------------------------------------------------------
@@ -472,7 +500,7 @@ def test_tasks_wait_without_threads_and_without_the_loop(
     server, caches, only_messages, monkeypatch
 ):
     """
-    A hundred tasks wait for the leases of another process: that is asked in the threads for I/O,
+    A hundred tasks wait for the leases of another process: the loop asks for them by itself,
     no thread is added, the loop runs on, and one message each ends it.
     """
     gate, runs, asked = Gate(), [], set()
