@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         InvalidationNotDurable,
         MemotierError,
         NotIsolated,
+        ScopeMissing,
         SerializationError,
         StoreError,
         StreamInterrupted,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from .invalidation.invalidator import CacheInvalidator
     from .keys.registry import register_key
     from .many import tiered_cache
-    from .registry import configure, get_cache, invalidate_tags
+    from .registry import configure, forget, get_cache, invalidate_tags
     from .types import MISS, Codec, Store
     from .warming.report import WarmingReport
     from .warming.strategies import WarmingStrategy
@@ -65,6 +66,7 @@ _HOMES = {
     "MemotierError": "errors",
     "MultiLevelCache": "cache",
     "NotIsolated": "errors",
+    "ScopeMissing": "errors",
     "SerializationError": "errors",
     "Store": "types",
     "StoreError": "errors",
@@ -81,6 +83,7 @@ _HOMES = {
     "env": "depends",
     "epoch": "depends",
     "file": "depends",
+    "forget": "registry",
     "get_cache": "registry",
     "invalidate_tags": "registry",
     "lifespan": "warming.warm",
@@ -109,6 +112,7 @@ __all__ = [
     "MemotierError",
     "MultiLevelCache",
     "NotIsolated",
+    "ScopeMissing",
     "SerializationError",
     "Store",
     "StoreError",
@@ -125,6 +129,7 @@ __all__ = [
     "env",
     "epoch",
     "file",
+    "forget",
     "get_cache",
     "invalidate_tags",
     "lifespan",

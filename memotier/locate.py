@@ -9,7 +9,7 @@ instance that is known only by itself has a place of its own, gone with the inst
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from .engine.calls import Call
 from .engine.engine import Engine
@@ -24,6 +24,8 @@ from .owners import is_declared_value
 #: Length beyond which memory keeps a digest of a str or bytes argument instead of itself.
 LONGEST_ATOM = 4096
 
+Locate: TypeAlias = Callable[[Engine, Shelf, tuple[Any, ...]], Call]
+
 
 class Locator:
     """
@@ -36,6 +38,9 @@ class Locator:
 
         is_method: Whether the first parameter is the instance (or the class) it is bound to.
     """
+
+    #: Tells the scope of a call, where that is none of its arguments; see scoped.py.
+    reads: Callable[[], Any] | None = None
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class Locator:
         self.owner_counts = self.is_method and self._owner_name not in ignore
         first = 1 if is_method else 0
         self.keyed = tuple(name for name in names[first:] if name not in ignore)
+        self._counted_names = self.keyed
         self._names = names
         self._at = tuple(names.index(name) for name in self.keyed)
         self._takes_all = self._at == tuple(range(len(names)))
@@ -69,7 +75,7 @@ class Locator:
         Raises:
             UnkeyableArgument: If an argument has no stable key.
         """
-        place, names = shelf.place, self.keyed
+        place, names = shelf.place, self._counted_names
         if self._key is not None:
             return exact(place, self._label, ("key",), (self._asked(values),))
 
@@ -94,6 +100,18 @@ class Locator:
         if table is None:
             table = place.shapes.setdefault(shape, {})
         return Call(place, table, key, lambda: encode_call(self._label, named, counted))
+
+    def for_batch(self) -> Locate:
+        """
+        ``locate`` for several calls of one caller.
+        """
+        return self.locate
+
+    def guarded(self, call: Call, function: Callable[..., Any]) -> Callable[..., Any]:
+        """
+        What computes *call*; see scoped.py.
+        """
+        return function
 
     def counted(self, values: tuple[Any, ...]) -> dict[str, Any]:
         """

@@ -39,6 +39,7 @@ from .needs import Dependent, check_caches
 from .options import FunctionOptions
 from .registry import cache_named
 from .remembered import shown_remembers
+from .scoped import locator
 from .sharing import recording_of, share
 from .templates import fill
 from .types import MISS
@@ -88,13 +89,8 @@ class Memo:
         _memos.add(self)
 
     def _locator(self, is_method: bool) -> Locator:
-        return Locator(
-            self.label,
-            self.parameters,
-            self.spread,
-            key=self.options.key,
-            ignore=self.options.ignore,
-            is_method=is_method,
+        return locator(
+            *(self.label, self.parameters, self.spread), options=self.options, is_method=is_method
         )
 
     @property
@@ -198,6 +194,7 @@ class Memo:
             begin=self.begin,
             run=self.run,
             is_async=self.is_async,
+            reads=self.keys.reads,
         )
 
     def begin(self, values: tuple[Any, ...]) -> tuple[Any, Plan | None]:
@@ -240,7 +237,7 @@ class Memo:
         """
         Tell *call* how to compute, and what depends on the arguments.
         """
-        call.function = self.function
+        call.function = self.keys.guarded(call, self.function)
         call.claims = None if (reach := self.options.single_flight) == "process" else reach
         call.args, call.kwargs = self.spread(values)
         if call.shelf.windows is not None and call.table is call.place.exact:
@@ -337,7 +334,7 @@ class Memo:
             field: getattr(options, field)
             for field in (
                 *("namespace", "ignore", "on_unkeyable", "codec", "copy", "single_flight"),
-                *("redact", "record_user", "rewarm"),
+                *("redact", "record_user", "rewarm", "agent"),
             )
         }
         return {
@@ -350,6 +347,7 @@ class Memo:
             "version": options.version,
             "cache": engine.options.name,
             "record": self.recording is not None,
+            "scope": None if options.scope is None else options.scope.shown,
             **shown,
             **shown_windows(options.windows),
             **shown_remembers(options.remembers),

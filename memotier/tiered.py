@@ -30,7 +30,7 @@ from .memo import Memo
 #: in front of the arguments.
 OF_A_CALL = ("invalidate", "expire", "refresh", "peek", "lookup", "cache_key", "bypass")
 #: What concerns all its calls.
-OF_ALL = ("cache_info", "cache_parameters", "cache_clear", "cache_expire", "map")
+OF_ALL = ("cache_info", "cache_parameters", "cache_clear", "cache_expire", "forget", "map")
 
 
 class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
@@ -199,6 +199,13 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         """
         memo = self._self_memo
         return memo.run(memo.expire())
+
+    def forget(self, scope: Any, /) -> Any:
+        """
+        Forget all results of one scope, in both tiers; see docs/guide/scope.md.
+        """
+        memo = self._self_memo
+        return memo.run(asked.forget_scope(memo, scope))
 
     def _self_run(
         self, plan: Callable[[Memo, tuple[Any, ...]], Plan], args: Any, kwargs: Any
