@@ -139,7 +139,7 @@ def _known(kind: type) -> str:
     """
     The qualified name of the framework's class that *kind* is or comes from; else "".
     """
-    for one in (*kind.__mro__, *getattr(kind, "__orig_bases__", ())):
+    for one in kind.__mro__:
         module, name = getattr(one, "__module__", None), getattr(one, "__qualname__", None)
         if not isinstance(module, str) or not isinstance(name, str):
             continue
