@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any, assert_type
+from typing import assert_type
 
 import memotier
 from memotier import MultiLevelCache, tiered_cache
@@ -36,9 +36,9 @@ def of_all(ids: list[int]) -> dict[int, str]:
 
 tiered_cache(scope=None)
 tiered_cache(scope=["who"])
-tiered_cache(scope=7)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
-tiered_cache(scope="who")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
-tiered_cache(agent="yes")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+tiered_cache(scope=7)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+tiered_cache(scope="who")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+tiered_cache(agent="yes")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 
 assert_type(by_variable(1), str)
 assert_type(by_variable.forget("ann"), None)
@@ -56,8 +56,8 @@ async def main(cache: MultiLevelCache) -> None:
 
 class Shop:
     @tiered_cache(scope=user)
-    def price(self, x: int) -> Any:
-        return x
+    def price(self, x: int) -> str:
+        return f"{x}"
 
 
 assert_type(Shop().price.forget("ann"), None)
