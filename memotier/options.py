@@ -20,7 +20,7 @@ from .freshness import check_windows
 from .keyed import check_tags
 from .needs import Needs, check_depends
 from .remembered import check_remembers
-from .scopes import Scope, check_agent, check_scope
+from .scopes import Scope, check_agent, check_scope, check_sources
 from .templates import check_template
 from .types import Codec, Seconds
 
@@ -167,6 +167,8 @@ def check_options(
         raise refuse("record", record, "calls of a scope are not written down for later ones")
     check_agent(label, agent, checked_scope, cache_exceptions)
 
+    needs = check_depends(label, signature, depends_on, cache=cache, key=key, ignore=ignore)
+    check_sources(label, checked_scope, () if needs is None else needs.functions)
     static, templates, function = _check_tags(label, signature, tags)
     checked_ttl = _check_ttl(label, ttl)
     return FunctionOptions(
@@ -193,7 +195,7 @@ def check_options(
         scope=checked_scope,
         agent=agent,
         windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),
-        needs=check_depends(label, signature, depends_on, cache=cache, key=key, ignore=ignore),
+        needs=needs,
         remembers=check_remembers(
             label,
             cache_exceptions=cache_exceptions,

@@ -12,10 +12,10 @@ What must never happen: a call whose scope nobody tells is answered, or its resu
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .durations import short
 from .engine import names as naming
@@ -26,6 +26,9 @@ from .engine.places import Shelf
 from .errors import ConfigError, ScopeMissing, UnkeyableArgument
 from .keys.canonical import encode_call
 from .types import Name
+
+if TYPE_CHECKING:
+    from .memo import Memo
 
 PUBLIC: Final = "public"
 WAYS: Final = (
@@ -161,6 +164,27 @@ def check_scope(
         if one in ignore:
             raise refuse(f"ignore= says that {one!r} does not count, so all would share")
     return Scope(shown=names, names=names)
+
+
+def check_sources(label: str, scope: Scope | None, functions: Iterable[Memo]) -> None:
+    """
+    Refuse a function that would keep for everybody what it has from one that does not.
+
+    Args:
+        functions: Those that it depends on, by its own word.
+
+    Raises:
+        ConfigError: With the function whose results are somebody's.
+    """
+    if scope is not None:
+        return
+    for memo in functions:
+        theirs = memo.options.scope
+        if theirs is not None and not theirs.is_public:
+            raise ConfigError(
+                f"{label}: depends_on={memo.label} needs a scope=: the results of {memo.label} are "
+                f"those of one scope, and {label} would share what it made of them. Write {WAYS}"
+            )
 
 
 def check_agent(label: str, agent: Any, scope: Scope | None, cache_exceptions: Any) -> None:

@@ -610,6 +610,20 @@ def test_a_scope_that_cannot_be_used_is_refused(scope, said):
             return x
 
 
+def test_what_depends_on_a_scope_has_to_have_one(cache):
+    """
+    Who names a function whose results are somebody's says whose his own are; also at one remove.
+    """
+    inner = tiered_cache(cache=cache, scope=user)(lambda: user.get())
+    for scope in (user, "public"):
+        outer = tiered_cache(cache=cache, scope=scope, depends_on=[inner])(lambda: inner())
+    for one in (inner, outer):
+        with pytest.raises(ConfigError, match="needs a scope="):
+            tiered_cache(cache=cache, depends_on=[one])(lambda: one())
+    public = tiered_cache(cache=cache, scope="public")(lambda: 1)
+    assert 1 == tiered_cache(cache=cache, depends_on=[public])(lambda: public())()
+
+
 def test_calls_of_a_scope_are_not_recorded(make_cache, monkeypatch):
     """
     ``record=True`` is refused, and what the settings say does not count for scoped functions.
