@@ -119,7 +119,8 @@ class Locator:
         """
         if self._key is not None:
             return dict(zip(self._names, values, strict=True))
-        counted = {name: values[at] for name, at in zip(self.keyed, self._at, strict=True)}
+        # (A scope of the moment is one more position, behind those of the parameters.)
+        counted = {name: values[at] for name, at in zip(self.keyed, self._at, strict=False)}
         if self.owner_counts:
             counted[self._owner_name] = values[0]
         return counted
