@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,45 @@ def measuring() -> Row:
     return run
 
 
+def explaining(arguments: Callable[[int], tuple[Any, ...]]) -> Row:
+    """
+    What a miss notes of its arguments for ``explain()``.
+    """
+    function = tiered_cache(cache=MultiLevelCache(), name="look_up")(lambda where, unit: where)
+    function(0, 0)
+    memo: Any = function._self_memo  # type: ignore[attr-defined]
+    numbers = itertools.count()
+
+    def run() -> float:
+        calls = [memo.locate(arguments(next(numbers))) for _ in range(TIMES)]
+        add = memo.shelf.known.add
+        begin = time.thread_time_ns()
+        for call in calls:
+            add(call)
+        return (time.thread_time_ns() - begin) / TIMES
+
+    return run
+
+
+def evicting() -> Row:
+    """
+    What is noted of an entry that leaves memory.
+    """
+    cache = MultiLevelCache()
+    cache.sync.set("k", 1)
+    engine = cache._keyed.engine
+    (resident,) = engine.local_residents(None)
+
+    def run() -> float:
+        left = engine.evidence.left
+        begin = time.thread_time_ns()
+        for _ in range(TIMES):
+            left(resident, resident.table, "evicted", 1.0)
+        return (time.thread_time_ns() - begin) / TIMES
+
+    return run
+
+
 def asking(entries: int) -> Row:
     """
     One snapshot of a cache with so many entries in memory.
@@ -126,9 +166,17 @@ def tables(quick: bool) -> list[Table]:
     rounds = 5 if quick else 101
     one = compare("One measurement", COMMAND, {"meter": measuring()}, "meter", rounds=rounds)
     sizes = (100, 1000) if quick else (100, 1000, 10_000)
+    noted: dict[str, Row] = {
+        "evicted entry": evicting(),
+        "missed call (str, str)": explaining(lambda x: (f"city {x}", "c")),
+        "missed call (int, str)": explaining(lambda x: (x, "c")),
+        "missed call (list, str)": explaining(lambda x: ([x, 2, 3], "c")),
+        "missed call (dict, str)": explaining(lambda x: ({"a": x, "b": "x" * 50}, "c")),
+    }
+    explained = compare("Noted for explain()", COMMAND, noted, "evicted entry", rounds=rounds)
     rows = {f"{size:,} entries": asking(size) for size in sizes}
     asked = compare("One snapshot", COMMAND, rows, "100 entries", rounds=rounds, unit="us")
-    return [*hits(quick), *all_misses(quick), one, asked]
+    return [*hits(quick), *all_misses(quick), one, explained, asked]
 
 
 if __name__ == "__main__":

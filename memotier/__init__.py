@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .depends import env, epoch, file
     from .engine.modes import disabled
     from .engine.stats import CacheInfo
+    from .engine.tracing import trace
     from .entry import Entry
     from .errors import (
         BatchMismatch,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         StreamInterrupted,
         UnkeyableArgument,
     )
+    from .explanation import Explanation
     from .invalidation.config import InvalidationStrategy
     from .invalidation.invalidator import CacheInvalidator
     from .keys.registry import register_key
@@ -60,6 +62,7 @@ _HOMES = {
     "ConfigError": "errors",
     "Entry": "entry",
     "EvictionPolicy": "config",
+    "Explanation": "explanation",
     "InvalidationNotDurable": "errors",
     "InvalidationStrategy": "invalidation.config",
     "MISS": "types",
@@ -90,6 +93,7 @@ _HOMES = {
     "register": "codecs.classes",
     "register_key": "keys.registry",
     "tiered_cache": "many",
+    "trace": "engine.tracing",
     "warm": "warming.warm",
 }
 
@@ -107,6 +111,7 @@ __all__ = [
     "ConfigError",
     "Entry",
     "EvictionPolicy",
+    "Explanation",
     "InvalidationNotDurable",
     "InvalidationStrategy",
     "MemotierError",
@@ -136,6 +141,7 @@ __all__ = [
     "register",
     "register_key",
     "tiered_cache",
+    "trace",
     "warm",
 ]
 

@@ -98,7 +98,7 @@ def lookup(memo: Memo, values: tuple[Any, ...]) -> Plan:
         return None
     call = memo.look_up(values)
     found = yield from direct.look(engine, call)
-    return None if found is None else show(engine, call, found, memo.key_text(values))
+    return None if found is None else show(engine, call, found, memo.key_of(call), memo.version)
 
 
 def seed(memo: Memo, values: tuple[Any, ...], value: Any) -> Plan:

@@ -110,6 +110,7 @@ class ManyMemo(Memo):
                 known = wants.get(call.flight_key)
                 if known is None:
                     self.equip(call, single)
+                    self.note(call, single)
                     wants[call.flight_key] = Want(one, call), [number]
                 else:
                     known[1].append(number)

@@ -14,13 +14,21 @@ from .entry import NEVER, Entry, Resident
 
 
 def show(
-    engine: Engine, call: Call, found: tuple[Resident, Held] | Found, key: str
+    engine: Engine,
+    call: Call,
+    found: tuple[Resident, Held] | Found,
+    key: str,
+    version: str = "",
 ) -> Entry | None:
     """
     What is known about *found*, a resident with its value or a record of the second tier;
     None if the value can no longer be copied for a caller.
     """
-    common: dict[str, Any] = {"namespace": call.shelf.namespace, "key": key}
+    common: dict[str, Any] = {
+        "namespace": call.shelf.namespace,
+        "key": key,
+        "version": version,
+    }
     wall = engine.clock.wall()
     if isinstance(found, Found):
         stamp = found.stamp
@@ -61,5 +69,7 @@ def show(
         size=resident.size,
         writer=engine.writer if stamp is None or stamp.writer is None else stamp.writer,
         cost=None if stamp is None else stamp.price,
+        stale=fresh_until <= now,
+        saved_seconds=resident.hits * resident.cost,
         **common,
     )

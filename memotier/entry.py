@@ -79,3 +79,9 @@ class Entry:
     key: str
     writer: str
     cost: float | None = None
+    #: Whether its time is over, and it is served all the same because a refresh has failed.
+    stale: bool = False
+    #: Of the function's code, by which it was computed; empty for a key of the cache object.
+    version: str = ""
+    #: Seconds of computing that *hits* have saved: both of this process, since memory has it.
+    saved_seconds: Seconds = 0.0

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeAlias
 from . import scopes
 from .codecs.values import SafeCodec
 from .durations import check_namespace, seconds
-from .engine import direct, lifecycle, plan, removal, retag, stats, writes
+from .engine import direct, lifecycle, plan, removal, retag, stats, tracing, writes
 from .engine import names as naming
 from .engine.calls import Call
 from .engine.drive import Plan
@@ -119,7 +119,13 @@ class Keyed:
             call.tags_of = lambda: own
         if self._is_off():
             return (yield Invoke(Flight(call.flight_key, 0), function, (), {}))
-        return (yield from plan.fetch(self.engine, call, in_task=in_task))
+        bring = plan.fetch(self.engine, call, in_task=in_task)
+        if tracing.open_traces:
+            said = f"{call.shelf.label}: get_or_compute(…)", ""
+            call.traced = tracing.begin(self.engine, call.shelf.label, namespace, lambda: said)
+            if call.traced is not None:
+                bring = tracing.ending(self.engine, call.traced, bring)
+        return (yield from bring)
 
     def delete(self, key: Any, namespace: str, *, soft: bool) -> Plan:
         check_soft(soft)

@@ -18,7 +18,7 @@ from .engine.places import Place, Shelf
 from .errors import UnkeyableArgument
 from .hitpath import can_be_native
 from .keys.bind import Parameters, Spread
-from .keys.canonical import encode_call
+from .keys.canonical import codes_of_call, encode_call, joined
 from .owners import is_declared_value
 
 #: Length beyond which memory keeps a digest of a str or bytes argument instead of itself.
@@ -90,7 +90,11 @@ class Locator:
         if place.owner is not None and place.has_name:
             named, counted = (self._owner_name, *names), (values[0], *keyed)
         if not (self.native and are_atoms(keyed)):
-            return exact(place, self._label, named, counted)
+            call = exact(place, self._label, named, counted)
+            if named is not names:  # the place says it already
+                codes = call.parts[2]  # type: ignore[index]
+                call.parts = names, keyed, [codes[0], *codes[2:]]  # type: ignore[index]
+            return call
 
         shape: Any = tuple(map(type, keyed))
         key: Any = keyed
@@ -99,7 +103,9 @@ class Locator:
         table = place.shapes.get(shape)
         if table is None:
             table = place.shapes.setdefault(shape, {})
-        return Call(place, table, key, lambda: encode_call(self._label, named, counted))
+        call = Call(place, table, key, lambda: encode_call(self._label, named, counted))
+        call.parts = names, keyed, None
+        return call
 
     def for_batch(self) -> Locate:
         """
@@ -189,10 +195,13 @@ def exact(place: Place, label: str, names: tuple[str, ...], keyed: tuple[Any, ..
     Raises:
         UnkeyableArgument: If one of *keyed* has no stable key.
     """
-    canonical = encode_call(label, names, keyed)
+    codes = codes_of_call(label, names, keyed)
+    canonical = joined(label, names, keyed, codes)
     key = canonical
     if len(canonical) > LONGEST_ATOM:
         from hashlib import blake2b
 
         key = blake2b(canonical, digest_size=32, person=b"memotier-l1").digest()
-    return Call(place, place.exact, key, lambda: canonical, canonical)
+    call = Call(place, place.exact, key, lambda: canonical, canonical)
+    call.parts = names, keyed, codes
+    return call

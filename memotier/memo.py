@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .callnames import identity_of
-from .engine import plan, predict, removal, worlds
+from .engine import plan, predict, removal, tracing, worlds
 from .engine.calls import Call
 from .engine.drive import Plan, adrive, drive
 from .engine.effects import Invoke
@@ -28,20 +28,21 @@ from .engine.flights import Flight
 from .engine.modes import is_disabled
 from .engine.places import Shelf
 from .errors import UnkeyableArgument
-from .freshness import shown_windows
 from .hitpath import generate, generate_plain
+from .inforce import parameters_of
 from .keyed import check_tags
 from .keys.bind import Parameters, call_signature
 from .keys.digest import Digester
 from .keys.identity import source_stamp, source_version
+from .known import known_of
 from .locate import Locator
 from .needs import Dependent, check_caches
 from .options import FunctionOptions
 from .registry import cache_named
-from .remembered import shown_remembers
-from .scoped import locator
+from .scoped import locator, parts_of
 from .sharing import recording_of, share
 from .templates import fill
+from .traces import past, traced
 from .types import MISS
 
 _memos: weakref.WeakSet[Memo] = weakref.WeakSet()
@@ -86,6 +87,8 @@ class Memo:
         #: Notes the calls that memory cannot answer, if they are recorded.
         self.recording: Any = None
         self.keys = self._locator(is_method)
+        #: The parts of the key that say for whom a call is; see explaining.py.
+        self.scopes = parts_of(options.scope)
         _memos.add(self)
 
     def _locator(self, is_method: bool) -> Locator:
@@ -154,6 +157,7 @@ class Memo:
             if needs is not None:
                 check_caches(self.label, needs, cache, cache_named)
                 self.dependent = Dependent(self.label, needs, engine, self.parameters, self.spread)
+            shelf.known = known_of(self, engine)
             if engine.store is not None or engine.options.is_offline:
                 share(self, engine, shelf, wiring)
             with engine.lock:
@@ -203,7 +207,7 @@ class Memo:
         """
         engine, shelf = self.ready(), self.shelf
         if engine is None or shelf is None or is_disabled():
-            return None, self.invoke(*self.spread(values))
+            return None, past(self, values)
         try:
             call = self.look_up(values)
             found = self.peek(engine, call)
@@ -213,7 +217,7 @@ class Memo:
             self.note(call, values)
         except UnkeyableArgument as error:
             self.pass_by(engine, shelf, error)
-            return None, self.invoke(*self.spread(values))
+            return None, past(self, values)
         return None, self.fetch(engine, call)
 
     def fetch(self, engine: Engine, call: Call) -> Plan:
@@ -221,7 +225,8 @@ class Memo:
         The plan that brings the result of *call*, which memory could not answer.
         """
         joins = self.options.single_flight is not None
-        return plan.fetch(engine, call, in_task=self.is_async, joins=joins)
+        bring = plan.fetch(engine, call, in_task=self.is_async, joins=joins)
+        return bring if call.traced is None else tracing.ending(engine, call.traced, bring)
 
     def pass_by(self, engine: Engine, shelf: Shelf, error: UnkeyableArgument) -> None:
         """
@@ -253,8 +258,11 @@ class Memo:
 
     def note(self, call: Call, values: tuple[Any, ...]) -> None:
         """
-        Record that memory could not answer *call*, if calls are recorded.
+        Remember that memory could not answer *call*, and record it if calls are recorded.
         """
+        call.shelf.known.add(call)
+        if tracing.open_traces:
+            call.traced = traced(self, call)
         if self.recording is not None:
             self.recording.note(call, values)
 
@@ -317,7 +325,12 @@ class Memo:
         ``namespace:32 hex digits``: the address, whether or not there is a second tier.
         """
         self.ready()
-        call = self.locate(values)
+        return self.key_of(self.locate(values))
+
+    def key_of(self, call: Call) -> str:
+        """
+        The same of a call that was located.
+        """
         if self._key_digester is None:
             self._key_digester = Digester(self.options.namespace, self.identity.name, self.version)
         address = self._key_digester.address(call.canonical)
@@ -328,30 +341,7 @@ class Memo:
         """
         The options in effect, as ``cache_parameters`` shows them.
         """
-        engine = self.engine or self.attach()
-        options = self.options
-        shown = {
-            field: getattr(options, field)
-            for field in (
-                *("namespace", "ignore", "on_unkeyable", "codec", "copy", "single_flight"),
-                *("redact", "record_user", "rewarm", "agent"),
-            )
-        }
-        return {
-            "name": self.identity.name,
-            "maxsize": engine.options.l1_max_size,
-            "typed": True,
-            "ttl": options.ttl,
-            "depends_on": () if options.needs is None else options.needs.shown,
-            "tags": options.tags_function or (*options.static_tags, *options.templates),
-            "version": options.version,
-            "cache": engine.options.name,
-            "record": self.recording is not None,
-            "scope": None if options.scope is None else options.scope.shown,
-            **shown,
-            **shown_windows(options.windows),
-            **shown_remembers(options.remembers),
-        }
+        return parameters_of(self)
 
     def invoke(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Plan:
         """

@@ -239,6 +239,38 @@ class Dependent:
             parts.append(Path(self._key, path, by_content=one.content))
         sight.watch = World(parts)
 
+    def moved(self, call: Call, before: bytes | None, now: bytes | None) -> tuple[str, str]:
+        """
+        Which of the files, variables and epochs that *call* depends on is not as it was: of what
+        kind, and as the function names it; twice empty if nobody can say.
+        """
+        if before is None or now is None or not isinstance(call.watch, World):
+            return "", ""
+        looked_at = (*self._needs.watched, *self._needs.own_watched)
+        which = call.watch.differs(before, now)
+        return ("", "") if which is None else described(looked_at[which])
+
+    def meaning(self, name: Name, values: tuple[Any, ...]) -> tuple[str, str]:
+        """
+        What *name* stands for, if it is of something that the function depends on; or twice empty.
+        """
+        needs = self._needs
+        for text in needs.epochs:
+            if naming.epoch(text) == name:
+                return "epoch", text
+        named = dict(zip(self._names, values, strict=True))
+        for template in needs.own_epochs:
+            if naming.epoch(self._fill("epoch", template, named)) == name:
+                return "epoch", template
+        for memo in needs.functions:
+            space, identity = memo.options.namespace, memo.identity.name
+            if name in (naming.function(space, identity), *naming.levels(space)):
+                return "code", memo.label
+            for tag in memo.options.static_tags:
+                if naming.tag(tag) == name:
+                    return "tag", tag
+        return "", ""
+
     def _fixed(self) -> list[Part]:
         return [
             Variable(self._key, one.name)
@@ -272,6 +304,17 @@ class Dependent:
             "returned but not stored",
         )
         return None
+
+
+def described(one: File | Env | Epoch) -> tuple[str, str]:
+    """
+    Kind and text of something that a function depends on, as it stands in ``depends_on=``.
+    """
+    if isinstance(one, File):
+        return "file", "file(...)" if callable(one.path) else f"file({one.path!r})"
+    return ("env" if isinstance(one, Env) else "epoch"), (
+        f"{'env' if isinstance(one, Env) else 'epoch'}({one.name!r})"
+    )
 
 
 def _secret(label: str, engine: Engine) -> bytes:

@@ -42,6 +42,15 @@ def locator(
     )
 
 
+def parts_of(scope: Scope | None) -> frozenset[str]:
+    """
+    What the parts of the key are called that say for whom a call is.
+    """
+    if scope is None or scope.is_public:
+        return frozenset()
+    return frozenset(scope.names or (VALUE,))
+
+
 class ScopedLocator(Locator):
     """
     The same for a function with a scope.

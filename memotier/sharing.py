@@ -42,7 +42,7 @@ def share(memo: Memo, engine: Engine, shelf: Shelf, wiring: Wiring) -> None:
             "give it a name= to keep them in the second tier",
         )
         return
-    shelf.codec = _codec(memo, wiring)
+    shelf.codec, shelf.version = _codec(memo, wiring), memo.version
     shelf.digester, *shelf.former = wiring.digesters(
         memo.options.namespace, memo.identity.name, memo.version
     )

@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from . import asked
 from .durations import short
+from .engine import tracing
 from .engine.attend import Make, attend, pair_of, past
 from .engine.calls import Call
 from .engine.drive import Plan, adrive, drive, raise_as_is
@@ -157,6 +158,8 @@ class StreamMemo(Memo):
             return (yield from self._past(values, reader))
         try:
             call = self.equip(self.look_up(values), values)
+            if call.resident() is None or tracing.open_traces:
+                self.note(call, values)
         except UnkeyableArgument as error:
             if self.options.on_unkeyable == "raise" or renews:
                 raise

@@ -99,7 +99,8 @@ class Guard(NamedTuple):
 class Item(NamedTuple):
     """
     One record on its way into a store. *expire* is in seconds from now, None for never;
-    *group* is the namespace.
+    *group* is the namespace. *made_by* is a name and a short text to be noted of it with the
+    record, the last of several first, by a store that keeps notes (``recall``).
     """
 
     address: Address
@@ -107,6 +108,7 @@ class Item(NamedTuple):
     group: str
     expire: Seconds | None
     guard: Guard
+    made_by: tuple[Name, str] | None = None
 
 
 @runtime_checkable

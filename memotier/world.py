@@ -95,6 +95,21 @@ class World:
             at = end
         return b"".join(states)
 
+    def differs(self, before: bytes, now: bytes) -> int | None:
+        """
+        The number of the first part whose state is not the same in two worlds; None if there is
+        none, or they are not both of this call.
+        """
+        if len(before) != self._size or len(now) != self._size:
+            return None
+        at = 0
+        for number, part in enumerate(self._parts):
+            end = at + part.size
+            if before[at:end] != now[at:end]:
+                return number
+            at = end
+        return None
+
 
 class Untold:
     """

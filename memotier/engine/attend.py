@@ -15,6 +15,7 @@ from ..errors import ConfigError
 from .calls import Call, Labels
 from .drive import Plan
 from .engine import Engine
+from .evidence import DOUBTED
 from .flights import AGAIN, Flight
 from .links import Pair
 from .places import Shelf
@@ -56,6 +57,8 @@ def attend(
             resident, unknown = engine.examine(call.table, call.key)
             if resident is not None:
                 held = engine.take(resident)
+                if call.traced is not None:
+                    call.traced.memory(resident)
             elif not unknown:
                 call.shelf.misses += 1
                 _enter(engine, call, labels, reader, make, joins=joins, renews=False)
@@ -71,7 +74,7 @@ def attend(
         if not (yield from learn(engine, unknown)):
             # Nobody can say whether the resident is still valid: it is not served.
             with engine.lock:
-                engine.reject(call.resident())
+                engine.reject(call.resident(), DOUBTED)
 
 
 def _enter(
@@ -97,6 +100,8 @@ def _enter(
         reader.join(running, running.head)
         reader.has_joined = True
         call.shelf.joined += 1
+        if call.traced is not None:
+            call.traced.joined()
         return
     reader.has_joined = False
     flight = new_flight(engine, call, None)

@@ -17,6 +17,7 @@ from .engine import Engine
 from .flights import AGAIN, ALONE, Flight, Landing
 from .places import Held
 from .soft import judge
+from .telling import settle
 from .tier2 import Found, learn, read, slots
 
 
@@ -39,11 +40,13 @@ def look_below(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Pl
         elif found is not None and stale.suffices(engine, flight, found):
             with engine.lock:
                 take_found(engine, call, flight, labels, found)
+            if call.traced is not None:
+                call.traced.found(found)
             engine.sweep()
             return found
     if engine.versions.is_behind:
         was_distrusted = address in engine.versions.pending_keys
-        yield from writes.settle(engine)
+        yield from settle(engine)
         if was_distrusted:
             begin_now(engine, flight)
 
@@ -130,7 +133,7 @@ def note_slot(engine: Engine, call: Call, labels: Labels) -> Plan:
     """
     What a write after the computation will compare, without a look at what is there.
     """
-    yield from writes.settle(engine)
+    yield from settle(engine)
     if call.address is None:
         return (yield from note(engine, call, labels))
     marks = yield from slots(engine, [call])

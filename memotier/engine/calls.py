@@ -78,12 +78,14 @@ class Call:
         "kwargs",
         "looked",
         "mark",
+        "parts",
         "place",
         "scoped",
         "shelf",
         "sight",
         "table",
         "tags_of",
+        "traced",
         "ttl",
     )
 
@@ -120,6 +122,11 @@ class Call:
         self.tags_of: Callable[[], tuple[str, ...]] | None = None
         #: Seconds of freshness that this call asks for; None: what the shelf says.
         self.ttl: Seconds | None = None
+        #: Names and values of what makes its key, with their codes if they are known; None: of a
+        #: key of the cache object.
+        self.parts: tuple[tuple[str, ...], tuple[Any, ...], list[bytes] | None] | None = None
+        #: Told where its result comes from (tracing.py); None: nobody wants to know.
+        self.traced: Any = None
         #: What it depends on beside what all calls of its function do; see worlds.py.
         self.sight: Sight | None = None
         #: For whom it is; None: its function has no scope.

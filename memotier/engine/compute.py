@@ -17,7 +17,7 @@ from typing import Any
 from ..codecs.copies import Kept
 from ..entry import NEVER
 from ..types import Seconds
-from . import soft, stale, worlds
+from . import evidence, soft, stale, worlds
 from .calls import Call, Labels
 from .clocks import Renewal
 from .drive import Plan
@@ -38,6 +38,7 @@ from .writes import (
     plain_stamp,
     send,
     stamp_of,
+    why_unstored,
 )
 
 
@@ -70,6 +71,7 @@ def compute(
         with engine.lock:
             shelf.computed += 1
             shelf.failed += 1
+            engine.evidence.happened(engine, call, evidence.FAILED, type(value.error).__qualname__)
         return (yield from fail(engine, call, flight, value, labels, noted))
 
     if shelf.windows is not None and stale.has_changed(call, flight):
@@ -79,6 +81,8 @@ def compute(
     wanted, labels, noted = describe(engine, call, flight, labels, noted, value)
     if wanted and call.watch is not None:
         wanted = not (yield from worlds.has_moved(engine, call, flight))
+        if not wanted:
+            unkept(engine, call, evidence.OVERTAKEN, "what it depends on changed meanwhile")
     kept = keep(engine, call, value) if wanted and engine.has_memory else None
     stamp, written = None, UNGUARDED if wanted else UNWANTED
     if wanted and engine.store is None:
@@ -145,7 +149,7 @@ def store_below(
         (answer,) = yield from send(engine, [way])
         if answer is False and (yield from soft.was_overtaken(engine, call, flight, labels, noted)):
             return stamp, OVERTAKEN
-        way = arrived(call, stamp, answer)
+        way = arrived(engine, call, stamp, answer)
     return stamp, way
 
 
@@ -177,7 +181,7 @@ def way_below(
     return stamp, Outgoing(call.shelf, stamp.address, Held(value, None), stamp, cost, debt)
 
 
-def arrived(call: Call, stamp: Stamp, answer: bool | Exception) -> Written:
+def arrived(engine: Engine, call: Call, stamp: Stamp, answer: bool | Exception) -> Written:
     """
     What became of something sent, by the answer.
     """
@@ -185,6 +189,8 @@ def arrived(call: Call, stamp: Stamp, answer: bool | Exception) -> Written:
         call.shelf.unshared = False
         return STORED
     stamp.address = None
+    if answer is not False:
+        unkept(engine, call, evidence.UNSTORED, why_unstored(answer))
     return REFUSED if answer is False else UNGUARDED
 
 
@@ -245,6 +251,12 @@ def finish(
             engine.give_up(call)  # what is there is older
             if written is STORED and engine.index is not None:
                 engine.index.note(call, stamp, None, flight.epoch)
+        if not (inserted or written is STORED or written is UNWANTED):
+            if written is REFUSED or not current:
+                engine.evidence.happened(engine, call, evidence.OVERTAKEN)
+            elif engine.has_memory:
+                why = "it cannot be copied" if kept is None else "it is too large for memory"
+                engine.evidence.happened(engine, call, evidence.UNSTORED, why)
 
         if written is REFUSED or (kept is None and written is STORED and not engine.has_memory):
             flights.land(flight, AGAIN)
@@ -259,6 +271,14 @@ def finish(
         if written is OVERTAKEN:
             return False
         return flight.renews and written is not STORED and not (inserted and written is OWED)
+
+
+def unkept(engine: Engine, call: Call, what: str, why: str = "") -> None:
+    """
+    Remember why a result is not there for the next call.
+    """
+    with engine.lock:
+        engine.evidence.happened(engine, call, what, why)
 
 
 def ttl_below(labels: Labels, stamp: Stamp | None) -> Seconds | None:
@@ -302,6 +322,8 @@ def describe(
     What the function, its options and the result itself say of the entry.
     """
     shelf = call.shelf
+    if flight.skipped:
+        unkept(engine, call, evidence.SKIPPED)
     if shelf.price_of is not None:
         flight.price = price_of(engine, shelf, value)
     ttl = call.ttl if flight.ttl is None else flight.ttl
@@ -309,10 +331,14 @@ def describe(
     try:
         if wanted and shelf.cache_if is not None:
             wanted = bool(shelf.cache_if(value))
+            if not wanted:
+                unkept(engine, call, evidence.REFUSED, "cache_if= did not want it")
         if ttl is None and shelf.ttl is not None:
             ttl = shelf.ttl(value, call) if callable(shelf.ttl) else shelf.ttl
     except Exception as error:
         # The caller's result is right; only what to do with it is not known.
+        why = f"cache_if= or ttl= raised {type(error).__name__}"
+        unkept(engine, call, evidence.REFUSED, why)
         engine.events.say_once(
             shelf.label,
             "option",

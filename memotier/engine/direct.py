@@ -22,6 +22,7 @@ from .flights import AGAIN, Flight
 from .looking import NOTHING, Looked, let_go, look_many
 from .places import Held, Stamp
 from .soft import judge
+from .telling import settle
 from .tier2 import Found, keep, learn, read, slots
 from .writes import (
     MOST_LEFT,
@@ -32,7 +33,6 @@ from .writes import (
     lasting,
     plain_stamp,
     send,
-    settle,
     stamp_of,
 )
 

@@ -34,6 +34,7 @@ from .clocks import Clocks, soften
 from .debts import Debts
 from .effects import doing
 from .events import Events
+from .evidence import Evidence
 from .failures import Failures
 from .flights import Flight, Flights
 from .index import Index
@@ -63,6 +64,8 @@ class Engine:
         self.memory = MemoryTier(
             policy, max_size=options.l1_max_size, max_bytes=options.l1_max_bytes
         )
+        #: Why entries are not there, for ``explain()``.
+        self.evidence = self.memory.evidence = Evidence()
         self.versions = Versions(shared=store is not None)
         self.flights = Flights()
         self.failures = Failures(self.memory)
@@ -165,7 +168,7 @@ class Engine:
                 return None, []
         return resident, []
 
-    def reject(self, resident: Resident | None) -> None:
+    def reject(self, resident: Resident | None, why: str | bytes = b"") -> None:
         """
         Take away *resident*, if there is one, which must not be served, or cannot be. Called under
         the lock.
@@ -176,7 +179,7 @@ class Engine:
         if stamp is not None and stamp.debt is not None:
             # What lies below is what it was to replace; it may be valid, and is older.
             self.versions.distrust(stamp.address, self.clock.monotonic())
-        self.remove((resident,))
+        self.remove((resident,), why)
 
     def _is_of_use(self, resident: Resident, now: Seconds, stale: bool) -> bool:
         """
@@ -324,7 +327,7 @@ class Engine:
             self.debts.owe(resident)
         return True
 
-    def give_up(self, call: Call) -> bool:
+    def give_up(self, call: Call, why: str | bytes = "replaced") -> bool:
         """
         Take away what is there under *call*, in memory or owed; whether there was anything not
         known to be invalid. Called under the lock.
@@ -336,7 +339,7 @@ class Engine:
             self.index.forget(call.flight_key)
         resident = call.resident()
         if resident is not None:
-            self.remove((resident,))
+            self.remove((resident,), why)
         return (bool(self.debts.unwritten) and self.debts.forgive_at(call.address)) or found
 
     # -- trouble -------------------------------------------------------------------
@@ -349,11 +352,13 @@ class Engine:
             self.l2_errors += 1
         self.events.emit("fault", {"tier": "l2", "error": str(error)})
 
-    def remove(self, residents: Iterable[Resident]) -> int:
+    def remove(self, residents: Iterable[Resident], why: str | bytes = b"") -> int:
         """
-        Invalidate residents and what is owed of them; how many there were. Under the lock.
+        Invalidate residents and what is owed of them; how many there were; *why* as for
+        ``Evidence.removed``. Under the lock.
         """
         residents = list(residents)
+        self.evidence.removed(self, residents, why)
         for resident in residents:
             self.debts.forgive(resident)
         return self.memory.invalidate(residents)
@@ -376,9 +381,10 @@ class Engine:
             # Its tokens are gone, and with them the knowledge of what was invalidated: what
             # memory holds counts as changed.
             with self.lock:
+                self.evidence.bumped((naming.EVERYTHING,), self.clock.monotonic())
                 self.versions.bump((naming.EVERYTHING,))
                 self.versions.forget()
-                self.remove(self.local_residents(None))
+                self.remove(self.local_residents(None), naming.EVERYTHING)
             self.sweep()
         self.events.emit(event, detail)
 

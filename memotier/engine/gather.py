@@ -65,7 +65,7 @@ def keep_many(engine: Engine, wants: Sequence[Want], umbrella: Flight, cost: Sec
         assert flight is not None
         if isinstance(way, Outgoing):
             assert stamp is not None
-            way = arrived(call, stamp, next(answers))
+            way = arrived(engine, call, stamp, next(answers))
         if kept is None and flight.future is not None and not (is_wanted and engine.has_memory):
             kept = keep(engine, call, want.value)  # not for memory, but for those who wait
         if finish(engine, call, flight, labels, kept, cost, stamp, way):

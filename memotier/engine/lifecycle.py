@@ -22,6 +22,7 @@ from .effects import Io
 from .engine import Engine
 from .events import kind_and_place, logger
 from .instances import bury
+from .telling import settle
 
 #: Seconds that an exiting interpreter waits for what is owed.
 EXIT_WAIT: Seconds = 2.0
@@ -101,7 +102,7 @@ def close(engine: Engine) -> Plan:
         yield Rest(engine.background, engine.offload)
         yield Rest(engine.timed, engine.offload)
         yield from writes.flush(engine)
-        yield from writes.settle(engine, at_once=True)
+        yield from settle(engine, at_once=True)
     except Exception as error:
         logger.error("writing down %r failed: %s", engine.options.name, kind_and_place(error))
     with engine.lock:
@@ -149,7 +150,7 @@ def catch_up(engine: Engine) -> None:
     if not engine.versions.is_behind or engine.closed:
         return
     try:
-        drive(writes.settle(engine, at_once=True))
+        drive(settle(engine, at_once=True))
     except Exception as error:
         logger.error(
             "telling the second tier of %r of invalidations failed (%s); it will be tried again",
@@ -168,7 +169,7 @@ def _at_exit() -> None:
     left = 0
     for engine in [one for one in list(_engines) if _is_owing(one)]:
         try:
-            drive(writes.settle(engine, at_once=True))
+            drive(settle(engine, at_once=True))
             before = -1
             while time.monotonic() < until and len(engine.debts.unwritten) not in (0, before):
                 before = len(engine.debts.unwritten)

@@ -23,8 +23,8 @@ from .flights import AGAIN, Flight, Signal
 from .places import Held
 from .plan import say_unusable
 from .soft import judge
+from .telling import settle
 from .tier2 import Found, learn, read
-from .writes import settle
 
 #: The value of a call for which nothing was found.
 NOTHING: Final = Signal("NOTHING")
@@ -154,6 +154,8 @@ def read_below(
         elif takes:
             with engine.lock:
                 promote(engine, call, flight, owed)
+            if call.traced is not None:
+                call.traced.found(owed)
             answers[at] = owed
     if not asked:
         engine.sweep()
@@ -206,6 +208,8 @@ def _look_here(engine: Engine, looks: Sequence[Looked]) -> Plan:
                 resident, unknown = engine.examine(one.call.table, one.call.key)
                 if resident is not None:
                     held = engine.take(resident)
+                    if one.call.traced is not None:
+                        one.call.traced.memory(resident)
             if held is not None:
                 try:
                     one.value = held.hand_out()

@@ -28,6 +28,7 @@ from .claims import Waiting, can_claim, give_back_claims, take
 from .drive import Plan
 from .effects import Invoke, Wait
 from .engine import Engine
+from .evidence import DOUBTED
 from .flights import AGAIN, ALONE, Failed, Flight, Landing
 from .gather import keep_many
 from .looking import GOOD_FOR, NOTHING, Looked, learn_all, let_go, look_many, read_below
@@ -195,6 +196,8 @@ def _join(batch: _Batch, chunk: Sequence[Want], mine: list[Want]) -> Plan:
                 resident, unknown = engine.examine(want.call.table, want.call.key)
                 if resident is not None:
                     held = engine.take(resident)
+                    if want.call.traced is not None:
+                        want.call.traced.memory(resident)
                 elif not unknown:
                     _start(batch, want, want.labels, mine)
             if held is not None:
@@ -208,7 +211,7 @@ def _join(batch: _Batch, chunk: Sequence[Want], mine: list[Want]) -> Plan:
                 if not (yield from learn(engine, unknown)):
                     # Nobody can say whether the resident is still valid: it is not served.
                     with engine.lock:
-                        engine.reject(want.call.resident())
+                        engine.reject(want.call.resident(), DOUBTED)
                 continue
             break
 

@@ -123,6 +123,8 @@ class Meter:
             call.shelf.latencies[operation].add(seconds)
         except KeyError:
             self.note(operation, seconds, call.shelf)
+        if call.traced is not None and not is_refresh:
+            call.traced.computed(seconds)
         if self.watcher is not None:
             if not is_refresh:
                 self.watcher.asked(call, found=False)
@@ -152,6 +154,8 @@ class Meter:
         shelf.found_seconds += took
         if shelf.price_of is not None:
             shelf.price_saved += found.stamp.price or 0.0
+        if call.traced is not None:
+            call.traced.found(found)
         if self.watcher is not None:
             self.watcher.asked(call, found=True)
 
@@ -162,6 +166,8 @@ class Meter:
         """
         call.shelf.joined += 1
         call.shelf.price_saved += flight.price or 0.0
+        if call.traced is not None:
+            call.traced.joined()
         if self.watcher is not None:
             self.watcher.asked(call, found=True)
 

@@ -34,7 +34,7 @@ class _Block:
 
 _inside: ContextVar[_Block | None] = ContextVar("memotier_disabled", default=None)
 _lock = threading.RLock()
-_blocks: set[_Block] = set()
+_blocks: set[object] = set()
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 #: Engines whose hits go the slow way, where another engine is found; see testing/isolation.py.
 _aside: weakref.WeakSet[Engine] = weakref.WeakSet()
@@ -63,18 +63,26 @@ def disabled() -> Iterator[None]:
     block = _Block(_innermost())
     _inside.set(block)
     try:
-        with _lock:
-            _blocks.add(block)
-            _park()
+        park_while(block, True)
         yield
     finally:
         block.is_over = True
-        with _lock:
-            _blocks.discard(block)
-            _park()
+        park_while(block, False)
         # Not a reset: that fails in a generator which another context closes than the one that
         # ran it, and would end blocks that were opened later and are not over.
         _inside.set(_innermost())
+
+
+def park_while(block: object, lasts: bool) -> None:
+    """
+    Send every hit the slow way as long as *block* lasts (this one, or another).
+    """
+    with _lock:
+        if lasts:
+            _blocks.add(block)
+        else:
+            _blocks.discard(block)
+        _park()
 
 
 def register(engine: Engine) -> None:

@@ -12,6 +12,7 @@ runs; and in ``exact[canonical bytes]`` otherwise.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -25,16 +26,20 @@ from .histogram import Histogram
 
 Table = dict[Any, Resident]
 
+_numbers = itertools.count()
+
 
 class Place:
     """
     The residents of one function, one instance's method, or one namespace.
     """
 
-    __slots__ = ("__weakref__", "exact", "has_name", "owner", "shapes", "shelf")
+    __slots__ = ("__weakref__", "exact", "has_name", "number", "owner", "shapes", "shelf")
 
     def __init__(self, shelf: Shelf, owner: Any = None, *, has_name: bool = False) -> None:
         self.shelf = shelf
+        #: One that no other place of this process ever has.
+        self.number = next(_numbers)
         #: Whether other processes know the owner too, because it is a class with a name. The
         #: results of any other owner exist in memory only.
         self.has_name = owner is None or has_name
@@ -75,6 +80,7 @@ class Shelf:
         "identity",
         "invalidations",
         "joined",
+        "known",
         "l2_hits",
         "l2_misses",
         "label",
@@ -100,6 +106,7 @@ class Shelf:
         "timeouts",
         "ttl",
         "unshared",
+        "version",
         "windows",
     )
 
@@ -156,6 +163,8 @@ class Shelf:
         self.place = Place(self)
         #: Places of single instances, by id(instance); an entry is gone when its instance is.
         self.places: dict[int, Place] = {}
+        #: The calls that memory could not answer (memotier/known.py); None: nobody lists them.
+        self.known: Any = None
         #: Told, under the lock, when an entry left memory (``left``), and that this was because it
         #: was invalidated (``invalidated``); None: nobody.
         self.heard: Any = None
@@ -172,6 +181,8 @@ class Shelf:
         self.joined = 0  # calls answered by somebody else's computation
         self.bypassed = 0
         self.errors = 0
+        #: Of the function's code, until the second tier has a note of it (formerly.py).
+        self.version = ""
         #: Whether its last result could not be stored below.
         self.unshared = False
         self.stale_served = 0  # calls answered with a stale result while it was refreshed

@@ -28,6 +28,7 @@ from .compute import compute
 from .drive import Plan
 from .effects import Invoke
 from .engine import Engine
+from .evidence import DOUBTED, MOVED, REFUSED, UNCOPIED
 from .flights import AGAIN, ALONE, Failed, Flight
 from .meter import waiting
 from .places import Held
@@ -64,7 +65,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
                     if ours is None:
                         continue  # it has come since we looked
                     if not ours:
-                        engine.reject(resident)
+                        engine.reject(resident, MOVED)
                         resident = None
                 if resident is not None and windows is not None:
                     state = stale.attend(engine, call, resident)
@@ -74,6 +75,8 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
                         old, resident = stale.old_of(resident), None
                 if resident is not None:
                     held = engine.take(resident)
+                    if call.traced is not None:
+                        call.traced.memory(resident)
                 elif not unknown:
                     flight = flights.table.get(key)
                     if flight is not None and engine.is_outdated(call, flight, labels.names):
@@ -110,7 +113,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
                 if not (yield from learn(engine, unknown)):
                     # Nobody can say whether the resident is still valid: it is not served.
                     with engine.lock:
-                        engine.reject(call.resident())
+                        engine.reject(call.resident(), DOUBTED)
                 continue
             if mine is not None:
                 answer = yield from bring(engine, call, mine, labels, old)
@@ -334,7 +337,7 @@ def say_unusable(engine: Engine, call: Call, error: Exception) -> None:
     A value in memory could not be copied for its caller: it goes, and is computed anew.
     """
     with engine.lock:
-        engine.reject(call.resident())
+        engine.reject(call.resident(), UNCOPIED)
     engine.sweep()
     engine.events.say_once(
         call.shelf.label,
@@ -363,6 +366,9 @@ def labels_before(engine: Engine, call: Call) -> Labels | None:
         # Our own complaint about what it returned shows no data; other texts may.
         ours = isinstance(error, ConfigError)
         why = str(error) if ours else f"tags= raised {type(error).__name__}"
+        with engine.lock:
+            said = "tags= cannot be used" if ours else why
+            engine.evidence.happened(engine, call, REFUSED, said)
         engine.events.say_once(
             shelf.label,
             "tags",

@@ -21,10 +21,11 @@ from .calls import Call
 from .drive import Plan, drive
 from .effects import Ask, Asking, operation
 from .engine import Engine
+from .evidence import BY_KEY, INVALIDATED, SOFTLY
 from .instances import bury
 from .meter import L2_BUMP, L2_DELETE, asked_below
 from .soft import soften_here
-from .tier2 import on_way
+from .telling import on_way
 from .writes import flush
 
 #: Keys of one invalidation that are distrusted one by one while it is on its way.
@@ -46,6 +47,8 @@ def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
         unwritten = engine.debts.unwritten
         owed = [address for address in addresses if address in unwritten] if soft else []
         here = _forget_here(engine, calls, soft)
+        if engine.store is None or not away:
+            _note(engine, calls, here, here, soft)
         if not away:
             return here
         if engine.store is None:
@@ -66,13 +69,15 @@ def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
         _postpone(engine, (), addresses, answer, soft)
     found, again = answer
     there = {id(call): one for call, one in zip(away, found, strict=True)}
-    with engine.lock:
-        engine.versions.settle((), doubted, serial)
-        engine.l2_invalidations += 0 if soft else sum(found)
-    return [
+    were_there = [
         first or second or there.get(id(call), False)
         for call, first, second in zip(calls, here, again, strict=True)
     ]
+    with engine.lock:
+        engine.versions.settle((), doubted, serial)
+        engine.l2_invalidations += 0 if soft else sum(found)
+        _note(engine, calls, were_there, here, soft)
+    return were_there
 
 
 def bump(engine: Engine, names: Sequence[Name], soft: bool = False) -> Plan:
@@ -85,6 +90,7 @@ def bump(engine: Engine, names: Sequence[Name], soft: bool = False) -> Plan:
     if soft:
         yield from _write_down(engine)
     with engine.lock:
+        engine.evidence.bumped(names, engine.clock.monotonic(), soft)
         taken = None if soft or engine.index is None else engine.index.take(names)
         _bump_versions(engine, names, soft)
         if engine.store is None:
@@ -121,7 +127,7 @@ def clear_function(engine: Engine, shelf: Any) -> Plan:
         yield from bump(engine, [shelf.function_name])
     finally:
         with engine.lock:
-            engine.remove(shelf.residents())
+            engine.remove(shelf.residents(), shelf.function_name)
             engine.failures.forget_all(lambda one: one is shelf)
         engine.sweep()
 
@@ -166,13 +172,13 @@ def clear_namespace(engine: Engine, namespace: str | None) -> Plan:
             if (one := engine.debts.unwritten.get(address)) is not None
             and (namespace is None or one.place.shelf.is_below(namespace))
         ]
-        engine.remove(residents)
+        engine.remove(residents, name)
         for one in left:
             engine.debts.forgive(one)
     count = only_here + len(left)
     yield from bump(engine, [name])
     with engine.lock:
-        engine.remove(engine.local_residents(namespace))
+        engine.remove(engine.local_residents(namespace), name)
         engine.failures.forget_all(lambda one: namespace is None or one.is_below(namespace))
         if engine.index is not None:
             engine.index.clear(name)
@@ -220,9 +226,21 @@ def _forget_here(engine: Engine, calls: Sequence[Call], soft: bool = False) -> l
                 answers.append(soften_here(engine, call))
                 continue
             engine.flights.unwanted((call.flight_key,))
-            answers.append(engine.give_up(call))
+            answers.append(engine.give_up(call, BY_KEY))
     engine.sweep()
     return answers
+
+
+def _note(
+    engine: Engine, calls: Sequence[Call], found: list[bool], here: list[bool], soft: bool
+) -> None:
+    """
+    Remember of which keys an entry was invalidated that memory has not told of. Under the lock.
+    """
+    for call, was_found, was_here in zip(calls, found, here, strict=True):
+        if was_found and (soft or not was_here):
+            text = SOFTLY if soft else ""
+            engine.evidence.happened(engine, call, INVALIDATED, text, BY_KEY)
 
 
 def _delete(

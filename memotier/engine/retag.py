@@ -28,8 +28,9 @@ from .engine import SKEW, Engine
 from .inline import SMALL, opens_soon
 from .places import Stamp
 from .resign import life_left
+from .telling import settle
 from .tier2 import learn
-from .writes import flush, settle
+from .writes import flush
 
 #: Attempts to write down what is owed first, in write-back.
 ROUNDS = 3

@@ -19,6 +19,7 @@ from .calls import Call, Labels
 from .clocks import Renewal, soften
 from .drive import Plan
 from .engine import Engine
+from .evidence import BY_KEY
 from .flights import Flight
 from .places import Shelf
 from .tier2 import Found, learn, slots
@@ -74,7 +75,7 @@ def soften_here(engine: Engine, call: Call) -> bool:
         is_owed = resident.stamp is not None and resident.stamp.debt is not None
         # What is not written yet would be refused: the mark of its slot is another one now.
         if is_owed or not soften(resident, engine.clock.monotonic()):
-            engine.remove((resident,))
+            engine.remove((resident,), BY_KEY)
     return (bool(engine.debts.unwritten) and engine.debts.forgive_at(call.address)) or found
 
 

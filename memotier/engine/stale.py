@@ -163,6 +163,8 @@ def fall_back(engine: Engine, call: Call, flight: Renewal, failed: Failed) -> Pl
                 return None
             shelf.stale_on_error += not flight.behind
             engine.flights.land(flight, Landing(old.value, old.thaw, True))
+        if call.traced is not None:
+            call.traced.old(old)
         return Held(old.value, old.thaw)
     return None
 

@@ -193,17 +193,6 @@ def learn(engine: Engine, names: list[Name]) -> Plan:
     return True
 
 
-def on_way(engine: Engine, serial: int, telling: Plan) -> Plan:
-    """
-    The answer of *telling*, which tells the second tier of the invalidation *serial*.
-    """
-    try:
-        return (yield from telling)
-    finally:
-        with engine.lock:
-            engine.versions.arrived(serial)
-
-
 def load(engine: Engine, calls: Sequence[Call]) -> Asking:
     addresses = [call.address for call in calls]
     if engine.claims is not None and not engine.claims.is_remote:

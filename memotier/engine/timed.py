@@ -114,6 +114,8 @@ def instead(engine: Engine, call: Call, flight: Flight, old: Old) -> Plan:
                 return None
             call.shelf.stale_on_timeout += 1
             _leave_alone(flight)
+        if call.traced is not None:
+            call.traced.old(old)
         return Held(old.value, old.thaw)
 
 

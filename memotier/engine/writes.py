@@ -7,14 +7,13 @@ is evicted, at ``flush()``, at every interval and at exit.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ..codecs.records import Record
 from ..entry import Resident
 from ..errors import SerializationError, StoreError, ValueTooLarge
-from ..types import Address, Guard, Item, Miss, Name, Seconds, Token
+from ..types import Address, Guard, Item, Miss, Seconds, Token
 from .calls import Call, Labels
 from .drive import Plan
 from .effects import ELSEWHERE, Ask, Asking, operation
@@ -22,8 +21,8 @@ from .engine import Engine
 from .inline import packs_soon
 from .meter import L2_DELETE, L2_SET, asked_below
 from .places import Debt, Held, Shelf, Stamp
-from .tier2 import learn, on_way
-from .versions import RETRY_AFTER
+from .telling import on_way
+from .tier2 import learn
 
 #: Evicted entries that may wait for the interval before whoever evicts writes them.
 MOST_LEFT = 128
@@ -148,16 +147,16 @@ def write(engine: Engine, batch: Sequence[Outgoing]) -> Asking:
         try:
             items.append(pack(engine, out))
             answers.append(False)
-        except SerializationError as error:
-            say_unstored(engine, out.shelf, str(error))
-            answers.append(error)
         except Exception as error:
-            # A codec of the user's, or a value's own hooks. What they say may show data.
-            say_unstored(engine, out.shelf, f"encoding it raised {type(error).__name__}")
+            # Our own, or of a codec of the user's or a value's own hooks, which may show data.
+            say_unstored(engine, out.shelf, why_unstored(error))
             answers.append(error)
     if items:
         stored = iter((yield "set", items))
         answers = [next(stored) if answer is False else answer for answer in answers]
+        for out, answer in zip(batch, answers, strict=True):
+            if answer is True:
+                out.shelf.version = ""  # noted
     return answers
 
 
@@ -196,7 +195,20 @@ def pack(engine: Engine, out: Outgoing) -> Item:
     left = None if until is None else until - engine.clock.monotonic() + out.debt.beyond
     if left is not None:
         left = finite(left)
-    return Item(out.address, data, group, left, out.debt.guard)
+    version = out.shelf.version
+    made_by = (out.shelf.function_name, version) if version else None
+    return Item(out.address, data, group, left, out.debt.guard, made_by)
+
+
+def why_unstored(error: Exception) -> str:
+    """
+    Why a value could not be written, without showing data.
+    """
+    if isinstance(error, StoreError):
+        return "the second tier could not be reached"
+    if isinstance(error, SerializationError):
+        return str(error)
+    return f"encoding it raised {type(error).__name__}"
 
 
 def say_unstored(engine: Engine, shelf: Shelf, reason: str) -> None:
@@ -345,50 +357,3 @@ def _hear_on(engine: Engine, resident: Resident | None) -> None:
     told_at, stamp.told_at = stamp.told_at, None
     engine.examine(resident.table, resident.key, stale=True)
     stamp.told_at = told_at
-
-
-def settle(engine: Engine, *, at_once: bool = False) -> Plan:
-    """
-    Try again to write invalidations that the second tier could not take.
-    """
-    versions = engine.versions
-    if engine.options.reads_only:
-        return
-    if not at_once and getattr(engine.store, "is_spilling", False):
-        return  # only the spill would hear of it, and has; see stores/spill.py
-    with engine.lock:
-        now = math.inf if at_once else engine.clock.monotonic()
-        if not versions.overdue(now):
-            return
-        names, keys = versions.left_behind()
-        if not (names or keys):
-            return
-        versions.retry_at = engine.clock.monotonic() + RETRY_AFTER
-        softly = set(versions.pending_softly)
-        answers: list[Any] = []
-        serial = versions.serial
-    for request in _operations(names, keys, softly):
-        answers.append((yield operation(engine, *request, lasting=True)))
-    failed = [answer for answer in answers if isinstance(answer, StoreError)]
-    with engine.lock:
-        if failed:
-            return
-        versions.settle(names, keys, serial)
-        versions.forget()
-
-
-def _operations(
-    names: Sequence[Name], keys: Sequence[Address], softly: Collection[bytes]
-) -> list[tuple[Any, ...]]:
-    """
-    How the store is told of invalidations, of which those of *softly* are soft.
-    """
-    found: list[tuple[Any, ...]] = []
-    for is_soft in (False, True):
-        some = [name for name in names if (name in softly) is is_soft]
-        if some:
-            found.append(("bump", some, True) if is_soft else ("bump", some))
-        some = [key for key in keys if (key in softly) is is_soft]
-        if some:
-            found.append(("expire" if is_soft else "delete", some))
-    return found

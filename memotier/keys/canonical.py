@@ -79,6 +79,13 @@ def encode_call(function: str, names: Sequence[str], values: Sequence[Any]) -> b
         UnkeyableArgument: If an argument, or a value inside one, has no stable key. The
             message names its place and type, never the value.
     """
+    return joined(function, names, values, codes_of_call(function, names, values))
+
+
+def codes_of_call(function: str, names: Sequence[str], values: Sequence[Any]) -> list[bytes]:
+    """
+    The same in pieces: what comes first, and the code of each argument.
+    """
     codes = [counted(VERSION, len(values))]
     budget = None
     position = 0
@@ -96,7 +103,15 @@ def encode_call(function: str, names: Sequence[str], values: Sequence[Any]) -> b
         # The hash of a class is its metaclass's: not even its type can be looked up.
         why = Refusal("has a class that cannot be looked up")
         raise unkeyable(function, names[position], "", values[position], why) from error
+    return codes
 
+
+def joined(
+    function: str, names: Sequence[str], values: Sequence[Any], codes: Sequence[bytes]
+) -> bytes:
+    """
+    The canonical bytes of a call whose *codes* are known.
+    """
     key = b"".join(codes)
     if len(key) > MAX_BYTES:
         why = Refusal(f"together with the others makes the key larger than {MAX_BYTES >> 20} MiB")

@@ -40,7 +40,7 @@ _COUNTED: Final = re.compile(r"(?i)tokens?")
 _ATOMS: Final = frozenset((str, bytes, int, float, bool, type(None)))
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 #: Types that say so themselves, by name: nothing is imported to find out.
-_SECRET_TYPES: Final = frozenset(("SecretStr", "SecretBytes", "Secret"))
+SECRET_TYPES: Final = frozenset(("SecretStr", "SecretBytes", "Secret"))
 
 _codec: Final = SafeCodec(max_bytes=LARGEST)
 
@@ -161,11 +161,18 @@ def is_secret(name: str, value: Any) -> bool:
 
 def _says_so(name: str, value: Any) -> bool:
     kind = type(value)
-    if kind.__name__ in _SECRET_TYPES:
+    if kind.__name__ in SECRET_TYPES:
         return True
     if kind is bool or value is None:
         return False
-    if kind in (int, float):
+    return names_secret(name, of_number=kind in (int, float))
+
+
+def names_secret(name: str, *, of_number: bool = False) -> bool:
+    """
+    Whether what is called *name* is a secret by its name.
+    """
+    if of_number:
         name = _COUNTED.sub("", name)  # how many tokens, not which
     return _SECRET.search(_CAMEL.sub("_", name)) is not None
 
@@ -178,7 +185,7 @@ def _inside(value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         yield from ((_text(key), one) for key, one in value.items())
         return
-    names = _names_of(kind)
+    names = fields_of(kind)
     if not names and isinstance(value, (list, tuple, set, frozenset, deque)):
         # A pair may be a header, or an item of a mapping.
         name = ""
@@ -193,7 +200,7 @@ def _inside(value: Any) -> Iterator[tuple[str, Any]]:
         yield "", extra
 
 
-def _names_of(kind: type) -> list[str]:
+def fields_of(kind: type) -> list[str]:
     """
     The fields of a dataclass, named tuple, or class of attrs, pydantic or msgspec.
     """

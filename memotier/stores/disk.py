@@ -39,7 +39,16 @@ from .rows import (
     read_one,
     store_items,
 )
-from .tokens import EPOCH, renew, renew_epoch, renew_softly, slot_of, tokens_at_once
+from .tokens import (
+    EPOCH,
+    note_of,
+    put_note,
+    renew,
+    renew_epoch,
+    renew_softly,
+    slot_of,
+    tokens_at_once,
+)
 
 log = logging.getLogger("memotier")
 
@@ -152,6 +161,18 @@ class DiskStore:
                     self._room.note(address, now)
         return reading
 
+    def look(self, addresses: Sequence[Address]) -> Reading:
+        """The same for who only wants to know: nothing becomes more used, nothing is removed."""
+        reading, _ = self._access.read(read_many, addresses, self._clock.wall(), self._max_record)
+        return reading
+
+    def recall(self, name: Name) -> list[str]:
+        """What was noted of *name* with its records (``Item.made_by``), the last first."""
+        if self._access.connections.has_nothing():
+            return []
+        noted = self._access.read(note_of, name)
+        return [] if noted is None else noted.decode("utf-8", "replace").split("\n")
+
     def set(self, items: Sequence[Item]) -> list[bool]:
         """
         Store each item whose guard still holds, comparing and storing in one atomic step.
@@ -194,6 +215,9 @@ class DiskStore:
         }
         if not new:
             return stored, Removed()
+        for item in items:
+            if item.made_by is not None and item.address in new:
+                put_note(writer, *item.made_by)
         return stored, self._room.after_write(writer, now, sum(new.values()), new)
 
     def delete(self, addresses: Sequence[Address]) -> list[bool]:

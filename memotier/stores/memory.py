@@ -69,6 +69,8 @@ class MemoryTier:
         self.garbage: list[Any] = []
         #: Told of every entry that leaves after hits, under the lock; None: nobody.
         self.watcher: Any = None
+        #: Remembers why entries have left (``left``), under the lock; None: nobody.
+        self.evidence: Any = None
         #: Tables that are not empty, by id.
         self._tables: dict[int, dict[Any, Resident]] = {}
         #: Whether a step has begun that did not come to its end.
@@ -124,6 +126,8 @@ class MemoryTier:
         if old is not None:
             self.replacements += 1
             old.place.shelf.replacements += 1
+            if self.evidence is not None:
+                self.evidence.left(old, table, "replaced", resident.born)
             self.policy.remove(old)
             self._take_out(old)
 
@@ -142,6 +146,8 @@ class MemoryTier:
                 self._unfinished = True
                 break
             self._left.append(victim)
+            if self.evidence is not None:
+                self.evidence.left(victim, victim.table, "evicted", resident.born)
             self._take_out(victim)
             self.evictions += 1
             victim.place.shelf.evictions += 1
@@ -167,7 +173,12 @@ class MemoryTier:
         self.bytes += grown
 
     def expire(self, resident: Resident) -> None:
+        clocks = None if resident.stamp is None else resident.stamp.clocks
+        at = resident.fresh_until if clocks is None else clocks.served_until
+        table = resident.table
         if self._remove(resident):
+            if self.evidence is not None:
+                self.evidence.left(resident, table, "expired", at)
             self.expirations += 1
             resident.place.shelf.expirations += 1
 

@@ -19,6 +19,11 @@ from ..types import MISS, Address, Item, Name, Seconds, Token
 EPOCH: Final = b"epoch"
 #: The row that says which file the database was made or adopted in: a copy lies in another one.
 FILE: Final = b"file"
+#: What stands before a name of which something is noted: with it no other row is as long.
+_NOTE: Final = b"note:"
+#: Notes of one name that are kept, the last ones; and bytes of one.
+_MOST_NOTES: Final = 4
+_LONGEST_NOTE: Final = 100
 _BIRTH: Final = 4  # bytes at the front of an epoch that stay the same for the life of a file
 _SLOTS: Final = 4096
 _SLOT_NAMES: Final = [b"s" + slot.to_bytes(2, "big") for slot in range(_SLOTS)]
@@ -155,3 +160,22 @@ def holds(item: Item, epoch: Token, tokens: dict[Name, bytes]) -> bool:
         return True
     same_database = guard.epoch[:_BIRTH] == epoch[:_BIRTH]
     return same_database and [tokens.get(name) for name in guard.names] == list(guard.tokens)
+
+
+def note_of(connection: sqlite3.Connection, name: Name) -> bytes | None:
+    """
+    What was noted of *name*: no token, and compared by nobody.
+    """
+    found = connection.execute(_SELECT[1], (_NOTE + name,)).fetchall()
+    return next((data for _, data in found if type(data) is bytes), None)
+
+
+def put_note(connection: sqlite3.Connection, name: Name, text: str) -> None:
+    """
+    Note *text* of *name*, before what was noted before.
+    """
+    new = text.encode("utf-8", "replace")[:_LONGEST_NOTE]
+    known = (note_of(connection, name) or b"").split(b"\n")
+    if known[0] != new:
+        notes = [new, *(one for one in known if one not in (new, b""))]
+        connection.execute(_PUT, (_NOTE + name, b"\n".join(notes[:_MOST_NOTES])))

@@ -232,6 +232,16 @@ class Guarded:
         """As the store's own."""
         return self.reading.call(self.store.get, addresses)
 
+    def look(self, addresses: Sequence[Address]) -> Reading:
+        """As the store's own; as ``get`` if it has none."""
+        look: Callable[..., Reading] = getattr(self.store, "look", self.store.get)
+        return self.reading.call(look, addresses)
+
+    def recall(self, name: Name) -> list[str]:
+        """As the store's own; nothing if it keeps no notes."""
+        own: Callable[..., list[str]] | None = getattr(self.store, "recall", None)
+        return [] if own is None else self.reading.call(own, name)
+
     def versions(self, names: Sequence[Name]) -> tuple[list[Token], Token]:
         """As the store's own."""
         return self.reading.call(self.store.versions, names)

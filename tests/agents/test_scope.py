@@ -624,6 +624,22 @@ def test_what_depends_on_a_scope_has_to_have_one(cache):
     assert 1 == tiered_cache(cache=cache, depends_on=[public])(lambda: public())()
 
 
+def test_explain_tells_that_the_scope_differs_and_shows_nobody_elses_arguments(told):
+    """
+    Why a call missed is told without what another user asked for.
+    """
+    told("alice", "canary-question")
+    user.set("bob")
+    asked = ("canary-question",) if told.way != "names" else ("canary-question", "bob")
+    told.f._self_memo.ready()
+    found = told._call(told.f.explain(*asked))
+
+    assert "scope" in str(found)
+    assert "alice" not in str(found) + repr(found)
+    found = told._call(told.f.explain("canary-questions", *asked[1:]))
+    assert "canary-question," not in str(found) and "alice" not in str(found) + repr(found)
+
+
 def test_calls_of_a_scope_are_not_recorded(make_cache, monkeypatch):
     """
     ``record=True`` is refused, and what the settings say does not count for scoped functions.

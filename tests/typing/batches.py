@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, assert_type
 
-from memotier import CacheInfo, Entry, tiered_cache
+from memotier import CacheInfo, Entry, Explanation, tiered_cache
 from memotier.types import Miss
 
 
@@ -63,6 +63,7 @@ assert_type(users.invalidate(1, lang="de"), bool)
 assert_type(users.refresh(1), str | Miss)
 assert_type(users.peek(1), str | Miss)
 assert_type(users.lookup(1), Entry | None)
+assert_type(users.explain(1), Explanation)
 assert_type(users.seed("x", 1), None)
 assert_type(users.cache_key(1), str)
 assert_type(users.cache_info(), CacheInfo)
@@ -120,3 +121,4 @@ async def methods() -> None:
     assert_type(await shop.aprices([1]), dict[int, float])
     assert_type(shop.aprices.peek(1), float | Miss)
     assert_type(await shop.aprices.lookup(1), Entry | None)
+    assert_type(await shop.aprices.explain(1), Explanation)

@@ -14,6 +14,7 @@ from memotier import (
     MISS,
     CacheInfo,
     Entry,
+    Explanation,
     MultiLevelCache,
     env,
     epoch,
@@ -100,6 +101,7 @@ assert_type(f.invalidate(1), bool)
 assert_type(f.expire(1), bool)
 assert_type(f.refresh(1, "y"), list[int])
 assert_type(f.lookup(1), Entry | None)
+assert_type(f.explain(1), Explanation)
 assert_type(f.seed([2], 1, c=2.0), None)
 assert_type(f.cache_key(1), str)
 assert_type(f.bypass(a=1), list[int])
@@ -138,6 +140,7 @@ async def attributes_of_coroutine_functions() -> None:
     assert_type(await i.expire(1), bool)
     assert_type(await i.refresh(1), bytes)
     assert_type(await i.lookup(1), Entry | None)
+    assert_type(await i.explain(1), Explanation)
     assert_type(await i.seed(b"", 1), None)
     assert_type(await i.bypass(1), bytes)
     assert_type(await i.cache_clear(), None)

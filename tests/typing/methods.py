@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, assert_type
 
-from memotier import Entry, tiered_cache
+from memotier import Entry, Explanation, tiered_cache
 from memotier.types import Miss
 
 T = TypeVar("T")
@@ -102,6 +102,7 @@ assert_type(shop.price.expire(1), bool)
 assert_type(shop.price.refresh(1, count=2), int)
 assert_type(shop.price.peek(1), int | Miss)
 assert_type(shop.price.lookup(1), Entry | None)
+assert_type(shop.price.explain(1), Explanation)
 assert_type(shop.price.seed(5, 1), None)
 assert_type(shop.price.cache_key(1), str)
 assert_type(shop.price.bypass(1), int)

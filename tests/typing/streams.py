@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import assert_type
 
-from memotier import Entry, tiered_cache
+from memotier import Entry, Explanation, tiered_cache
 from memotier.types import Miss
 
 
@@ -61,6 +61,7 @@ Model().answer(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentTyp
 
 assert_type(words.peek("a"), list[str] | Miss)
 assert_type(words.lookup("a"), Entry | None)
+assert_type(words.explain("a"), Explanation)
 assert_type(words.invalidate("a"), bool)
 assert_type(words.refresh("a"), Iterator[str])
 assert_type(words.bypass("a"), Iterator[str])
@@ -74,6 +75,7 @@ words.seed([1], "a")  # type: ignore[list-item]  # pyright: ignore[reportArgumen
 async def main() -> None:
     assert_type(tokens.peek("a"), list[str] | Miss)
     assert_type(await tokens.lookup("a"), Entry | None)
+    assert_type(await tokens.explain("a"), Explanation)
     assert_type(await tokens.invalidate("a"), bool)
     assert_type(tokens.refresh("a"), AsyncIterator[str])
     assert_type(await chunks.seed([b"a"], "a"), None)
