@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         InvalidationNotDurable,
         MemotierError,
         NotIsolated,
+        ScopeMissing,
         SerializationError,
         StoreError,
         StreamInterrupted,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from .invalidation.invalidator import CacheInvalidator
     from .keys.registry import register_key
     from .many import tiered_cache
-    from .registry import configure, get_cache, invalidate_tags
+    from .registry import configure, forget, get_cache, invalidate_tags
     from .semantic.cache import SemanticCache
     from .semantic.near import Semantic
     from .types import MISS, Codec, Store
@@ -70,6 +71,7 @@ _HOMES = {
     "MemotierError": "errors",
     "MultiLevelCache": "cache",
     "NotIsolated": "errors",
+    "ScopeMissing": "errors",
     "Semantic": "semantic.near",
     "SemanticCache": "semantic.cache",
     "SerializationError": "errors",
@@ -88,6 +90,7 @@ _HOMES = {
     "env": "depends",
     "epoch": "depends",
     "file": "depends",
+    "forget": "registry",
     "get_cache": "registry",
     "invalidate_tags": "registry",
     "lifespan": "warming.warm",
@@ -118,6 +121,7 @@ __all__ = [
     "MemotierError",
     "MultiLevelCache",
     "NotIsolated",
+    "ScopeMissing",
     "Semantic",
     "SemanticCache",
     "SerializationError",
@@ -136,6 +140,7 @@ __all__ = [
     "env",
     "epoch",
     "file",
+    "forget",
     "get_cache",
     "invalidate_tags",
     "lifespan",

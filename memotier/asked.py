@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import scopes
 from .engine import direct, plan, removal, worlds
 from .engine.drive import Plan
 from .engine.places import Held
@@ -24,6 +25,22 @@ def forget(memo: Memo, values: tuple[Any, ...]) -> Plan:
     if engine is None:
         return False
     return (yield from removal.forget(engine, [memo.locate(values)]))[0]
+
+
+def forget_scope(memo: Memo, scope: Any) -> Plan:
+    """
+    Forget all results of one scope.
+    """
+    own = memo.options.scope
+    if own is None or own.is_public:
+        raise ConfigError(
+            f"{memo.label}.forget(): its results are nobody's own, because it has "
+            f"{'no scope=' if own is None else 'scope=' + repr(own.shown)}. "
+            "cache_clear() forgets all of them, invalidate() one"
+        )
+    engine = memo.ready(tells=True)
+    if engine is not None:
+        yield from scopes.forget(engine, scope, memo.shelf)
 
 
 def expire(memo: Memo, values: tuple[Any, ...]) -> Plan:

@@ -97,7 +97,7 @@ class ManyMemo(Memo):
         head, tail = values[:at], values[at + 1 :]
         results: list[Any] = []
         wants: dict[Any, tuple[Want, list[int]]] = {}
-        locate, peek = self.keys.locate, engine.peek
+        locate, peek = self.keys.for_batch(), engine.peek
         for number, one in enumerate(ids):
             single = (*head, one, *tail)
             try:

@@ -277,6 +277,22 @@ class MultiLevelCache:
         """
         await adrive(self._keyed.invalidate_tags(tags, soft=soft))
 
+    async def forget(self, scope: Any) -> None:
+        """
+        Make every result of *scope* unreachable, in every function with a ``scope=`` that keeps
+        its results here, however many there are; see docs/guide/scope.md.
+
+        Args:
+            scope: The value that the context variable, the callable or the parameter has; of
+                several parameters the tuple of their values.
+
+        Raises:
+            InvalidationNotDurable: If the second tier could not be told; it holds here.
+
+            ConfigError: If *scope* is None or empty.
+        """
+        await adrive(self._keyed.forget(scope))
+
     async def add_tags(self, key: Any, *tags: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """
         Let the entry under *key*, if there is one, be found by *tags* as well; whether there is.

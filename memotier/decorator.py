@@ -37,6 +37,7 @@ from .typing import (
     CachedStream,
     Decorator,
     Remembered,
+    Scope,
     Ttl,
 )
 
@@ -104,6 +105,8 @@ def tiered_cache(
     error_ttl: Ttl = ...,
     error_ttl_max: Ttl = ...,
     semantic: str | Semantic | None = ...,
+    scope: Scope = ...,
+    agent: bool = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -139,6 +142,8 @@ def tiered_cache(
     record_user: Any = None,
     rewarm: Any = False,
     semantic: Any = None,
+    scope: Any = None,
+    agent: Any = False,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -233,6 +238,14 @@ def tiered_cache(
         semantic: The name of a parameter, or a ``Semantic``: a call may be answered by the result
             of one whose text there is near, and all else the same. Needs ``memotier[semantic]``.
 
+        scope: Whose the results are: a ``ContextVar``, a callable without arguments, or names of
+            parameters. It is part of the key; a call of nobody raises ``ScopeMissing``.
+            ``"public"`` says that all callers share.
+
+        agent: Whether it is a tool of agents: then *scope* must be given, errors are not
+            remembered, parameters that a framework fills in are refused unless *ignore* names
+            them, and a Redis takes a key.
+
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
     """
@@ -267,6 +280,8 @@ def tiered_cache(
         "record_user": record_user,
         "rewarm": rewarm,
         "semantic": semantic,
+        "scope": scope,
+        "agent": agent,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))
@@ -298,7 +313,12 @@ def _decorate(wrapped: Any, *, options: dict[str, Any], memo_of: Callable[..., M
             f"{label} does not tell its parameters ({error}); wrap it in a function of your own"
         ) from None
 
-    checked = check_options(label, signature, home_module(function), **options)
+    checked = check_options(label, signature, home_module(function), streams=streams, **options)
+    if checked.agent and checked.key is None:
+        from .runcontexts import refuse_contexts
+
+        told = () if checked.scope is None else checked.scope.names
+        refuse_contexts(label, function, signature, counted=told, ignore=checked.ignore)
     is_method = isinstance(wrapped, classmethod) or (
         not isinstance(wrapped, staticmethod) and _is_method(function, signature)
     )

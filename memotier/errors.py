@@ -52,6 +52,12 @@ class UnkeyableArgument(MemotierError, TypeError):
     """
 
 
+class ScopeMissing(MemotierError, LookupError):
+    """
+    Nobody says for whom a call is whose function has a ``scope=``; it was not called.
+    """
+
+
 class SerializationError(MemotierError, TypeError):
     """
     A value cannot be carried by the codec without losing its type.

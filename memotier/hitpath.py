@@ -64,6 +64,7 @@ def generate(
     begin: Begin,
     run: Callable[[Any], Any],
     is_async: bool,
+    reads: Callable[[], Any] | None = None,
 ) -> Callable[..., Any]:
     """
     Compile the hit path.
@@ -89,8 +90,13 @@ def generate(
         begin: Gets the values of a call that was not answered; see ``Begin``.
 
         run: Runs the plan; for a coroutine function it is awaited.
+
+        reads: Tells the scope of the call, the last part of the key; what it raises, it raises
+            again on the slow way, which says so. None: there is none, or the arguments tell it.
     """
     p = parameters.prefix
+    if reads is not None:
+        keyed = (*keyed, f"{p}_scope")
     types = [f"{p}_type({name})" for name in keyed]
     if len(keyed) == 1:
         shape, key = types[0], keyed[0]
@@ -124,6 +130,7 @@ def generate(
     lines = [
         f"{'async ' if is_async else ''}def {p}_call({parameters.head()}):",
         "    try:",
+        *([] if reads is None else [f"        {p}_scope = {p}_reads()"]),
         f"        {entry} = {tables}[{shape}][{key}]",
         f"    except {p}_none:",
         "        pass",
@@ -142,6 +149,7 @@ def generate(
         f"{p}_none": Exception,
         f"{p}_shapes": shapes,
         f"{p}_places": places,
+        f"{p}_reads": reads,
         f"{p}_cells": cells,
         f"{p}_monotonic": monotonic,
         f"{p}_begin": begin,

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, TypeAlias
 
+from . import scopes
 from .codecs.values import SafeCodec
 from .durations import check_namespace, seconds
 from .engine import direct, lifecycle, plan, removal, retag, stats, tracing, writes
@@ -183,6 +184,9 @@ class Keyed:
         names = [naming.tag(tag) for tag in check_tags(tags)]
         if names and not self.engine.closed:
             yield from removal.bump(self.engine, names, soft)
+
+    def forget(self, scope: Any) -> Plan:
+        return (yield from scopes.forget(self.engine, scope))
 
     def add_tags(self, key: Any, namespace: str, tags: Iterable[str]) -> Plan:
         call, own = self.call(key, namespace), check_tags(tags)

@@ -250,7 +250,8 @@ def known_of(memo: Any, engine: Any) -> KnownCalls:
     return KnownCalls(
         keys.keyed,
         redact=options.redact,
-        hides_all=options.key is not None and bool(secret),
+        # Of a function with a scope nobody is shown what somebody else asked for.
+        hides_all=bool(memo.scopes) or (options.key is not None and bool(secret)),
         monotonic=engine.clock.monotonic,
         owner=memo.parameters.names[0] if keys.owner_counts else "",
     )

@@ -9,7 +9,7 @@ instance that is known only by itself has a place of its own, gone with the inst
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from .engine.calls import Call
 from .engine.engine import Engine
@@ -24,6 +24,8 @@ from .owners import is_declared_value
 #: Length beyond which memory keeps a digest of a str or bytes argument instead of itself.
 LONGEST_ATOM = 4096
 
+Locate: TypeAlias = Callable[[Engine, Shelf, tuple[Any, ...]], Call]
+
 
 class Locator:
     """
@@ -36,6 +38,9 @@ class Locator:
 
         is_method: Whether the first parameter is the instance (or the class) it is bound to.
     """
+
+    #: Tells the scope of a call, where that is none of its arguments; see scoped.py.
+    reads: Callable[[], Any] | None = None
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class Locator:
         self.owner_counts = self.is_method and self._owner_name not in ignore
         first = 1 if is_method else 0
         self.keyed = tuple(name for name in names[first:] if name not in ignore)
+        self._counted_names = self.keyed
         self._names = names
         self._at = tuple(names.index(name) for name in self.keyed)
         self._takes_all = self._at == tuple(range(len(names)))
@@ -69,7 +75,7 @@ class Locator:
         Raises:
             UnkeyableArgument: If an argument has no stable key.
         """
-        place, names = shelf.place, self.keyed
+        place, names = shelf.place, self._counted_names
         if self._key is not None:
             return exact(place, self._label, ("key",), (self._asked(values),))
 
@@ -101,13 +107,26 @@ class Locator:
         call.parts = names, keyed, None
         return call
 
+    def for_batch(self) -> Locate:
+        """
+        ``locate`` for several calls of one caller.
+        """
+        return self.locate
+
+    def guarded(self, call: Call, function: Callable[..., Any]) -> Callable[..., Any]:
+        """
+        What computes *call*; see scoped.py.
+        """
+        return function
+
     def counted(self, values: tuple[Any, ...]) -> dict[str, Any]:
         """
         By name, the arguments without which the call could not be made again with this key.
         """
         if self._key is not None:
             return dict(zip(self._names, values, strict=True))
-        counted = {name: values[at] for name, at in zip(self.keyed, self._at, strict=True)}
+        # (A scope of the moment is one more position, behind those of the parameters.)
+        counted = {name: values[at] for name, at in zip(self.keyed, self._at, strict=False)}
         if self.owner_counts:
             counted[self._owner_name] = values[0]
         return counted

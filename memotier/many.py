@@ -35,6 +35,8 @@ _TAKEN: Final = frozenset(
         "copy",
         "single_flight",
         "jitter",
+        "scope",
+        "agent",
     )
 )
 _DEFAULTS: Final = {

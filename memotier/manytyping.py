@@ -16,7 +16,7 @@ from .engine.stats import CacheInfo
 from .entry import Entry
 from .explanation import Explanation
 from .types import Codec, Miss
-from .typing import Ttl, _AsyncOfClass, _AsyncOfInstance, _OfClass, _OfInstance
+from .typing import Scope, Ttl, _AsyncOfClass, _AsyncOfInstance, _OfClass, _OfInstance
 
 F = TypeVar("F", bound=Callable[..., Any])
 P = ParamSpec("P")
@@ -62,6 +62,7 @@ class BoundMany(_AboutAll, Protocol[P, R_co, K_contra, V_co]):  # type: ignore[m
     ) -> None: ...
     def cache_key(self, one: K_contra, /, *args: Any, **kwargs: Any) -> str: ...
     def cache_clear(self) -> None: ...
+    def forget(self, scope: Any, /) -> None: ...
 
 
 class BoundAsyncMany(_AboutAll, Protocol[P, R_co, K_contra, V_co]):  # type: ignore[misc]
@@ -86,6 +87,7 @@ class BoundAsyncMany(_AboutAll, Protocol[P, R_co, K_contra, V_co]):  # type: ign
     ) -> None: ...
     def cache_key(self, one: K_contra, /, *args: Any, **kwargs: Any) -> str: ...
     async def cache_clear(self) -> None: ...
+    async def forget(self, scope: Any, /) -> None: ...
 
 
 class CachedMany(BoundMany[P, R_co, K_contra, V_co], Protocol[P, R_co, K_contra, V_co]):  # type: ignore[misc]
@@ -195,6 +197,8 @@ class Many(DecoratorOfMany, Protocol):
         copy: bool | Literal["auto"] = ...,
         single_flight: Literal["process", "machine", "cluster"] | None = ...,
         jitter: Ttl = ...,
+        scope: Scope = ...,
+        agent: bool = ...,
     ) -> DecoratorOfMany: ...
 
 

@@ -39,6 +39,7 @@ from .locate import Locator
 from .needs import Dependent, check_caches
 from .options import FunctionOptions
 from .registry import cache_named
+from .scoped import locator, parts_of
 from .sharing import recording_of, share
 from .templates import fill
 from .traces import past, traced
@@ -60,8 +61,6 @@ class Memo:
 
     #: Why ``map`` makes no sense; empty where it does.
     no_map = ""
-    #: The parts of the key that say for whom a call is; see explaining.py.
-    scopes: frozenset[str] = frozenset()
 
     def __init__(
         self, function: Callable[..., Any], options: FunctionOptions, label: str, *, is_method: bool
@@ -88,16 +87,13 @@ class Memo:
         #: Notes the calls that memory cannot answer, if they are recorded.
         self.recording: Any = None
         self.keys = self._locator(is_method)
+        #: The parts of the key that say for whom a call is; see explaining.py.
+        self.scopes = parts_of(options.scope)
         _memos.add(self)
 
     def _locator(self, is_method: bool) -> Locator:
-        return Locator(
-            self.label,
-            self.parameters,
-            self.spread,
-            key=self.options.key,
-            ignore=self.options.ignore,
-            is_method=is_method,
+        return locator(
+            *(self.label, self.parameters, self.spread), options=self.options, is_method=is_method
         )
 
     @property
@@ -202,6 +198,7 @@ class Memo:
             begin=self.begin,
             run=self.run,
             is_async=self.is_async,
+            reads=self.keys.reads,
         )
 
     def begin(self, values: tuple[Any, ...]) -> tuple[Any, Plan | None]:
@@ -245,7 +242,7 @@ class Memo:
         """
         Tell *call* how to compute, and what depends on the arguments.
         """
-        call.function = self.function
+        call.function = self.keys.guarded(call, self.function)
         call.claims = None if (reach := self.options.single_flight) == "process" else reach
         call.args, call.kwargs = self.spread(values)
         if call.shelf.windows is not None and call.table is call.place.exact:

@@ -20,6 +20,7 @@ from .freshness import check_windows
 from .keyed import check_tags
 from .needs import Needs, check_depends
 from .remembered import check_remembers
+from .scopes import Scope, check_agent, check_scope, check_sources
 from .templates import check_template
 from .types import Codec, Seconds
 
@@ -62,6 +63,10 @@ class FunctionOptions:
     record_user: str | None
     #: Whether its hottest results are computed again when they were invalidated.
     rewarm: bool
+    #: Whose the results are; None: nobody said, so everybody's.
+    scope: Scope | None
+    #: Whether it is a tool of agents, of which more has to be said.
+    agent: bool
 
 
 def check_options(
@@ -91,6 +96,9 @@ def check_options(
     redact: Any,
     record_user: Any,
     rewarm: Any,
+    scope: Any,
+    agent: Any,
+    streams: bool = False,
     **freshness: Any,
 ) -> FunctionOptions:
     """
@@ -154,6 +162,13 @@ def check_options(
     if key is not None and ignore:
         raise refuse("ignore", ignore, "key= alone decides what counts")
 
+    checked_scope = check_scope(label, signature, scope, ignore=ignore, streams=streams)
+    if record and checked_scope is not None and not checked_scope.is_public:
+        raise refuse("record", record, "calls of a scope are not written down for later ones")
+    check_agent(label, agent, checked_scope, cache_exceptions)
+
+    needs = check_depends(label, signature, depends_on, cache=cache, key=key, ignore=ignore)
+    check_sources(label, checked_scope, () if needs is None else needs.functions)
     static, templates, function = _check_tags(label, signature, tags)
     checked_ttl = _check_ttl(label, ttl)
     return FunctionOptions(
@@ -177,8 +192,10 @@ def check_options(
         redact=redact,
         record_user=record_user,
         rewarm=rewarm,
+        scope=checked_scope,
+        agent=agent,
         windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),
-        needs=check_depends(label, signature, depends_on, cache=cache, key=key, ignore=ignore),
+        needs=needs,
         remembers=check_remembers(
             label,
             cache_exceptions=cache_exceptions,

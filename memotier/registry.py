@@ -115,6 +115,30 @@ def invalidate_tags(*tags: str, soft: bool = False) -> None:
         raise failed[0]
 
 
+def forget(scope: Any) -> None:
+    """
+    Make every result of *scope* unreachable, in every named cache in use and in the default one.
+
+    In async code ``await get_cache().forget(scope)`` does not block the event loop.
+
+    Args:
+        scope: See ``MultiLevelCache.forget``.
+
+    Raises:
+        InvalidationNotDurable: If a second tier could not be told; all others were.
+
+        ConfigError: If *scope* is None or empty.
+    """
+    failed: list[InvalidationNotDurable] = []
+    for cache in caches_in_use():
+        try:
+            cache.sync.forget(scope)
+        except InvalidationNotDurable as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+
+
 def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(old)
     for key, value in new.items():

@@ -22,6 +22,11 @@ def share(memo: Memo, engine: Engine, shelf: Shelf, wiring: Wiring) -> None:
     """
     Give *shelf* what it needs to use the second tier, if the function's name is good for that.
     """
+    if memo.options.agent and wiring.l2_kind == "redis" and not (wiring.options.keys or wiring.off):
+        raise ConfigError(
+            f"{memo.label}: agent=True at a Redis takes a key, because whoever can write there "
+            "could tell agents what he likes: set MEMOTIER_KEY to what `memotier key` prints"
+        )
     reason = "" if memo.identity.stable else memo.identity.reason
 
     def is_it(found: Any) -> bool:
@@ -49,6 +54,9 @@ def recording_of(memo: Memo, keyed: Any, shelf: Shelf) -> Any:
     """
     if keyed.wiring.mode != "on":
         return None
+    scope = memo.options.scope
+    if scope is not None and not scope.is_public:
+        return None  # whoever makes them again would do so for somebody else, or for nobody
     settings, wanted = keyed.wiring.settings, memo.options.record
     if wanted is None:
         wanted = settings is not None and settings.warming.record and not memo.no_map

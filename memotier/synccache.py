@@ -109,6 +109,10 @@ class SyncCache:
         """See ``MultiLevelCache.invalidate_tags``."""
         drive(self._keyed.invalidate_tags(tags, soft=soft))
 
+    def forget(self, scope: Any) -> None:
+        """See ``MultiLevelCache.forget``."""
+        drive(self._keyed.forget(scope))
+
     def add_tags(self, key: Any, *tags: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """See ``MultiLevelCache.add_tags``."""
         return bool(drive(self._keyed.add_tags(key, namespace, tags)))

@@ -29,7 +29,7 @@ from .memo import Memo
 #: What can be asked of a decorated function about one call; on methods the instance comes first.
 OF_A_CALL = ("invalidate", "expire", "refresh", "peek", "lookup", "cache_key", "bypass", "explain")
 #: What concerns all its calls.
-OF_ALL = ("cache_info", "cache_parameters", "cache_clear", "cache_expire", "map")
+OF_ALL = ("cache_info", "cache_parameters", "cache_clear", "cache_expire", "forget", "map")
 
 
 class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
@@ -173,8 +173,7 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         return self._self_map((), calls, **options)
 
     def _self_map(self, first: tuple[Any, ...], calls: Iterable[Any], **options: Any) -> Any:
-        memo = self._self_memo
-        return memo.run(batch.map_calls(memo, first, calls, **options))
+        return self._self_memo.run(batch.map_calls(self._self_memo, first, calls, **options))
 
     # -- about all calls ------------------------------------------------------------------
 
@@ -197,21 +196,24 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         """
         Forget all results of this function, in both tiers.
         """
-        memo = self._self_memo
-        return memo.run(memo.clear())
+        return self._self_memo.run(self._self_memo.clear())
 
     def cache_expire(self) -> Any:
         """
         Let all results of this function be stale from now on.
         """
-        memo = self._self_memo
-        return memo.run(memo.expire())
+        return self._self_memo.run(self._self_memo.expire())
+
+    def forget(self, scope: Any, /) -> Any:
+        """
+        Forget all results of one scope, in both tiers; see docs/guide/scope.md.
+        """
+        return self._self_memo.run(asked.forget_scope(self._self_memo, scope))
 
     def _self_run(
         self, plan: Callable[[Memo, tuple[Any, ...]], Plan], args: Any, kwargs: Any
     ) -> Any:
-        memo = self._self_memo
-        return memo.run(plan(memo, self._self_bind(args, kwargs)))
+        return self._self_memo.run(plan(self._self_memo, self._self_bind(args, kwargs)))
 
     def _self_bind(self, args: Any, kwargs: Any) -> tuple[Any, ...]:
         memo = self._self_memo

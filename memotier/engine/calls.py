@@ -48,6 +48,18 @@ class Sight:
         self.looked_again = False
 
 
+class Scoped:
+    """
+    For whom a call is: the scope as bytes, and the names its entry carries for it.
+    """
+
+    __slots__ = ("names", "text")
+
+    def __init__(self, text: bytes, names: tuple[Name, ...]) -> None:
+        self.text = text
+        self.names = names
+
+
 class Call:
     """
     A key of one place. Made on the slow path only.
@@ -69,6 +81,7 @@ class Call:
         "mark",
         "parts",
         "place",
+        "scoped",
         "shelf",
         "sight",
         "table",
@@ -120,6 +133,8 @@ class Call:
         self.traced: Any = None
         #: What it depends on beside what all calls of its function do; see worlds.py.
         self.sight: Sight | None = None
+        #: For whom it is; None: its function has no scope.
+        self.scoped: Scoped | None = None
 
     @property
     def watch(self) -> Watch | None:
@@ -138,9 +153,10 @@ class Call:
     @property
     def own_needs(self) -> tuple[Name, ...]:
         """
-        Names of epochs that depend on the arguments.
+        Names of epochs that depend on the arguments, and of the scope.
         """
-        return () if self.sight is None else self.sight.names
+        own = () if self.sight is None else self.sight.names
+        return own if self.scoped is None else (*own, *self.scoped.names)
 
     @property
     def names(self) -> tuple[Name, ...]:

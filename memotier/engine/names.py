@@ -47,6 +47,19 @@ def epoch(text: str) -> Name:
     return _name(b"epoch", text)
 
 
+@lru_cache(maxsize=4096)
+def scope(canonical: bytes, key: bytes = b"", function: Name = b"") -> Name:
+    """
+    All entries of one scope; of one function if *function*, its name, is given.
+
+    Args:
+        key: Of the cache, if it has one: then nobody without it can tell whose name it is.
+    """
+    secret = blake2b(key, digest_size=32, person=b"mt-scope-key").digest() if key else b""
+    person = b"mt-scope-of" if function else b"mt-scope"
+    return blake2b(function + canonical, digest_size=16, person=person, key=secret).digest()
+
+
 def code(namespace: str, identity: str, version: str) -> Name:
     """
     A function as it is written now. Nobody ever invalidates it; that an entry has another one

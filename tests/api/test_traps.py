@@ -193,7 +193,7 @@ def test_trap_5_dir(thing):
     ours = {
         "cache_info", "cache_parameters", "cache_clear", "invalidate", "refresh", "peek",
         "lookup", "seed", "cache_key", "bypass", "__wrapped__", "__name__", "__doc__",
-        "expire", "cache_expire",
+        "expire", "cache_expire", "forget",
     }  # fmt: skip
     assert ours <= set(dir(thing))
     assert all(hasattr(thing, name) for name in ours)

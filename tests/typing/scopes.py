@@ -1,0 +1,64 @@
+"""
+Types of ``scope=`` and ``agent=``; read by mypy and pyright, not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import assert_type
+
+import memotier
+from memotier import MultiLevelCache, tiered_cache
+
+user: ContextVar[str] = ContextVar("user")
+
+
+@tiered_cache(scope=user, agent=True)
+def by_variable(x: int) -> str:
+    return f"{x}"
+
+
+@tiered_cache(scope=lambda: "ann")
+async def by_callable(x: int) -> str:
+    return f"{x}"
+
+
+@tiered_cache(scope=("who", "team"))
+def by_names(who: str, team: int) -> Iterator[str]:
+    yield who
+
+
+@tiered_cache.many(scope="public", agent=True)
+def of_all(ids: list[int]) -> dict[int, str]:
+    return {}
+
+
+tiered_cache(scope=None)
+tiered_cache(scope=["who"])
+tiered_cache(scope=7)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+tiered_cache(scope="who")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+tiered_cache(agent="yes")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+
+assert_type(by_variable(1), str)
+assert_type(by_variable.forget("ann"), None)
+assert_type(by_names.forget(("ann", 1)), None)
+assert_type(of_all.forget(1), None)
+assert_type(memotier.forget("ann"), None)
+
+
+async def main(cache: MultiLevelCache) -> None:
+    assert_type(await by_callable(1), str)
+    assert_type(await by_callable.forget("ann"), None)
+    assert_type(await cache.forget("ann"), None)
+    assert_type(cache.sync.forget("ann"), None)
+
+
+class Shop:
+    @tiered_cache(scope=user)
+    def price(self, x: int) -> str:
+        return f"{x}"
+
+
+assert_type(Shop().price.forget("ann"), None)
+Shop().price.forget()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
