@@ -13,7 +13,8 @@ from ..cache import MultiLevelCache
 from ..durations import short
 from ..errors import ConfigError
 from .exposition import Exposition
-from .readings import Readings, State
+from .readings import Readings
+from .state import State
 
 
 class CacheAnalytics(Readings):

@@ -24,7 +24,7 @@ from ..errors import ConfigError
 from ..types import Seconds
 
 if TYPE_CHECKING:
-    from .readings import State
+    from .state import State
 
 #: Is given the alert's name and its data.
 Callback = Callable[[str, dict[str, Any]], Any]
