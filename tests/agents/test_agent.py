@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import re
 import sys
 import types
 from typing import TYPE_CHECKING, Annotated, Any, Generic, NewType, Optional, TypedDict, TypeVar
@@ -126,7 +127,7 @@ def test_public_is_said_in_so_many_words(call, cache):
         "Optional['Request']",
         "fastmcp.Context",
     ],
-    ids=str,
+    ids=lambda hint: re.sub(r" at 0x\w+", "", str(hint)),
 )
 def test_what_a_framework_fills_in_is_refused(hint):
     """
@@ -150,7 +151,7 @@ def test_what_a_framework_fills_in_is_refused(hint):
     "hint",
     [int, str | None, list[str], Any, Context, "Context", "list[Context]", T, "missing.Thing",
      "not an annotation", Annotated[int, "RunContext of the day"], None],
-    ids=str,
+    ids=lambda hint: re.sub(r" at 0x\w+", "", str(hint)),
 )  # fmt: skip
 def test_other_annotations_are_left_alone(hint):
     """
