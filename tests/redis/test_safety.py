@@ -194,7 +194,8 @@ def test_a_user_of_one_cache_is_kept_from_all_others(own_server, caplog):
     url = own_server.url.replace("//", "//shop:secret@") + "?socket_timeout=20"
     theirs = MultiLevelCache(redis_url=own_server.url, name="bank")
     defined(theirs)("theirs")
-    before = {key: own_server.run("DUMP", key) for key in own_server.run("KEYS", "*")}
+    keys = [key for key in own_server.run("KEYS", "*") if b":snap" not in key]
+    before = {key: own_server.run("DUMP", key) for key in keys}
 
     own = MultiLevelCache(redis_url=url, name="shop")
     defined(own)("a")
@@ -226,7 +227,8 @@ def test_a_user_of_one_cache_is_kept_from_all_others(own_server, caplog):
         ):
             with pytest.raises(redis.exceptions.ResponseError, match=r"(?i)permission"):
                 client.execute_command(*command)
-    there = own_server.run("KEYS", "mt1:{bank}:*")
+    # What its own process tells of itself comes when it comes.
+    there = [key for key in own_server.run("KEYS", "mt1:{bank}:*") if b":snap" not in key]
     assert before == {key: own_server.run("DUMP", key) for key in there}
     for cache in (theirs, own, again, intruder):
         cache.sync.close()

@@ -83,6 +83,8 @@ class InTasks:
     def close(self) -> None:
         self.store.close()
         if self.thread.is_alive():
+            # Closing a connection takes some turns of the loop.
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01), self.loop).result(30)
             self.loop.call_soon_threadsafe(self.stop.set)
             self.thread.join(30)
 
