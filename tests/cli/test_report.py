@@ -11,6 +11,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.extras
+
 _APP = """
 import sys
 from memotier import tiered_cache

@@ -8,12 +8,11 @@ import json
 from array import array
 
 import pytest
+from click import testing
 
 from memotier import tiered_cache
 from memotier.analytics import record_trace
 from memotier.errors import ConfigError
-
-testing = pytest.importorskip("click.testing")
 
 
 @pytest.fixture
