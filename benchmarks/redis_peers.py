@@ -137,6 +137,9 @@ class Ways:
     def close(self) -> None:
         for end in reversed(self.ends):
             end()
+        # Connections of the loop end with its asynchronous generators, as in ``asyncio.run``.
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.run_until_complete(asyncio.sleep(0))
 
     def memotier(self, function: Function, name: str = "", **options: Any) -> Any:
         """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import random
+from statistics import median
 
 import pytest
 
@@ -78,16 +79,19 @@ def test_what_was_recorded_under_one_setup_predicts_others(name):
 
 def test_a_share_of_the_keys_is_enough():
     """
-    With a fifth of the keys, the size in proportion, and the correction for popular ones.
+    With a fifth of the keys, the size in proportion, and the correction for popular ones: which
+    keys are drawn is chance, so it is the middle one of several recordings that is near.
     """
     keys = habit("zipf", 20_000)
-    _, trace = real(keys, size=50, policy="lru", recorder=True, sample=0.2)
+    traces = [real(keys, size=50, policy="lru", recorder=True, sample=0.2)[1] for _ in range(9)]
 
-    assert 0.1 < len(trace.keys) / len(keys) < 0.35
-    assert 20_000 == trace.accesses
+    for trace in traces:
+        assert 0.05 < len(trace.keys) / len(keys) < 0.5
+        assert 20_000 == trace.accesses
     for size in (200, 800):
         expected, _ = real(keys, size=size, policy="lru")
-        assert expected == pytest.approx(simulate(trace, Setup(max_size=size)).hit_rate, abs=0.05)
+        found = median(simulate(trace, Setup(max_size=size)).hit_rate for trace in traces)
+        assert expected == pytest.approx(found, abs=0.05)
 
 
 def test_bytes_bound_it_as_they_do_in_memory():
