@@ -17,9 +17,10 @@ from ..cache import MultiLevelCache
 from ..durations import check_namespace, seconds, short
 from ..engine.drive import Plan, adrive
 from ..engine.events import logger
-from ..errors import ConfigError, MissingExtra
+from ..errors import ConfigError
 from ..keyed import Keyed, Ttl, check_tags, check_ttl
 from ..registry import cache_named
+from .absent import Absent
 from .asking import Asked, asked
 
 try:
@@ -28,9 +29,7 @@ try:
     from .finding import Finder
     from .ngrams import NgramEmbedder
 except ImportError as error:
-    if error.name is None or error.name.partition(".")[0] != "numpy":
-        raise
-    raise MissingExtra("SemanticCache needs numpy: pip install 'memotier[semantic]'") from error
+    Judge = Embedding = Finder = NgramEmbedder = Absent("SemanticCache", error)  # type: ignore
 from .checking import (
     check_cache,
     check_flag,

@@ -26,19 +26,18 @@ from ..engine.calls import Call
 from ..engine.drive import Plan
 from ..engine.engine import Engine
 from ..engine.flights import Failed
-from ..errors import ConfigError, MissingExtra
+from ..errors import ConfigError
 from ..memo import Memo
 from ..options import FunctionOptions
 from ..types import MISS
+from .absent import Absent
 
 try:
     from .deciding import Judge
     from .embedding import Embedding, is_async
     from .index import VectorIndex
 except ImportError as error:
-    if error.name is None or error.name.partition(".")[0] != "numpy":
-        raise
-    raise MissingExtra("semantic= needs numpy: pip install 'memotier[semantic]'") from error
+    Judge = Embedding = VectorIndex = is_async = Absent("semantic=", error)  # type: ignore
 from .checking import check_flag, check_function, check_guards, check_max_size, check_threshold
 from .hits import MOST_SHOWN, NearMatch
 

@@ -15,6 +15,7 @@ def test_prints_what_the_readme_shows(run, example):
     assert shown == run(command)
 
 
+@pytest.mark.extras
 def test_the_project_is_configured_by_its_pyproject(run):
     """
     Two runs of the project and its settings, as the README shows them.

@@ -171,14 +171,15 @@ def test_ngrams():
             NgramEmbedder(dim)
 
 
-@pytest.mark.parametrize("name", ["SemanticCache", "Semantic"])
-def test_without_numpy(name):
+@pytest.mark.parametrize("use", ["SemanticCache()", "Semantic('q', embedder=len)"])
+def test_without_numpy(use):
     """
-    The error is an ImportError that names the extra.
+    All names can be imported; who uses one gets an ImportError that names the extra.
     """
     code = (
         "import sys; sys.modules['numpy'] = None\n"
-        f"try:\n    from memotier import {name}\n"
+        "from memotier import *\n"
+        f"try:\n    {use}\n"
         "except ImportError as error:\n    print(type(error).__name__, error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
