@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from ..errors import StoreError
-from ..types import Address, Name, Seconds
+from ..types import Name, Seconds
 from .below import promote, still_owed
 from .calls import Call, Labels
 from .drive import Plan
@@ -222,9 +222,3 @@ def _look_here(engine: Engine, looks: Sequence[Looked]) -> Plan:
             engine.sweep()
             return
         looks = doubtful
-
-
-def address_of(call: Call) -> Address:
-    address = call.address
-    assert address is not None
-    return address

@@ -105,10 +105,6 @@ def set_aside(engines: Iterable[Engine]) -> None:
         _park()
 
 
-def is_aside(engine: Engine) -> bool:
-    return engine in _aside
-
-
 def take_back(engines: Iterable[Engine]) -> None:
     """
     Let them answer again.

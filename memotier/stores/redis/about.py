@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from ...errors import StoreError, StoreUnavailable
+from .listing import info_of
 from .server import Server
 
 #: What a server is taken for that does not say its version.
@@ -22,7 +23,7 @@ def about(server: Server) -> dict[str, Any]:
         StoreError: If it does not answer.
     """
     now = server.ask("asking for the time", "TIME")
-    said = {**_said(_told(server, "server")), **_said(_told(server, "memory"))}
+    said = {**info_of(_told(server, "server")), **info_of(_told(server, "memory"))}
     name = "Valkey" if "valkey_version" in said else "Redis"
     version = said.get("valkey_version") or said.get("redis_version") or ""
     parts = version.split(".")
@@ -45,14 +46,3 @@ def _told(server: Server, section: str) -> Any:
         raise
     except StoreError:
         return {}
-
-
-def _said(info: Any) -> dict[str, str]:
-    """
-    The answer to INFO, of which clients make a dict or not.
-    """
-    if isinstance(info, dict):
-        return {str(name): str(value) for name, value in info.items()}
-    text = info.decode("utf-8", "replace") if isinstance(info, bytes) else str(info)
-    pairs = (line.partition(":") for line in text.splitlines())
-    return {name: value.strip() for name, found, value in pairs if found}

@@ -174,15 +174,24 @@ class Pages:
 
 def figures(found: Any) -> dict[str, int | str]:
     """
-    What is wanted of the answer to INFO, of which some clients make a dict.
+    What is wanted of the answer to INFO.
+    """
+    said = info_of(found)
+    wanted = {name: said[name] for name in _SERVER if name in said}
+    return {name: int(value) if value.isdecimal() else value for name, value in wanted.items()}
+
+
+def info_of(found: Any) -> dict[str, str]:
+    """
+    What the answer to INFO says, of which some clients make a dict.
     """
     if isinstance(found, bytes):
-        lines = found.decode("utf-8", "replace").splitlines()
-        found = dict(line.split(":", 1) for line in lines if ":" in line)
+        found = found.decode("utf-8", "replace")
+    if isinstance(found, str):
+        found = dict(line.split(":", 1) for line in found.splitlines() if ":" in line)
     if not isinstance(found, Mapping):
         return {}
-    wanted = {name: str(found[name]) for name in _SERVER if name in found}
-    return {name: int(value) if value.isdecimal() else value for name, value in wanted.items()}
+    return {str(name): str(value).strip() for name, value in found.items()}
 
 
 def members(found: Any) -> list[Address]:
