@@ -27,9 +27,10 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def by_hand(monkeypatch):
     """
-    No thread: rounds are made by the test.
+    No thread, nor one that an earlier test has started: rounds are made by the test.
     """
     monkeypatch.setattr(snapshots.Rounds, "_start", lambda self: None)
+    monkeypatch.setattr(snapshots, "rounds", snapshots.Rounds())
 
 
 @pytest.fixture(params=["disk", pytest.param("redis", marks=pytest.mark.extras)])
