@@ -36,6 +36,7 @@ from .typing import (
     CachedFunction,
     CachedStream,
     Decorator,
+    Effects,
     Remembered,
     Scope,
     Ttl,
@@ -107,6 +108,7 @@ def tiered_cache(
     semantic: str | Semantic | None = ...,
     scope: Scope = ...,
     agent: bool = ...,
+    effects: Effects | None = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -144,6 +146,7 @@ def tiered_cache(
     semantic: Any = None,
     scope: Any = None,
     agent: Any = False,
+    effects: Any = None,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -242,9 +245,13 @@ def tiered_cache(
             parameters. It is part of the key; a call of nobody raises ``ScopeMissing``.
             ``"public"`` says that all callers share.
 
-        agent: Whether it is a tool of agents: then *scope* must be given, errors are not
-            remembered, parameters that a framework fills in are refused unless *ignore* names
-            them, and a Redis takes a key.
+        agent: Whether it is a tool of agents: then *scope* and *effects* must be given, errors
+            are not remembered, parameters that a framework fills in are refused unless *ignore*
+            names them, and a Redis takes a key.
+
+        effects: What a call does besides returning its result: ``"pure"`` (nothing, and only the
+            arguments count), ``"read"`` (it looks at the world), ``"idempotent"`` (it changes
+            something, and once is as good as often). ``"write"`` is refused.
 
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
@@ -282,6 +289,7 @@ def tiered_cache(
         "semantic": semantic,
         "scope": scope,
         "agent": agent,
+        "effects": effects,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))

@@ -37,6 +37,7 @@ _TAKEN: Final = frozenset(
         "jitter",
         "scope",
         "agent",
+        "effects",
     )
 )
 _DEFAULTS: Final = {

@@ -16,7 +16,7 @@ from .engine.stats import CacheInfo
 from .entry import Entry
 from .explanation import Explanation
 from .types import Codec, Miss
-from .typing import Scope, Ttl, _AsyncOfClass, _AsyncOfInstance, _OfClass, _OfInstance
+from .typing import Effects, Scope, Ttl, _AsyncOfClass, _AsyncOfInstance, _OfClass, _OfInstance
 
 F = TypeVar("F", bound=Callable[..., Any])
 P = ParamSpec("P")
@@ -199,6 +199,7 @@ class Many(DecoratorOfMany, Protocol):
         jitter: Ttl = ...,
         scope: Scope = ...,
         agent: bool = ...,
+        effects: Effects | None = ...,
     ) -> DecoratorOfMany: ...
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from .cache import MultiLevelCache
 from .durations import check_namespace, seconds, short
+from .effects import check_effects
 from .engine.clocks import Remembers, Windows
 from .errors import ConfigError
 from .freshness import check_windows
@@ -67,6 +68,8 @@ class FunctionOptions:
     scope: Scope | None
     #: Whether it is a tool of agents, of which more has to be said.
     agent: bool
+    #: What a call does besides returning its result (effects.KINDS); None: nobody said.
+    effects: str | None
 
 
 def check_options(
@@ -98,6 +101,7 @@ def check_options(
     rewarm: Any,
     scope: Any,
     agent: Any,
+    effects: Any,
     streams: bool = False,
     **freshness: Any,
 ) -> FunctionOptions:
@@ -194,6 +198,7 @@ def check_options(
         rewarm=rewarm,
         scope=checked_scope,
         agent=agent,
+        effects=check_effects(label, effects, agent=agent),
         windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),
         needs=needs,
         remembers=check_remembers(

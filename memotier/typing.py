@@ -43,6 +43,8 @@ Scope: TypeAlias = (
     ContextVar[Any] | Callable[[], Any] | tuple[str, ...] | list[str] | Literal["public"] | None
 )
 
+Effects: TypeAlias = Literal["pure", "read", "idempotent"]
+
 I = TypeVar("I")  # noqa: E741 - what a stream yields
 I_co = TypeVar("I_co", covariant=True)
 P = ParamSpec("P")

@@ -84,7 +84,7 @@ def test_fault_11_a_tool_needs_a_scope_and_keeps_users_apart(keyed, call, tiers)
 
     with pytest.raises(ConfigError, match=r'agent=True.*ContextVar.*names.*"public"'):
         tiered_cache(agent=True)(balance)
-    tool = call.cached(cache=tiers, name="balance", agent=True, scope=user)(balance)
+    tool = call.cached(cache=tiers, name="balance", agent=True, effects="read", scope=user)(balance)
     for _ in range(2):
         for name in ("alice", "bob"):
             assert (name, 7) == as_user(name, lambda: call(tool(7)))
@@ -97,7 +97,7 @@ def test_public_is_said_in_so_many_words(call, cache):
     """
     A tool whose results are for all says so, and shares them.
     """
-    tool = call.cached(cache=cache, agent=True, scope="public")(lambda x: [x])
+    tool = call.cached(cache=cache, agent=True, effects="read", scope="public")(lambda x: [x])
     call(tool(1)), call(tool(1))
     assert 1 == tool.cache_info().misses
 
@@ -140,10 +140,10 @@ def test_what_a_framework_fills_in_is_refused(hint):
 
     tool.__annotations__ = {"ctx": hint}
     with pytest.raises(ConfigError, match=r"'ctx' is annotated with .*ignore=\('ctx',\)"):
-        tiered_cache(agent=True, scope=user)(tool)
-    tiered_cache(agent=True, scope=user, ignore=("ctx",))(tool)
-    tiered_cache(agent=True, scope=("ctx",))(tool)
-    tiered_cache(agent=True, scope="public", key=lambda ctx, x: x)(tool)
+        tiered_cache(agent=True, effects="read", scope=user)(tool)
+    tiered_cache(agent=True, effects="read", scope=user, ignore=("ctx",))(tool)
+    tiered_cache(agent=True, effects="read", scope=("ctx",))(tool)
+    tiered_cache(agent=True, effects="read", scope="public", key=lambda ctx, x: x)(tool)
     tiered_cache(tool)
 
 
@@ -162,7 +162,7 @@ def test_other_annotations_are_left_alone(hint):
         return x
 
     tool.__annotations__ = {"x": hint}
-    assert 1 == tiered_cache(agent=True, scope="public", name="tool")(tool)(1)
+    assert 1 == tiered_cache(agent=True, effects="read", scope="public", name="tool")(tool)(1)
 
 
 def test_wrapped_and_partial_functions_and_callable_objects_are_looked_into():
@@ -183,7 +183,7 @@ def test_wrapped_and_partial_functions_and_callable_objects_are_looked_into():
 
     for one in (wrapper, functools.partial(tool, 1), Tool()):
         with pytest.raises(ConfigError, match="'ctx' is annotated with pydantic_ai"):
-            tiered_cache(agent=True, scope="public", name="tool")(one)
+            tiered_cache(agent=True, effects="read", scope="public", name="tool")(one)
 
 
 def test_no_framework_is_imported():
@@ -207,7 +207,7 @@ def test_the_ignored_context_does_not_mix_users(call, cache):
     def mail(ctx: RunContext, folder):
         return ctx.name, folder
 
-    tool = call.cached(cache=cache, agent=True, scope=user, ignore=("ctx",))(mail)
+    tool = call.cached(cache=cache, agent=True, effects="read", scope=user, ignore=("ctx",))(mail)
     for name in ("alice", "bob", "alice"):
         assert (name, "in") == as_user(name, lambda name=name: call(tool(Deps(name), "in")))
     assert 2 == tool.cache_info().misses
@@ -228,9 +228,11 @@ def test_errors_are_no_results_of_a_tool(call, cache):
     """
     asked = []
     with pytest.raises(ConfigError, match=r"cache_exceptions=.*agent=True"):
-        tiered_cache(agent=True, scope="public", cache_exceptions=KeyError)(lambda x: x)
+        tiered_cache(agent=True, effects="read", scope="public", cache_exceptions=KeyError)(
+            lambda x: x
+        )
 
-    @call.cached(cache=cache, agent=True, scope="public")
+    @call.cached(cache=cache, agent=True, effects="read", scope="public")
     def tool(x):
         asked.append(x)
         raise KeyError(x)
@@ -252,7 +254,9 @@ def test_many_and_streams_take_it(call, cache):
     with pytest.raises(ConfigError, match="agent=True needs"):
         tiered_cache.many(agent=True)(call.define(load))
     assert {1: 1} == call(
-        tiered_cache.many(agent=True, scope="public", cache=cache)(call.define(load))([1])
+        tiered_cache.many(agent=True, effects="read", scope="public", cache=cache)(
+            call.define(load)
+        )([1])
     )
 
     def stream(n):
@@ -260,7 +264,9 @@ def test_many_and_streams_take_it(call, cache):
 
     with pytest.raises(ConfigError, match="agent=True needs"):
         tiered_cache(agent=True)(stream)
-    assert [0, 1] == list(tiered_cache(agent=True, scope="public", cache=cache)(stream)(2))
+    assert [0, 1] == list(
+        tiered_cache(agent=True, effects="read", scope="public", cache=cache)(stream)(2)
+    )
 
 
 @pytest.mark.extras
@@ -268,7 +274,7 @@ def test_at_a_redis_it_needs_a_key(call, make_cache, monkeypatch):
     """
     Without one the first call says so; with one the results are shared.
     """
-    options = {"name": "tool", "agent": True, "scope": "public"}
+    options = {"name": "tool", "agent": True, "effects": "read", "scope": "public"}
     tool = call.cached(cache=make_cache("redis"), **options)(lambda x: [x])
     with pytest.raises(ConfigError, match="MEMOTIER_KEY"):
         call(tool(1))
@@ -285,4 +291,35 @@ def test_at_a_redis_that_is_turned_off_it_needs_none(call, make_cache):
     Nothing is read there.
     """
     cache = make_cache(redis_url="redis://127.0.0.1:1", mode="off")
-    assert [1] == call(call.cached(cache=cache, agent=True, scope="public")(lambda x: [x])(1))
+    assert [1] == call(
+        call.cached(cache=cache, agent=True, effects="read", scope="public")(lambda x: [x])(1)
+    )
+
+
+@pytest.mark.parametrize("effects", ["pure", "read", "idempotent"])
+def test_effects_of_a_tool_are_declared(effects):
+    """
+    ``agent=True`` refuses a function that does not say what it does, and takes one that says it.
+    """
+    with pytest.raises(ConfigError, match=r'agent=True.*effects="pure"'):
+        tiered_cache(agent=True, scope="public")(len)
+    made = tiered_cache(agent=True, scope="public", effects=effects)(lambda x: x)
+    assert effects == made.cache_parameters()["effects"]
+
+
+@pytest.mark.parametrize("agent", [True, False])
+def test_what_writes_is_not_cached(agent):
+    """
+    Tool of agents or not.
+    """
+    with pytest.raises(ConfigError, match=r'effects="write" cannot be used.*every call'):
+        tiered_cache(agent=agent, scope="public", effects="write")(lambda x: x)
+
+
+@pytest.mark.parametrize("effects", ["reads", "", True, 1, ["read"]])
+def test_other_words_for_effects_are_refused(effects):
+    """
+    With those that can be used.
+    """
+    with pytest.raises(ConfigError, match=r'effects=.* cannot be used: write effects="pure"'):
+        tiered_cache(effects=effects)(lambda x: x)

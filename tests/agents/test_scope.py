@@ -660,6 +660,6 @@ def test_parameters_show_the_scope():
     As it was given.
     """
     assert user is tiered_cache(scope=user)(lambda: 1).cache_parameters()["scope"]
-    shown = tiered_cache(scope=["x"], agent=True)(lambda x: 1).cache_parameters()
+    shown = tiered_cache(scope=["x"], agent=True, effects="read")(lambda x: 1).cache_parameters()
     assert (("x",), True) == (shown["scope"], shown["agent"])
     assert tiered_cache(lambda: 1).cache_parameters()["scope"] is None

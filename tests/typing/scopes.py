@@ -14,7 +14,7 @@ from memotier import MultiLevelCache, tiered_cache
 user: ContextVar[str] = ContextVar("user")
 
 
-@tiered_cache(scope=user, agent=True)
+@tiered_cache(scope=user, agent=True, effects="read")
 def by_variable(x: int) -> str:
     return f"{x}"
 
@@ -29,7 +29,7 @@ def by_names(who: str, team: int) -> Iterator[str]:
     yield who
 
 
-@tiered_cache.many(scope="public", agent=True)
+@tiered_cache.many(scope="public", agent=True, effects="read")
 def of_all(ids: list[int]) -> dict[int, str]:
     return {}
 
