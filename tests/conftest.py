@@ -11,6 +11,7 @@ import os
 import re
 import uuid
 from contextvars import copy_context
+from pathlib import Path
 
 import pytest
 
@@ -42,8 +43,12 @@ def pytest_addoption(parser):
 
 def pytest_ignore_collect(collection_path, config):
     """
-    With ``--bare``, and only then, files that use optional packages are not looked at.
+    With ``--bare``, and only then, files that use optional packages are not looked at; and tests
+    of a framework only by who asks for that.
     """
+    if collection_path.parent.name == "frameworks" and collection_path.is_dir():
+        asked = (Path(one.partition("::")[0]).resolve() for one in config.args)
+        return not any(one.is_relative_to(collection_path) for one in asked)
     if config.getoption("--bare") and collection_path.suffix == ".py":
         return bool(_USES_EXTRAS.search(collection_path.read_text(encoding="utf-8"))) or None
     return None

@@ -3,16 +3,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import pytest
-from sybil import Sybil
-from sybil.parsers.markdown import PythonCodeBlockParser
 
-from .pages import PAGES, ROOT
+from .pages import PAGES, ROOT, run
 
-SYBIL = Sybil(parsers=[PythonCodeBlockParser()], path=str(ROOT))
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -27,21 +23,23 @@ def pages_with(wanted) -> list[str]:
     return [page for page in PAGES if any(wanted(*block) for block in blocks(page))]
 
 
-@pytest.mark.parametrize("page", pages_with(lambda language, _: language == "python"))
+def is_run_here(page: str) -> bool:
+    """
+    Pages about a framework run where that is installed: see frameworks/.
+    """
+    return not page.startswith("docs/frameworks/")
+
+
+@pytest.mark.parametrize(
+    "page", [*filter(is_run_here, pages_with(lambda language, _: language == "python"))]
+)
 def test_every_python_block_runs(page, monkeypatch, request):
     """
     The blocks of a page run from top to bottom, as one program.
     """
     if '"REDIS_URL"' in (ROOT / page).read_text(encoding="utf-8"):
         monkeypatch.setenv("REDIS_URL", request.getfixturevalue("redis_server").url)
-    document = SYBIL.parse(ROOT / page)
-    # A module, so that the functions and classes of the page have a name that can be found.
-    module = types.ModuleType("page_" + re.sub(r"\W", "_", page))
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    document.namespace = module.__dict__
-
-    for example in document.examples():
-        example.evaluate()
+    run(page, monkeypatch)
 
 
 def is_config(language: str, text: str) -> bool:
