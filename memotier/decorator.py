@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -18,15 +17,15 @@ from collections.abc import (
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from .cache import MultiLevelCache
+from .callables import is_method_of, label_of, refuse_others
 from .callnames import home_module
 from .depends import Env, Epoch, File
-from .durations import short
 from .errors import ConfigError
 from .keys.bind import call_signature
 from .memo import Memo
 from .options import check_options
 from .streams import StreamMemo, StreamTiered, check_stream, is_stream
-from .tiered import BoundMethod, Tiered
+from .tiered import Tiered
 from .types import Codec
 from .typing import (
     BoundAsync,
@@ -302,8 +301,8 @@ def _decorate(wrapped: Any, *, options: dict[str, Any], memo_of: Callable[..., M
     semantic = options.pop("semantic", None)
     if isinstance(wrapped, (classmethod, staticmethod)) and not isinstance(wrapped, Tiered):
         function = wrapped.__func__
-    label = _label(function)
-    _refuse_others(function, label)
+    label = label_of(function)
+    refuse_others(function, label)
     streams = is_stream(function)
     if streams:
         if semantic is not None:
@@ -328,7 +327,7 @@ def _decorate(wrapped: Any, *, options: dict[str, Any], memo_of: Callable[..., M
         told = () if checked.scope is None else checked.scope.names
         refuse_contexts(label, function, signature, counted=told, ignore=checked.ignore)
     is_method = isinstance(wrapped, classmethod) or (
-        not isinstance(wrapped, staticmethod) and _is_method(function, signature)
+        not isinstance(wrapped, staticmethod) and is_method_of(function, signature)
     )
     if streams:
         return StreamTiered.of(wrapped, StreamMemo(function, checked, label, is_method=is_method))
@@ -338,46 +337,3 @@ def _decorate(wrapped: Any, *, options: dict[str, Any], memo_of: Callable[..., M
         memo_of = prepare(semantic, label, signature, options)
     memo = memo_of(function, checked, label, is_method=is_method)
     return Tiered.of(wrapped, memo)
-
-
-def _refuse_others(function: Any, label: str) -> None:
-    """
-    What is no function: refused with what to write instead.
-    """
-    if isinstance(function, (Tiered, BoundMethod)):
-        raise ConfigError(f"{label} is cached already; one @tiered_cache is enough")
-    if isinstance(function, type):
-        raise ConfigError(
-            f"@tiered_cache is for functions and callables; {label} is a class. "
-            "Cache a function that makes its instances"
-        )
-    if isinstance(function, (property, functools.cached_property)):
-        raise ConfigError(
-            f"@tiered_cache cannot stand above @{type(function).__name__}: put it below"
-        )
-    if not callable(function):
-        raise ConfigError(
-            f"@tiered_cache is for functions and callables; {short(function)} is a "
-            f"{type(function).__qualname__}. Options are given by name, such as ttl=..."
-        )
-
-
-def _inner(function: Any) -> Any:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
-
-
-def _label(function: Any) -> str:
-    inner = _inner(function)
-    return getattr(inner, "__qualname__", None) or type(inner).__qualname__
-
-
-def _is_method(function: Any, signature: inspect.Signature) -> bool:
-    """
-    Whether *function* stands in a class body and takes the instance (or class) first.
-    """
-    outside, _, _ = getattr(function, "__qualname__", "").rpartition(".")
-    if not outside or outside.endswith("<locals>"):
-        return False
-    return next(iter(signature.parameters), None) in ("self", "cls", "mcs")

@@ -1,0 +1,57 @@
+"""
+What stands below the decorator: how it is called in messages, whether it is a method, and what is
+no function at all.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+from .durations import short
+from .errors import ConfigError
+from .tiered import BoundMethod, Tiered
+
+
+def refuse_others(function: Any, label: str) -> None:
+    """
+    What is no function: refused with what to write instead.
+    """
+    if isinstance(function, (Tiered, BoundMethod)):
+        raise ConfigError(f"{label} is cached already; one @tiered_cache is enough")
+    if isinstance(function, type):
+        raise ConfigError(
+            f"@tiered_cache is for functions and callables; {label} is a class. "
+            "Cache a function that makes its instances"
+        )
+    if isinstance(function, (property, functools.cached_property)):
+        raise ConfigError(
+            f"@tiered_cache cannot stand above @{type(function).__name__}: put it below"
+        )
+    if not callable(function):
+        raise ConfigError(
+            f"@tiered_cache is for functions and callables; {short(function)} is a "
+            f"{type(function).__qualname__}. Options are given by name, such as ttl=..."
+        )
+
+
+def _innermost(function: Any) -> Any:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
+
+
+def label_of(function: Any) -> str:
+    inner = _innermost(function)
+    return getattr(inner, "__qualname__", None) or type(inner).__qualname__
+
+
+def is_method_of(function: Any, signature: inspect.Signature) -> bool:
+    """
+    Whether *function* stands in a class body and takes the instance (or class) first.
+    """
+    outside, _, _ = getattr(function, "__qualname__", "").rpartition(".")
+    if not outside or outside.endswith("<locals>"):
+        return False
+    return next(iter(signature.parameters), None) in ("self", "cls", "mcs")
