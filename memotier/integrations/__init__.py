@@ -1,10 +1,13 @@
 """
-Figures and events for other systems. Each module needs its own package, and none is imported
-unless it is asked for::
+Figures and events for other systems, and what frameworks need. Each module needs its own package,
+and none is imported unless it is asked for::
 
     from memotier.integrations import prometheus       # pip install memotier[prometheus]
     from memotier.integrations import opentelemetry    # pip install memotier[opentelemetry]
     from memotier.integrations import logs             # needs nothing
+    from memotier.integrations import starlette        # pip install memotier[starlette]
+
+``memotier.integrations.django`` is an application for ``INSTALLED_APPS`` (memotier[django]).
 """
 
 from __future__ import annotations
