@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -189,11 +190,23 @@ class SqliteStore:
         db = sqlite3.connect(
             self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
         )
-        db.execute("PRAGMA journal_mode = WAL")
+        self._use_wal(db)
         db.executescript(TABLES)
         db.execute("INSERT OR IGNORE INTO tokens VALUES (?, ?)", (EPOCH, hard_token()))
         self.board = Board(self._path.with_name(self._path.name + "-board"), 0o600)
         return db
+
+    def _use_wal(self, db: sqlite3.Connection) -> None:
+        # Of two that do this at once SQLite refuses one, and for this does not let it wait.
+        until = time.monotonic() + self._timeout
+        while True:
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(0.001)
 
 
 def _relabels(item: Item) -> bool:
