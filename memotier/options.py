@@ -171,7 +171,7 @@ def check_options(
         raise refuse("record", record, "calls of a scope are not written down for later ones")
     check_agent(label, agent, checked_scope, cache_exceptions)
 
-    needs = check_depends(label, signature, depends_on, cache=cache, key=key, ignore=ignore)
+    needs = check_depends(label, signature, depends_on, cache=cache, key=key, ignore=ignore, scope=checked_scope)
     check_sources(label, checked_scope, () if needs is None else needs.functions)
     static, templates, function = _check_tags(label, signature, tags)
     checked_ttl = _check_ttl(label, ttl)
