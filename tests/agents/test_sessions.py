@@ -175,25 +175,24 @@ def test_what_is_everybodys_hears_of_every_session(call, tiers):
     public = call.cached(name="public", scope="public", **options)(lambda: [1])
     by_name = [epoch("session:{x}")]
     filled = call.cached(name="filled", cache=tiers, depends_on=by_name)(lambda x: [x])
+    outer = call.cached(name="outer", cache=tiers, depends_on=[plain])(lambda: [1])
 
     def kept():
-        for made in (plain(), public(), filled(1), filled(2)):
+        for made in (plain(), public(), outer(), filled(1), filled(2)):
             call(made)
-        write("ann")
-        looked = (plain.lookup(), public.lookup(), filled.lookup(1), filled.lookup(2))
+        call(write("ann"))
+        looked = [one.lookup() for one in (plain, public, outer)]
+        looked += [filled.lookup(1), filled.lookup(2)]
         return [call(one) is not None for one in looked]
 
-    def write(who):
-        call(told(who))
+    def writer(name):
+        option = mutates(epochs=[epoch(name)], scope=("who",), cache=tiers)
+        return option(call.define(lambda who: None))
 
-    told = mutates(epochs=[epoch("session")], scope=("who",), cache=tiers)(
-        call.define(lambda who: None)
-    )
-    assert [False, False, True, True] == kept()
-    told = mutates(epochs=[epoch("session:1")], scope=("who",), cache=tiers)(
-        call.define(lambda who: None)
-    )
-    assert [True, True, False, True] == kept()
+    write = writer("session")
+    assert [False, False, False, True, True] == kept()
+    write = writer("session:1")
+    assert [True, True, True, False, True] == kept()
 
 
 @pytest.mark.parametrize("scope", [None, "public"])
