@@ -353,11 +353,11 @@ def test_who_wants_an_error_gets_one_after_the_write(faulty, call, caplog):
     assert any("write() has run" in one for one in messages(caplog))
 
 
-def test_one_cache_that_cannot_be_told_does_not_keep_the_others_from_it(call, caplog, tmp_path):
+def test_one_cache_that_cannot_be_told_does_not_keep_the_others_from_it(call, caplog):
     """
     Every named cache hears of it, also after one has failed.
     """
-    memotier.configure(directory=str(tmp_path / "d"), caches={"a": {}, "b": {}})
+    memotier.configure(directory="d", caches={"a": {"directory": "a"}, "b": {"directory": "b"}})
     found = {}
     for name in ("default", "a", "b"):
         found[name] = call.cached(cache=name, name=f"read_{name}", tags=["t"])(lambda: [1])
@@ -876,3 +876,37 @@ def test_once_may_be_as_good_as_often(cache):
     assert ["x"] == made
     assert read.lookup() is None
     assert isinstance(ensure.__wrapped__, Mutating)
+
+
+@pytest.mark.parametrize("how", ["mutates", "bump", "invalidate_tags", "forget"])
+def test_a_cache_that_was_not_opened_yet_hears_of_it(call, how):
+    """
+    The first thing that a process does is a write: what lies in the second tier of a cache that
+    only its functions name is not served after it.
+    """
+    memotier.configure(caches={"tools": {"directory": "tools"}})
+    content = ["old"]
+    options = {"scope": ("who",), "depends_on": [epoch("e")], "cache": "tools", "name": "read"}
+    read = call.cached(tags=["t"], **options)(lambda who: content[0])
+    assert "old" == call(read("ann"))
+    memotier.configure(default_ttl="1h")  # closes all caches, as a restart would
+    content[0] = "new"
+    write = mutates(tags=["t"])(call.define(lambda: None))
+    {
+        "mutates": lambda: call(write()),
+        "bump": epoch("e").bump,
+        "invalidate_tags": lambda: memotier.invalidate_tags("t"),
+        "forget": lambda: memotier.forget("ann"),
+    }[how]()
+    assert "new" == call(read("ann"))
+
+
+def test_a_function_whose_cache_nobody_configured_keeps_no_write_from_the_others(call):
+    """
+    Nobody can open it; its own calls say so.
+    """
+    tiered_cache(cache="nobody-configured-it")(lambda: 1)
+    read = call.cached(name="read", tags=["t"])(lambda: [1])
+    call(read())
+    assert "done" == call(mutates(tags=["t"])(call.define(lambda: "done"))())
+    assert call(read.lookup()) is None
