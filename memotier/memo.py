@@ -38,7 +38,7 @@ from .known import known_of
 from .locate import Locator
 from .needs import Dependent, check_caches
 from .options import FunctionOptions
-from .registry import cache_named
+from .registry import cache_named, note_use
 from .scoped import locator, parts_of
 from .sharing import recording_of, share
 from .templates import fill
@@ -90,6 +90,8 @@ class Memo:
         #: The parts of the key that say for whom a call is; see explaining.py.
         self.scopes = parts_of(options.scope)
         _memos.add(self)
+        if isinstance(options.cache, str):
+            note_use(options.cache)
 
     def _locator(self, is_method: bool) -> Locator:
         return locator(

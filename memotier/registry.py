@@ -15,12 +15,14 @@ from typing import Any
 
 from . import settings
 from .cache import MultiLevelCache
-from .errors import InvalidationNotDurable
+from .errors import ConfigError, InvalidationNotDurable
 from .wiring import Wiring
 
 _lock = threading.RLock()
 _caches: dict[str, MultiLevelCache] = {}
 _overrides: dict[str, Any] = {}
+#: The names that decorated functions know their caches by.
+_of_functions: set[str] = set()
 #: How a named cache is made; tests that keep caches apart put their own here.
 _make: Callable[[Wiring], MultiLevelCache] = MultiLevelCache._of
 
@@ -53,10 +55,25 @@ def get_cache(name: str = "default") -> MultiLevelCache:
 
 def caches_in_use() -> list[MultiLevelCache]:
     """
-    Every named cache that is open, and the default one.
+    Every named cache that is open or that a function of this process names, and the default one.
+
+    What lies in the second tier of one that was not used yet is used by the first call of its
+    functions, so it has to hear of an invalidation before that.
     """
     cache_named("default")
+    for name in list(_of_functions):
+        try:
+            cache_named(name)
+        except ConfigError:
+            continue  # nobody can use it; the calls of its functions say so
     return open_caches()
+
+
+def note_use(name: str) -> None:
+    """
+    A function was decorated that knows its cache by *name*.
+    """
+    _of_functions.add(name)
 
 
 def open_caches() -> list[MultiLevelCache]:
