@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .invalidation.invalidator import CacheInvalidator
     from .keys.registry import register_key
     from .many import tiered_cache
+    from .mutations import mutates
     from .registry import configure, forget, get_cache, invalidate_tags
     from .semantic.cache import SemanticCache
     from .semantic.near import Semantic
@@ -94,6 +95,7 @@ _HOMES = {
     "get_cache": "registry",
     "invalidate_tags": "registry",
     "lifespan": "warming.warm",
+    "mutates": "mutations",
     "register": "codecs.classes",
     "register_key": "keys.registry",
     "tiered_cache": "many",
@@ -144,6 +146,7 @@ __all__ = [
     "get_cache",
     "invalidate_tags",
     "lifespan",
+    "mutates",
     "register",
     "register_key",
     "tiered_cache",

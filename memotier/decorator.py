@@ -23,6 +23,7 @@ from .depends import Env, Epoch, File
 from .errors import ConfigError
 from .keys.bind import call_signature
 from .memo import Memo
+from .mutations import refuse_writing
 from .options import check_options
 from .streams import StreamMemo, StreamTiered, check_stream, is_stream
 from .tiered import Tiered
@@ -250,7 +251,8 @@ def tiered_cache(
 
         effects: What a call does besides returning its result: ``"pure"`` (nothing, and only the
             arguments count), ``"read"`` (it looks at the world), ``"idempotent"`` (it changes
-            something, and once is as good as often). ``"write"`` is refused.
+            something, and once is as good as often), or the annotations of an MCP tool.
+            ``"write"`` is refused: see ``mutates``.
 
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
@@ -321,6 +323,7 @@ def _decorate(wrapped: Any, *, options: dict[str, Any], memo_of: Callable[..., M
         ) from None
 
     checked = check_options(label, signature, home_module(function), streams=streams, **options)
+    refuse_writing(label, function, checked.effects)
     if checked.agent and checked.key is None:
         from .runcontexts import refuse_contexts
 

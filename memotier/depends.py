@@ -17,8 +17,11 @@ from .durations import short
 from .engine import names as naming
 from .engine import removal
 from .engine.drive import Plan, adrive, drive
+from .engine.engine import Engine
 from .errors import ConfigError, InvalidationNotDurable
 from .registry import cache_named, caches_in_use
+from .scopes import epoch_names, text_of
+from .types import Name
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,37 +51,44 @@ class Epoch:
 
     name: str
 
-    def bump(self, *, cache: MultiLevelCache | str | None = None) -> None:
+    def bump(self, *, scope: Any = None, cache: MultiLevelCache | str | None = None) -> None:
         """
         Make all results that depend on this epoch unreachable, however many there are: in both
         tiers and in every process, and those that are being computed as well.
 
         Args:
+            scope: None: everybody's. Else those of this scope, and of functions without one; the
+                value that the ContextVar, the callable or the parameter has, of several
+                parameters a tuple.
+
             cache: A ``MultiLevelCache`` or the name of one. None: every named cache in use, and
                 always the default one.
 
         Raises:
             InvalidationNotDurable: If a second tier could not be told; all others were.
 
-            ConfigError: If the name is a template of some function: it names no epoch.
+            ConfigError: If the name is a template of some function: it names no epoch. If *scope*
+                is empty, or has no stable key.
         """
         failed: list[InvalidationNotDurable] = []
+        text = _text(scope)
         for one in self._caches(cache):
             try:
-                drive(_bump(one, self.name))
+                drive(_bump(one, self.name, text))
             except InvalidationNotDurable as error:
                 failed.append(error)
         if failed:
             raise failed[0]
 
-    async def abump(self, *, cache: MultiLevelCache | str | None = None) -> None:
+    async def abump(self, *, scope: Any = None, cache: MultiLevelCache | str | None = None) -> None:
         """
         The same without blocking the event loop.
         """
         failed: list[InvalidationNotDurable] = []
+        text = _text(scope)
         for one in self._caches(cache):
             try:
-                await adrive(_bump(one, self.name))
+                await adrive(_bump(one, self.name, text))
             except InvalidationNotDurable as error:
                 failed.append(error)
         if failed:
@@ -105,10 +115,23 @@ class Epoch:
 templates: set[str] = set()
 
 
-def _bump(cache: MultiLevelCache, name: str) -> Plan:
+def bumped(engine: Engine, name: str, scope: bytes | None) -> tuple[Name, ...]:
+    """
+    The names to invalidate when the epoch *name* is bumped: for everybody, or for one scope.
+    """
+    if scope is None:
+        return (naming.epoch(name),)
+    return *epoch_names(engine, scope, name), naming.any_epoch(name)
+
+
+def _text(scope: Any) -> bytes | None:
+    return None if scope is None else text_of(scope, "bump()")
+
+
+def _bump(cache: MultiLevelCache, name: str, scope: bytes | None) -> Plan:
     engine = cache._keyed.engine
     if not engine.closed:
-        yield from removal.bump(engine, [naming.epoch(name)])
+        yield from removal.bump(engine, bumped(engine, name, scope))
 
 
 def file(path: str | os.PathLike[str] | Callable[..., Any], *, content: bool = False) -> File:
@@ -168,6 +191,7 @@ def epoch(name: str) -> Epoch:
     The result depends on a version with a name: ``epoch(name).bump()`` forgets it.
 
     In *depends_on* the name may be a template over the arguments, such as ``"session:{user_id}"``.
+    For a function with a scope it is one epoch for each: ``bump(scope=...)`` forgets its results.
 
     Raises:
         ConfigError: If *name* is not a text.

@@ -4,11 +4,19 @@
 Who answers a call from a cache does not make it. That is right for what only computes or reads,
 and for what may be done once for many; it is wrong for what changes something each time.
 
+It is said in one word, or by the annotations of an MCP tool. Those are *hints* of whoever wrote
+the tool: nobody checks them, and what they leave open counts as the specification says, which is
+for the worse.
+
 What must never happen: a function that says it writes is not run.
+
+Source:
+    Model Context Protocol, schema: ToolAnnotations.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from .durations import short
@@ -20,6 +28,12 @@ WAYS: Final = (
     'effects="pure" (its result depends on its arguments alone), "read" (on the world, too, which '
     'it leaves as it is), or "idempotent" (it changes something, and once is as good as often)'
 )
+#: As the protocol spells them, and as its Python package has done since version 2.
+_HINTS: Final = {
+    "readOnlyHint": "read_only_hint",
+    "idempotentHint": "idempotent_hint",
+    "destructiveHint": "destructive_hint",
+}
 
 
 def check_effects(label: str, effects: Any, *, agent: bool) -> str | None:
@@ -30,17 +44,77 @@ def check_effects(label: str, effects: Any, *, agent: bool) -> str | None:
         ConfigError: If it cannot be used, if the function writes, or if it is a tool of agents
             and nothing is said.
     """
-    if effects is None:
+    said = effects
+    if effects is not None and type(effects) is not str:
+        if not _has_place_for_hints(effects):
+            raise ConfigError(
+                f"{label}: effects={short(effects)} cannot be used: write {WAYS}; or give the "
+                "annotations of an MCP tool"
+            )
+        said = of_hints(effects)
+        if said == "write":
+            raise ConfigError(
+                f"{label}: its annotations in effects= say that it writes, so it has to run at "
+                "every call: readOnlyHint is not True, nor is idempotentHint True with "
+                "destructiveHint False. Leave it uncached, with @memotier.mutates to forget "
+                f"what it changes, or write {WAYS} if that is what it is"
+            )
+    if said is None:
         if agent:
             raise ConfigError(
                 f"{label}: agent=True needs to know what else a call does: write {WAYS}"
             )
         return None
-    if type(effects) is not str or effects not in KINDS:
+    if said not in KINDS:
         raise ConfigError(f"{label}: effects={short(effects)} cannot be used: write {WAYS}")
-    if effects == "write":
+    if said == "write":
         raise ConfigError(
             f'{label}: effects="write" cannot be used with @tiered_cache: it has to run at every '
-            f"call. Leave it uncached, or write {WAYS} if that is what it is"
+            "call. Leave it uncached, with @memotier.mutates to forget what it changes, or write "
+            f"{WAYS} if that is what it is"
         )
-    return str(effects)
+    return str(said)
+
+
+def of_hints(annotations: Any) -> str | None:
+    """
+    What the annotations of an MCP tool say: ``"read"``, ``"idempotent"`` or ``"write"``; None if
+    there are none, or none that says anything of this.
+
+    ``"read"`` if *readOnlyHint* is True, whatever the others are, which have no meaning then.
+    ``"idempotent"`` if *idempotentHint* is True and *destructiveHint* False: a tool that takes
+    something away has to run again if it has come back. Else ``"write"``. Only True is true: what
+    a server sent may be anything.
+
+    Args:
+        annotations: An object with such attributes, or a mapping; in the spelling of the protocol
+            or of its Python package (``read_only_hint``). None: there are none.
+    """
+    reads, repeats, destroys = (_hint(annotations, name) for name in _HINTS)
+    if reads is None and repeats is None and destroys is None:
+        return None
+    if reads is True:
+        return "read"
+    return "idempotent" if repeats is True and destroys is False else "write"
+
+
+def _hint(annotations: Any, name: str) -> Any:
+    """
+    One hint; None if it is not given. Two spellings that differ: the one that promises less.
+    """
+    spellings = (name, _HINTS[name])
+    if isinstance(annotations, Mapping):
+        found = [annotations.get(one) for one in spellings]
+    else:
+        found = [getattr(annotations, one, None) for one in spellings]
+    given = [one for one in found if one is not None]
+    if not given:
+        return None
+    harmless = name != "destructiveHint"
+    return harmless if all(one is harmless for one in given) else not harmless
+
+
+def _has_place_for_hints(effects: Any) -> bool:
+    if isinstance(effects, Mapping):
+        return True
+    return any(hasattr(effects, one) for pair in _HINTS.items() for one in pair)

@@ -333,7 +333,7 @@ def _named(
     tags = (text,) if text else _tags(memo, call)
     what, which = evidence.meaning(call.shelf, name, tags)
     if not what and memo.dependent is not None:
-        what, which = memo.dependent.meaning(name, values)
+        what, which = memo.dependent.meaning(name, call, values)
     if what == "tag" and _is_of_secret(memo, which):
         which = HIDDEN
     return {"what": what, "which": scrubbed(which), "by": by}

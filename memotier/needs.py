@@ -6,6 +6,9 @@ costs without them. Files and variables make a *world*, which is looked at on ev
 
 A function that depends on another one depends on all that this one depends on. There are no
 circles: a function can only name functions that were decorated before it.
+
+An epoch is bumped for everybody or for one scope. A result of a scope hears of both; one that is
+everybody's, or was made of another function's, hears of every bump, whatever the scope.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import inspect
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +28,7 @@ from .engine.calls import Call, Sight, Watch
 from .engine.engine import Engine
 from .errors import ConfigError
 from .keys.bind import Parameters, Spread
+from .scopes import Scope, epoch_names
 from .templates import check_template, fill
 from .types import Name
 from .world import UNTOLD, Part, Path, Text, Variable, World, key_of
@@ -48,6 +52,9 @@ class Needs:
     #: Names of epochs, and templates of such names.
     epochs: tuple[str, ...]
     own_epochs: tuple[str, ...]
+    #: Those of *epochs* that are meant in the scope of each call, and those in any.
+    scoped_epochs: tuple[str, ...]
+    any_epochs: tuple[str, ...]
     #: What is looked at: files whose path is known, and variables; and what each call tells: files
     #: by template or callable, and epochs that its key does not tell.
     watched: tuple[File | Env, ...]
@@ -69,6 +76,7 @@ class Needs:
         The names that all entries of the function carry.
         """
         found = [naming.epoch(text) for text in self.epochs]
+        found += map(naming.any_epoch, self.any_epochs)
         for memo in self.functions:
             space, identity = memo.options.namespace, memo.identity.name
             tags = (*wiring.namespace(space).tags, *memo.options.static_tags)
@@ -86,6 +94,7 @@ def check_depends(
     cache: Any,
     key: Any,
     ignore: tuple[str, ...],
+    scope: Scope | None,
 ) -> Needs | None:
     """
     What the option says; None if the function depends on nothing. ``ConfigError`` for what cannot
@@ -103,7 +112,9 @@ def check_depends(
     if not given:
         return None
     functions: dict[int, Memo] = {}
-    epochs: dict[str, None] = {}
+    # Epochs that the function names itself, and those of the functions it depends on.
+    named: dict[str, None] = {}
+    of_others: dict[str, None] = {}
     own_epochs: list[str] = []
     watched: dict[File | Env, None] = {}
     own_watched: list[File | Epoch] = []
@@ -115,7 +126,7 @@ def check_depends(
                 label, "epoch", one.name, signature, "depend on several epochs, or on a tag"
             )
             if not fields:
-                epochs[one.name.format()] = None
+                named[one.name.format()] = None
                 continue
             depends.templates.add(one.name)
             own_epochs.append(one.name)
@@ -134,12 +145,15 @@ def check_depends(
             needs = memo.options.needs
             if needs is not None:
                 functions |= {id(other): other for other in needs.functions}
-                epochs |= dict.fromkeys(needs.epochs)
+                of_others |= dict.fromkeys(needs.epochs)
                 watched |= dict.fromkeys(needs.watched)
+    is_scoped = scope is not None and not scope.is_public
     return Needs(
         shown=given,
         functions=tuple(functions.values()),
-        epochs=tuple(epochs),
+        epochs=tuple(named | of_others),
+        scoped_epochs=tuple(named) if is_scoped else (),
+        any_epochs=tuple(of_others) if is_scoped else tuple(named | of_others),
         own_epochs=tuple(own_epochs),
         watched=tuple(watched),
         own_watched=tuple(own_watched),
@@ -218,13 +232,15 @@ class Dependent:
             UnkeyableArgument: If an argument has no text that could stand in a template.
         """
         needs = self._needs
-        if not needs.depend_on_call:
+        if not (needs.depend_on_call or needs.scoped_epochs):
             if self._watch is not None:
                 call.sight = Sight((), self._watch)
             return
         named = dict(zip(self._names, values, strict=True))
         texts = {one: self._fill("epoch", one, named) for one in needs.own_epochs}
-        call.sight = sight = Sight(tuple(map(naming.epoch, texts.values())), self._watch)
+        names = [*map(naming.epoch, texts.values())]
+        names += self._in_scope(call, (*needs.scoped_epochs, *texts.values()))
+        call.sight = sight = Sight(tuple(names), self._watch)
         if not needs.own_watched:
             return
         parts = self._fixed()
@@ -250,17 +266,27 @@ class Dependent:
         which = call.watch.differs(before, now)
         return ("", "") if which is None else described(looked_at[which])
 
-    def meaning(self, name: Name, values: tuple[Any, ...]) -> tuple[str, str]:
+    def _in_scope(self, call: Call, texts: Iterable[str]) -> list[Name]:
+        """
+        The names with which *call* hears of epochs that are bumped for one scope.
+        """
+        if call.scoped is None:
+            return [naming.any_epoch(text) for text in texts]
+        scope = call.scoped.text
+        return [name for text in texts for name in epoch_names(self._engine, scope, text)]
+
+    def meaning(self, name: Name, call: Call, values: tuple[Any, ...]) -> tuple[str, str]:
         """
         What *name* stands for, if it is of something that the function depends on; or twice empty.
         """
         needs = self._needs
         for text in needs.epochs:
-            if naming.epoch(text) == name:
+            if name in (naming.epoch(text), naming.any_epoch(text), *self._in_scope(call, [text])):
                 return "epoch", text
         named = dict(zip(self._names, values, strict=True))
         for template in needs.own_epochs:
-            if naming.epoch(self._fill("epoch", template, named)) == name:
+            text = self._fill("epoch", template, named)
+            if name in (naming.epoch(text), *self._in_scope(call, [text])):
                 return "epoch", template
         for memo in needs.functions:
             space, identity = memo.options.namespace, memo.identity.name

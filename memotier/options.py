@@ -171,9 +171,11 @@ def check_options(
         raise refuse("record", record, "calls of a scope are not written down for later ones")
     check_agent(label, agent, checked_scope, cache_exceptions)
 
-    needs = check_depends(label, signature, depends_on, cache=cache, key=key, ignore=ignore)
+    needs = check_depends(
+        label, signature, depends_on, cache=cache, key=key, ignore=ignore, scope=checked_scope
+    )
     check_sources(label, checked_scope, () if needs is None else needs.functions)
-    static, templates, function = _check_tags(label, signature, tags)
+    static, templates, function = check_tags_option(label, signature, tags)
     checked_ttl = _check_ttl(label, ttl)
     return FunctionOptions(
         name=name,
@@ -265,7 +267,7 @@ def _count_of_positional(function: Callable[..., Any]) -> int:
     return len(parameters)
 
 
-def _check_tags(
+def check_tags_option(
     label: str, signature: inspect.Signature, tags: Any
 ) -> tuple[tuple[str, ...], tuple[str, ...], Callable[..., Iterable[str]] | None]:
     if callable(tags):

@@ -241,6 +241,14 @@ def names_of(engine: Engine, shelf: Shelf | None, scope: bytes) -> tuple[Name, .
     return tuple(found)
 
 
+def epoch_names(engine: Engine, scope: bytes, epoch: str) -> tuple[Name, ...]:
+    """
+    The names of an epoch in one scope, also one for each key.
+    """
+    name = naming.epoch(epoch)
+    return tuple(naming.scope(scope, key, name) for key in engine.options.keys or (b"",))
+
+
 def forget(engine: Engine, scope: Any, shelf: Shelf | None = None) -> Plan:
     """
     Invalidate all results of a scope; of one function if *shelf* is given.
@@ -248,21 +256,27 @@ def forget(engine: Engine, scope: Any, shelf: Shelf | None = None) -> Plan:
     Raises:
         ConfigError: If *scope* is none.
     """
-    text = _text_of_forgotten(scope)
+    text = text_of(scope, "forget()")
     if not engine.closed:
         yield from removal.bump(engine, names_of(engine, shelf, text))
 
 
-def _text_of_forgotten(scope: Any) -> bytes:
+def text_of(scope: Any, asked: str) -> bytes:
+    """
+    A scope that was given to *asked* as bytes.
+
+    Raises:
+        ConfigError: If it is none.
+    """
     if _is_unset(scope):
         raise ConfigError(
-            "forget() was given None or something empty, which is nobody's scope: give the value "
+            f"{asked} was given None or something empty, which is nobody's scope: give the value "
             "that the ContextVar, the callable or the parameter has; of several parameters a tuple"
         )
     try:
-        return canonical("forget", scope)
+        return canonical(asked, scope)
     except ScopeMissing as error:
         raise ConfigError(
-            f"forget() was given a {type(scope).__qualname__}, which has no stable key, so no "
+            f"{asked} was given a {type(scope).__qualname__}, which has no stable key, so no "
             "call has it as its scope"
         ) from error

@@ -43,7 +43,35 @@ Scope: TypeAlias = (
     ContextVar[Any] | Callable[[], Any] | tuple[str, ...] | list[str] | Literal["public"] | None
 )
 
-Effects: TypeAlias = Literal["pure", "read", "idempotent"]
+
+class Hints(Protocol):
+    """
+    The annotations of an MCP tool, as the protocol spells them.
+    """
+
+    @property
+    def readOnlyHint(self) -> bool | None: ...
+    @property
+    def idempotentHint(self) -> bool | None: ...
+    @property
+    def destructiveHint(self) -> bool | None: ...
+
+
+class PythonHints(Protocol):
+    """
+    The same, as the protocol's Python package spells them.
+    """
+
+    @property
+    def read_only_hint(self) -> bool | None: ...
+    @property
+    def idempotent_hint(self) -> bool | None: ...
+    @property
+    def destructive_hint(self) -> bool | None: ...
+
+
+#: What a call does besides returning its result.
+Effects: TypeAlias = Literal["pure", "read", "idempotent"] | Hints | PythonHints | Mapping[str, Any]
 
 I = TypeVar("I")  # noqa: E741 - what a stream yields
 I_co = TypeVar("I_co", covariant=True)

@@ -47,10 +47,19 @@ def epoch(text: str) -> Name:
     return _name(b"epoch", text)
 
 
+def any_epoch(text: str) -> Name:
+    """
+    The same epoch of no scope in particular: what is everybody's has this, and hears with it when
+    the epoch is bumped for one scope.
+    """
+    return _name(b"any-epoch", text)
+
+
 @lru_cache(maxsize=4096)
 def scope(canonical: bytes, key: bytes = b"", function: Name = b"") -> Name:
     """
-    All entries of one scope; of one function if *function*, its name, is given.
+    All entries of one scope; of one function, or those that depend on one epoch, if *function*,
+    the name of that, is given.
 
     Args:
         key: Of the cache, if it has one: then nobody without it can tell whose name it is.
