@@ -21,10 +21,14 @@ def script(name: str) -> list[list[Call]]:
     return [
         # Agents ask for the same thing twice, even at once.
         [SEARCH, ("price", {"product": "owl"}), ("price", {"product": "owl"}), NOTES],
-        [("add_note", {"topic": "owls", "text": f"{name} saw one"}), ("price", {"product": "wren"})],
+        [
+            ("add_note", {"topic": "owls", "text": f"{name} saw one"}),
+            ("price", {"product": "wren"}),
+        ],
         # What was written has to be seen; what was only read need not be read again.
         [NOTES, SEARCH, ("price", {"product": "owl"})],
-        [("price", {"product": "gryphon"}), NOTES, SEARCH],
+        # One asks for what does not exist.
+        [("price", {"product": "gryphon" if name == "ann" else "owl"}), NOTES, SEARCH],
     ]
 
 

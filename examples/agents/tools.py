@@ -65,8 +65,12 @@ async def price(product: str) -> str:
         return f"{product}: {error.code}"
 
 
+#: Moves with each note that a user writes: what he read before is read again, by him alone.
+notebook = memotier.epoch("notebook")
+
+
 @tiered_cache(
-    agent=True, effects="read", scope=user, tags=["notes:{topic}"], ttl="1h", name="agents.notes"
+    agent=True, effects="read", scope=user, depends_on=[notebook], ttl="1h", name="agents.notes"
 )
 def notes(topic: str) -> str:
     """
@@ -78,7 +82,7 @@ def notes(topic: str) -> str:
     return "; ".join(world.notebook.find(user.get(), topic)) or "no notes"
 
 
-@memotier.mutates(tags=["notes:{topic}"])
+@memotier.mutates(epochs=[notebook], scope=user)
 def add_note(topic: str, text: str) -> str:
     """
     Write down a note of the user.
