@@ -19,7 +19,8 @@ from pathlib import PurePath
 from typing import Any, Final
 from uuid import UUID
 
-from .recording.signature import SECRET_TYPES, fields_of, names_secret
+from .keys.hidden import SECRET_TYPES
+from .recording.signature import fields_of, names_secret
 
 #: Letters of one text.
 LONGEST: Final = 60

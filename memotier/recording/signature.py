@@ -19,6 +19,7 @@ from typing import Any, Final
 from ..codecs.values import SafeCodec
 from ..errors import MemotierError
 from ..keys.canonical import encode_call
+from ..keys.hidden import SECRET_TYPES
 
 #: Bytes of arguments beyond which a call is not recorded.
 LARGEST: Final = 16 * 1024
@@ -39,8 +40,6 @@ _SECRET: Final = re.compile(
 _COUNTED: Final = re.compile(r"(?i)tokens?")
 _ATOMS: Final = frozenset((str, bytes, int, float, bool, type(None)))
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-#: Types that say so themselves, by name: nothing is imported to find out.
-SECRET_TYPES: Final = frozenset(("SecretStr", "SecretBytes", "Secret"))
 
 _codec: Final = SafeCodec(max_bytes=LARGEST)
 
