@@ -156,6 +156,11 @@ def prepare(
         )
     if near.parameter in options["ignore"]:
         raise ConfigError(f"{label}: semantic={near.parameter!r} cannot be used: ignore= has it")
+    if near.parameter in options["redact"]:
+        raise ConfigError(
+            f"{label}: semantic={near.parameter!r} cannot be used: redact= has it, and recent() shows "
+            "the texts of near calls"
+        )
     for other in ("key", "depends_on"):
         if options[other]:
             raise ConfigError(
