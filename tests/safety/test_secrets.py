@@ -48,6 +48,8 @@ def place(request, protected, make_cache, monkeypatch):
     """
     A cache of each kind, and one whose second tier fails every other time; and all that is stored.
     """
+    if request.param in ("memory", "failing") and protected:
+        pytest.skip("the same without a file")
     if request.param == "memory":
         return make_cache(), bytes
     if request.param == "failing":
@@ -101,7 +103,8 @@ def test_fault_27_no_output_holds_a_secret(place, call, clock, tmp_path):
 
     assert [] == where_said(told, ALL)
     assert [] == where_lying(tmp_path, ALL)
-    assert [] == [form for form, found in ALL.items() if found in stored()]
+    everything = stored()
+    assert [] == [form for form, found in ALL.items() if found in everything]
 
 
 @pytest.mark.parametrize("kind", ["disk", "redis"])
@@ -232,8 +235,8 @@ def test_fault_27_a_secret_cannot_be_found_by_trying(
         lying = {str(at): one for at, one in enumerate(guessed)}
         assert [] == where_lying(tmp_path / "cache", lying)
     else:
-        server = request.getfixturevalue("redis_server")
-        assert not any(one in dumped(server) for one in guessed)
+        lying = dumped(request.getfixturevalue("redis_server"))
+        assert not any(one in lying for one in guessed)
     assert not any(one in shown for one in guessed)
 
     again, made = hiding(open_cache(), way)
