@@ -154,7 +154,7 @@ class KnownCalls:
         names, values, codes = call.parts
         arguments = []
         for at, value in enumerate(values[:MOST_ARGUMENTS]):
-            kind = value.__class__
+            kind = type(value)
             if (
                 (kind is str and len(value) <= LONGEST)
                 or (kind is int and -_SMALL < value < _SMALL)
