@@ -101,7 +101,7 @@ def call_text(memo: Memo, values: tuple[Any, ...]) -> str:
     first = 1 if memo.keys.is_method else 0
     texts = []
     for name, value in [*zip(memo.parameters.names, values, strict=True)][first:]:
-        hides = name in memo.options.redact or is_hidden(name, value)
+        hides = name in memo.options.redact or name in memo.scopes or is_hidden(name, value)
         texts.append(f"{name}={HIDDEN if hides else scrubbed(shown(name, value))}")
     return f"{called(memo.label)}({', '.join(texts)})"
 

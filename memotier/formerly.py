@@ -65,7 +65,9 @@ def _stored_before(memo: Memo, engine: Engine, call: Call) -> tuple[str, float] 
         if version == memo.version:
             continue
         for digester in wiring.digesters(options.namespace, memo.identity.name, version):
-            address = digester.address(call.canonical)
+            if call.hides:
+                digester.prepare()
+            address = digester.address(call.canonical, hides=call.hides)
             (data,) = look([address]).records
             if data is None:
                 continue
@@ -75,7 +77,7 @@ def _stored_before(memo: Memo, engine: Engine, call: Call) -> tuple[str, float] 
                 )
             except DecodeRefused:
                 continue
-            if record.fingerprint == digester.fingerprint(call.canonical):
+            if record.fingerprint == digester.fingerprint(call.canonical, hides=call.hides):
                 return version, record.created
     return None
 

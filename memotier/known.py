@@ -85,7 +85,7 @@ class KnownCalls:
         owner: What the instance is called, of which a place may be.
     """
 
-    __slots__ = ("_half", "_hides_all", "_monotonic", "_old", "_redact", "_young", "owner")
+    __slots__ = ("_half", "_monotonic", "_old", "_redact", "_young", "hides_all", "owner")
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class KnownCalls:
         self._half = max(1, min(MOST, MOST_BYTES // room) // 2)
         self._redact = frozenset(redact)
         #: Whether nothing is shown: one value stands for all arguments, and some are secret.
-        self._hides_all = hides_all
+        self.hides_all = hides_all
         self._monotonic = monotonic
         self.owner = owner
         self._young: dict[int, Known] = {}
@@ -154,7 +154,7 @@ class KnownCalls:
         names, values, codes = call.parts
         arguments = []
         for at, value in enumerate(values[:MOST_ARGUMENTS]):
-            kind = value.__class__
+            kind = type(value)
             if (
                 (kind is str and len(value) <= LONGEST)
                 or (kind is int and -_SMALL < value < _SMALL)
@@ -232,10 +232,10 @@ class KnownCalls:
             found = kind is not bool and names_secret(name, of_number=kind is int or kind is float)
             if len(_hidden) < 10_000:
                 _hidden[name, kind] = found
-        return found or self._hides_all or name in self._redact
+        return found or self.hides_all or name in self._redact
 
     def _digest(self, name: str, value: Any, code: bytes | None) -> Digest:
-        is_hidden = self._hides_all or name in self._redact
+        is_hidden = self.hides_all or name in self._redact
         text = HIDDEN if is_hidden else shown(name, value)
         return Digest(text, hash(dumps(value, 0) if code is None else code))
 

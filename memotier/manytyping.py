@@ -200,6 +200,7 @@ class Many(DecoratorOfMany, Protocol):
         scope: Scope = ...,
         agent: bool = ...,
         effects: Effects | None = ...,
+        redact: Iterable[str] = ...,
     ) -> DecoratorOfMany: ...
 
 

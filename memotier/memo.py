@@ -28,6 +28,7 @@ from .engine.flights import Flight
 from .engine.modes import is_disabled
 from .engine.places import Shelf
 from .errors import UnkeyableArgument
+from .hiding import hides_something, is_veiled, key_of
 from .hitpath import generate, generate_plain
 from .inforce import parameters_of
 from .keyed import check_tags
@@ -82,7 +83,8 @@ class Memo:
         self.on_attach: list[Callable[[Callable[..., Any]], None]] = []
         self._lock = threading.RLock()
         self._version: str | None = None
-        self._key_digester: Digester | None = None
+        #: Makes the text of keys where there is no second tier.
+        self.own_digester: Digester | None = None
         self.off = False
         #: Notes the calls that memory cannot answer, if they are recorded.
         self.recording: Any = None
@@ -160,6 +162,7 @@ class Memo:
                 check_caches(self.label, needs, cache, cache_named)
                 self.dependent = Dependent(self.label, needs, engine, self.parameters, self.spread)
             shelf.known = known_of(self, engine)
+            shelf.hides, shelf.is_veiled = hides_something(self, wiring), is_veiled(self)
             if engine.store is not None or engine.options.is_offline:
                 share(self, engine, shelf, wiring)
             with engine.lock:
@@ -333,11 +336,7 @@ class Memo:
         """
         The same of a call that was located.
         """
-        if self._key_digester is None:
-            self._key_digester = Digester(self.options.namespace, self.identity.name, self.version)
-        address = self._key_digester.address(call.canonical)
-        owner = "" if call.place.has_name else f":instance-{id(call.place):x}"
-        return f"{self.options.namespace}:{address.hex()}{owner}"
+        return key_of(self, call)
 
     def parameters_shown(self) -> dict[str, Any]:
         """

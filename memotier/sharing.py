@@ -46,6 +46,13 @@ def share(memo: Memo, engine: Engine, shelf: Shelf, wiring: Wiring) -> None:
     shelf.digester, *shelf.former = wiring.digesters(
         memo.options.namespace, memo.identity.name, memo.version
     )
+    if shelf.hides and not shelf.digester.prepare() and wiring.l2_kind == "disk":
+        engine.events.say_once(
+            memo.label,
+            "hidden",
+            f"{memo.label}: whoever can read the cache directory can try which secrets its keys "
+            "fit, because the key of this user cannot be used: set MEMOTIER_KEY",
+        )
 
 
 def recording_of(memo: Memo, keyed: Any, shelf: Shelf) -> Any:

@@ -1,8 +1,8 @@
 """
 Arguments as short texts for people, without what may be a secret.
 
-Never a hook of the value's class where another way is: plain values and containers as Python
-writes them, cut; records by their fields; of everything else the type. A text is at most
+Nothing of the value's class is ever run: plain values and containers are shown as Python writes
+them, cut; records by their fields; of everything else the type. A text is at most
 ``LONGEST`` letters. What is a secret by its name or type is ``***``, also inside of containers; so
 is what looks like one within a text (``scrubbed``).
 """
@@ -15,11 +15,14 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
-from pathlib import PurePath
+from pathlib import PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any, Final
 from uuid import UUID
 
-from .recording.signature import SECRET_TYPES, fields_of, names_secret
+from .keys.hidden import says_secret
+from .keys.naming import can_be_imported, mro, static
+from .keys.reading import fields
+from .recording.signature import names_secret
 
 #: Letters of one text.
 LONGEST: Final = 60
@@ -30,8 +33,12 @@ HIDDEN: Final = "***"
 #: Letters of a text that are looked through before it is cut.
 _LOOKED_AT: Final = 256
 
-_TEXTS: Final = frozenset((date, datetime, time, timedelta, Decimal, UUID))
-_PLAIN: Final = frozenset((str, bytes, int, float, bool, type(None), list, tuple, dict, set))
+_PATHS: Final = (PosixPath, PurePosixPath, PureWindowsPath, WindowsPath)
+#: Types by id, because the hash of a class may be code of its metaclass.
+_TEXTS: Final = frozenset(map(id, (date, datetime, time, timedelta, Decimal, UUID, *_PATHS)))
+_PLAIN: Final = frozenset(
+    map(id, (str, bytes, int, float, bool, type(None), list, tuple, dict, set))
+)
 _BRACKETS: Final[dict[type, tuple[str, str]]] = {
     list: ("[", "]"),
     tuple: ("(", ")"),
@@ -39,6 +46,7 @@ _BRACKETS: Final[dict[type, tuple[str, str]]] = {
     frozenset: ("frozenset({", "})"),
     dict: ("{", "}"),
 }
+_CONTAINERS: Final = frozenset(map(id, _BRACKETS))
 #: Without one of these, or shorter, a text has nothing that looks like a secret.
 _HINTS: Final = (
     *("://", "bearer", "basic", "passw", "secret", "token", "api"),
@@ -94,7 +102,7 @@ def is_hidden(name: str, value: Any) -> bool:
     Whether *value* is a secret by its type, or by being called *name*.
     """
     kind = type(value)
-    if kind not in _PLAIN and any(one.__name__ in SECRET_TYPES for one in kind.__mro__):
+    if id(kind) not in _PLAIN and says_secret(kind):
         return True
     if kind is bool or value is None or not name:
         return False
@@ -119,17 +127,25 @@ def _text(name: str, value: Any, levels: int) -> str:
     if kind is int:
         return repr(value) if value.bit_length() <= 128 else f"int of {value.bit_length()} bits"
     try:
-        if kind in _BRACKETS:
+        if id(kind) in _CONTAINERS:
             return _container(name, value, levels)
-        if isinstance(value, Enum):
-            return f"{kind.__name__}.{value._name_}"
-        if kind in _TEXTS or (isinstance(value, PurePath) and kind.__module__ == "pathlib"):
-            return f"{kind.__name__}({scrubbed(str(value)[:_LOOKED_AT])!r})"
-        if isinstance(value, type):
-            return value.__name__
+        bases = mro(kind)
+        if Enum in bases:
+            return f"{_name(kind)}.{object.__getattribute__(value, '_name_')}"
+        if id(kind) in _TEXTS:
+            return f"{_name(kind)}({scrubbed(str(value)[:_LOOKED_AT])!r})"
+        if type in bases:
+            return _name(value)
         return _of_class(value, levels)
-    except Exception:  # whatever its class does
-        return f"<{kind.__name__}>"
+    except Exception:  # such as fields without values
+        return f"<{_name(kind)}>"
+
+
+def _name(kind: type) -> str:
+    """
+    The name of a class, past what its metaclass says.
+    """
+    return str(static(kind, "__name__"))
 
 
 def _container(name: str, value: Any, levels: int) -> str:
@@ -160,14 +176,14 @@ def _container(name: str, value: Any, levels: int) -> str:
 
 def _of_class(value: Any, levels: int) -> str:
     kind = type(value)
-    fields = fields_of(kind)
-    if fields and levels:
-        few = fields[:MOST_ITEMS]
-        texts = [f"{field}={_text(field, getattr(value, field), levels - 1)}" for field in few]
-        texts += ["…"] * (len(few) < len(fields))
-        return f"{kind.__name__}({', '.join(texts)})"
-    if kind.__module__.partition(".")[0] in ("numpy", "pandas", "polars", "pyarrow"):
+    found = [one for one in fields(value) if one[0]]
+    if found and levels:
+        few = found[:MOST_ITEMS]
+        texts = [f"{field}={_text(field, inside, levels - 1)}" for field, inside in few]
+        texts += ["…"] * (len(few) < len(found))
+        return f"{_name(kind)}({', '.join(texts)})"
+    if can_be_imported(kind, ("numpy", "pandas", "polars", "pyarrow")):
         shape = getattr(value, "shape", None)
         if type(shape) is tuple and all(type(one) is int for one in shape):
-            return f"{kind.__name__} of shape {shape}"
-    return f"<{kind.__name__}>"
+            return f"{_name(kind)} of shape {shape}"
+    return f"<{_name(kind)}>"

@@ -124,6 +124,9 @@ class Leaving:
             return  # it was only looked at
         if self._base is not None:
             snapshot = since(snapshot, self._base)
+        if keyed.engine.options.encrypt:
+            # It lies in clear beside records in which tags do not.
+            snapshot = {**snapshot, "tags": []}
         self._write({**snapshot, "ended": ended})
         self._seen, self._snapshot = seen, snapshot
         self._renew_at = self._monotonic() + RENEW

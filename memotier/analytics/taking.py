@@ -187,7 +187,8 @@ def hot_keys(
             shelf, stamp = resident.place.shelf, resident.stamp
             namespace, function, label = shelf.namespace, shelf.identity, shelf.label
             digits = digits_of(at, None if stamp is None else stamp.address)
-        text = shown(resident.key) if in_full and resident is not None else None
+        shows = in_full and resident is not None and not resident.place.shelf.is_veiled
+        text = shown(resident.key) if shows and resident is not None else None
         found.append(
             {
                 "key": f"{label}#{digits}" if text is None else f"{label}({text})",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from ..entry import Resident
+from ..keys.hidden import holds_secret
 from ..types import Address, Name, Seconds
 from . import names as naming
 from .places import Place, Table
@@ -74,6 +75,7 @@ class Call:
         "claims",
         "encode",
         "function",
+        "hides",
         "is_as_asked",
         "key",
         "kwargs",
@@ -106,6 +108,8 @@ class Call:
         self.encode = encode
         self._canonical = canonical
         self._address: Address | None = None
+        #: Whether it hides something from who reads the store. (Atoms are no marked values.)
+        self.hides = self.shelf.hides or (canonical is not None and holds_secret(canonical))
         self.function: Callable[..., Any] | None = None
         self.args: tuple[Any, ...] = ()
         self.kwargs: Mapping[str, Any] = {}
@@ -153,9 +157,12 @@ class Call:
     @property
     def own_needs(self) -> tuple[Name, ...]:
         """
-        Names of epochs that depend on the arguments, and of the scope.
+        Names of epochs that depend on the arguments, of the scope, and of a call that others have
+        at another address.
         """
         own = () if self.sight is None else self.sight.names
+        if self.hides and self.shelf.former:
+            own = (*own, *self.hidden_names)
         return own if self.scoped is None else (*own, *self.scoped.names)
 
     @property
@@ -184,21 +191,46 @@ class Call:
         if self._address is None and self.place.has_name:
             digester = self.shelf.digester
             if digester is not None:
-                self._address = digester.address(self.canonical)
+                self._address = digester.address(self.canonical, hides=self.hides)
         return self._address
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """
+        The same, and where processes that have only a former key keep it.
+        """
+        address = self.address
+        if address is None:
+            return ()
+        if not (self.hides and self.shelf.former):
+            return (address,)
+        former = [one.address(self.canonical, hides=True) for one in self.shelf.former]
+        return (address, *former)
+
+    @property
+    def hidden_names(self) -> tuple[Name, ...]:
+        """
+        What to invalidate beside the address: while keys are rotated, a process that has both of
+        two keys keeps the result elsewhere than one that has either. None if it hides nothing, or
+        there are no keys.
+        """
+        digester = self.shelf.digester
+        if not self.hides or digester is None or not digester.is_keyed or self.address is None:
+            return ()
+        return tuple(one.name(self.canonical) for one in (digester, *self.shelf.former))
 
     @property
     def fingerprint(self) -> bytes:
         digester = self.shelf.digester
         assert digester is not None
-        return digester.fingerprint(self.canonical)
+        return digester.fingerprint(self.canonical, hides=self.hides)
 
     def has_fingerprint(self, fingerprint: bytes) -> bool:
         """
         Whether *fingerprint* is of this call, under the present key or one before it.
         """
         return hmac.compare_digest(fingerprint, self.fingerprint) or any(
-            hmac.compare_digest(fingerprint, former.fingerprint(self.canonical))
+            hmac.compare_digest(fingerprint, former.fingerprint(self.canonical, hides=self.hides))
             for former in self.shelf.former
         )
 

@@ -76,9 +76,11 @@ class Shelf:
         "former",
         "found_seconds",
         "heard",
+        "hides",
         "hits_gone",
         "identity",
         "invalidations",
+        "is_veiled",
         "joined",
         "known",
         "l2_hits",
@@ -136,6 +138,10 @@ class Shelf:
         self.digester = digester
         #: Digesters with keys that were in use before the present one.
         self.former: list[Digester] = []
+        #: Whether its calls hide something from who reads the store; see keys/digest.py.
+        self.hides = False
+        #: Whether the values in its keys are shown to nobody.
+        self.is_veiled = False
         self.codec = codec
         self.copy = copy
         self.ttl = ttl

@@ -39,8 +39,23 @@ def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
     if engine.is_inside():
         _aside(forget, engine, calls, soft)
         return [False] * len(calls)
-    away = [call for call in calls if call.address is not None]
-    addresses = [call.address for call in away if call.address is not None]
+    names = [name for call in calls for name in call.hidden_names]
+    untold: InvalidationNotDurable | None = None
+    if names and engine.store is not None:
+        try:
+            yield from bump(engine, names, soft)
+        except InvalidationNotDurable as error:
+            untold = error
+    were_there = yield from _forget(engine, calls, soft)
+    if untold is not None:
+        raise untold
+    return were_there
+
+
+def _forget(engine: Engine, calls: Sequence[Call], soft: bool) -> Plan:
+    pairs = [(call, address) for call in calls for address in call.addresses]
+    away = [call for call, _ in pairs]
+    addresses = [address for _, address in pairs]
     if soft:
         yield from _write_down(engine, addresses)
     with engine.lock:
@@ -68,9 +83,9 @@ def forget(engine: Engine, calls: Sequence[Call], soft: bool = False) -> Plan:
         _forget_here(engine, calls, soft)
         _postpone(engine, (), addresses, answer, soft)
     found, again = answer
-    there = {id(call): one for call, one in zip(away, found, strict=True)}
+    there = {id(call) for call, one in zip(away, found, strict=True) if one}
     were_there = [
-        first or second or there.get(id(call), False)
+        first or second or id(call) in there
         for call, first, second in zip(calls, here, again, strict=True)
     ]
     with engine.lock:

@@ -68,6 +68,9 @@ class TracedCall:
     was not made, less that of asking the second tier. What is not known is None or 0.
 
     *call* has short texts for the arguments, *error* is the type of what was raised.
+
+    *score* and *matched* are of a result that belongs to a near call: how near its text is, and
+    that text, shortened; None and "" otherwise.
     """
 
     function: str
@@ -80,6 +83,8 @@ class TracedCall:
     seconds: Seconds | None = None
     seconds_saved: Seconds = 0.0
     error: str = ""
+    score: float | None = None
+    matched: str = ""
 
 
 class Record:
@@ -93,7 +98,9 @@ class Record:
         "_told",
         "age",
         "error",
+        "matched",
         "saved",
+        "score",
         "seconds",
         "source",
         "tier",
@@ -109,6 +116,8 @@ class Record:
         self.seconds: Seconds | None = None
         self.saved: Seconds = 0.0
         self.error = ""
+        self.score: float | None = None
+        self.matched = ""
 
     def memory(self, resident: Resident) -> None:
         """
@@ -141,6 +150,14 @@ class Record:
         Somebody else's computation has answered.
         """
         self._say(Source.JOINED)
+
+    def near(self, other: Record, matched: str, score: float) -> None:
+        """
+        The result of another call has answered, of which *other* is told.
+        """
+        self._say(other.source, other.tier, other.age, other.saved)
+        if not self._is_done:
+            self.matched, self.score = matched, score
 
     def computed(self, seconds: Seconds) -> None:
         """
@@ -186,6 +203,8 @@ class Record:
             seconds=self.seconds,
             seconds_saved=self.saved,
             error=self.error,
+            score=self.score,
+            matched=self.matched,
         )
 
 
@@ -330,6 +349,7 @@ def table(trace: Trace) -> str:
     for one in calls:
         text = one.call if len(one.call) <= _WIDEST else one.call[: _WIDEST - 1] + "…"
         source = one.source.replace("_", " ") + (f" ({one.error})" if one.error else "")
+        source += "" if one.score is None else f" (near: {one.score:.3f})"
         saved = _long(one.seconds_saved) if one.seconds_saved else ""
         rows.append((text, source, _long(one.age), _long(one.seconds), saved))
     widths = [max(len(row[at]) for row in rows) for at in range(5)]

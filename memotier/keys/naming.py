@@ -118,6 +118,16 @@ def can_be_found(function: Any) -> bool:
     return _lookup(module, qualname) is function
 
 
+def can_be_imported(cls: type, packages: tuple[str, ...]) -> bool:
+    """
+    Whether *cls* is what stands under its name in one of *packages*.
+    """
+    module = _module(cls)
+    if type(module) is not str or module.partition(".")[0] not in packages:
+        return False
+    return _lookup(module, _qualname(cls)) is cls
+
+
 def _generic_name(cls: type) -> bytes | None:
     """
     The name of a parametrised pydantic model, such as ``Box[int]``: its origin and arguments.

@@ -10,6 +10,7 @@ from .arrays import of_numpy
 from .callables import of_callable
 from .containers import Opened, Opener
 from .frames import of_frames
+from .hidden import marked, says_secret
 from .naming import class_name, forget_with, label
 from .objects import of_fields
 from .pydantics import of_pydantic
@@ -32,6 +33,8 @@ def opener_for(kind: type) -> Opener:
     opener = _found.get(id(kind))
     if opener is None:
         opener = _decide(kind)
+        if says_secret(kind) and opener is not _refuse:
+            opener = marked(opener)
         _found[id(kind)] = opener
         forget_with(kind, _found)
     return opener

@@ -19,6 +19,10 @@ from typing import Any, Final
 from ..codecs.values import SafeCodec
 from ..errors import MemotierError
 from ..keys.canonical import encode_call
+from ..keys.hidden import says_secret
+from ..keys.naming import mro
+from ..keys.reading import fields
+from ..keys.wire import Refusal
 
 #: Bytes of arguments beyond which a call is not recorded.
 LARGEST: Final = 16 * 1024
@@ -37,10 +41,11 @@ _SECRET: Final = re.compile(
 )
 #: What a number counts.
 _COUNTED: Final = re.compile(r"(?i)tokens?")
-_ATOMS: Final = frozenset((str, bytes, int, float, bool, type(None)))
+#: By id, because the hash of a class may be code of its metaclass.
+_ATOMS: Final = frozenset(map(id, (str, bytes, int, float, bool, type(None))))
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-#: Types that say so themselves, by name: nothing is imported to find out.
-SECRET_TYPES: Final = frozenset(("SecretStr", "SecretBytes", "Secret"))
+
+_SEVERAL: Final = (list, tuple, set, frozenset, deque)
 
 _codec: Final = SafeCodec(max_bytes=LARGEST)
 
@@ -148,7 +153,7 @@ def is_secret(name: str, value: Any) -> bool:
             return True
         below: list[tuple[str, Any]] = []
         for _, one in level:
-            if type(one) not in _ATOMS:
+            if id(type(one)) not in _ATOMS:
                 below.extend(islice(_inside(one), MOST_ITEMS + 1))
                 if count + len(below) > MOST_ITEMS:
                     raise Unrecordable("an argument has too much in it")
@@ -161,11 +166,11 @@ def is_secret(name: str, value: Any) -> bool:
 
 def _says_so(name: str, value: Any) -> bool:
     kind = type(value)
-    if kind.__name__ in SECRET_TYPES:
+    if id(kind) not in _ATOMS and says_secret(kind):
         return True
     if kind is bool or value is None:
         return False
-    return names_secret(name, of_number=kind in (int, float))
+    return names_secret(name, of_number=kind is int or kind is float)
 
 
 def names_secret(name: str, *, of_number: bool = False) -> bool:
@@ -179,42 +184,34 @@ def names_secret(name: str, *, of_number: bool = False) -> bool:
 
 def _inside(value: Any) -> Iterator[tuple[str, Any]]:
     """
-    What *value* consists of, by name where it has names.
+    What *value* consists of, by name where it has names. Read past what its class overrides.
     """
-    kind = type(value)
-    if isinstance(value, Mapping):
-        yield from ((_text(key), one) for key, one in value.items())
+    bases = mro(type(value))
+    if dict in bases:
+        yield from ((_text(key), one) for key, one in dict.items(value))
         return
-    names = fields_of(kind)
-    if not names and isinstance(value, (list, tuple, set, frozenset, deque)):
+    try:
+        named = fields(value)
+    except Refusal:
+        raise Unrecordable("an argument cannot be looked into") from None
+    if named:
+        yield from named
+        return
+    for kind in _SEVERAL:
+        if kind not in bases:
+            continue
+        items = list(islice(kind.__iter__(value), MOST_ITEMS + 1))
         # A pair may be a header, or an item of a mapping.
-        name = ""
-        if isinstance(value, (list, tuple)) and len(value) == 2:
-            name = _text(value[0])
-        yield from ((name, one) for one in value)
+        is_pair = kind in (list, tuple) and len(items) == 2
+        name = _text(items[0]) if is_pair else ""
+        yield from ((name, one) for one in items)
         return
-    for name in names:
-        yield name, getattr(value, name, None)
-    extra = getattr(value, "__pydantic_extra__", None)
-    if isinstance(extra, dict):
-        yield "", extra
-
-
-def fields_of(kind: type) -> list[str]:
-    """
-    The fields of a dataclass, named tuple, or class of attrs, pydantic or msgspec.
-    """
-    for listed in ("__dataclass_fields__", "_fields", "__pydantic_fields__", "__struct_fields__"):
-        found = getattr(kind, listed, None)
-        if isinstance(found, (dict, tuple)):
-            return [name for name in found if type(name) is str]
-    return [one.name for one in getattr(kind, "__attrs_attrs__", ())]
 
 
 def _text(name: Any) -> str:
     if type(name) is bytes:
         return name.decode("latin-1")
-    return name if isinstance(name, str) else ""
+    return str.__str__(name) if str in mro(type(name)) else ""
 
 
 def _fingerprint(label: str, name: str, value: Any, key: bytes) -> bytes:

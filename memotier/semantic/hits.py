@@ -41,6 +41,9 @@ class NearMatch:
     """
     Two texts that were near enough and passed all guards.
 
+    *age* is how old the result is in seconds, *embedder* what the vectors are of; of matches of
+    functions.
+
     *is_equal* is of shadow mode: whether the answer to *matched* is what was then computed; None:
     nothing was, or nobody could tell.
     """
@@ -49,6 +52,8 @@ class NearMatch:
     matched: str
     score: float
     is_equal: bool | None = None
+    age: Seconds | None = None
+    embedder: str = ""
 
 
 class Tally:

@@ -21,7 +21,7 @@ from hashlib import blake2b
 from typing import Any
 
 from ..durations import short
-from ..engine import direct
+from ..engine import direct, tracing
 from ..engine.calls import Call
 from ..engine.drive import Plan
 from ..engine.engine import Engine
@@ -29,6 +29,7 @@ from ..engine.flights import Failed
 from ..errors import ConfigError
 from ..memo import Memo
 from ..options import FunctionOptions
+from ..shown import HIDDEN, scrubbed, shown
 from ..types import MISS
 from .absent import Absent
 
@@ -156,6 +157,11 @@ def prepare(
         )
     if near.parameter in options["ignore"]:
         raise ConfigError(f"{label}: semantic={near.parameter!r} cannot be used: ignore= has it")
+    if near.parameter in options["redact"]:
+        raise ConfigError(
+            f"{label}: semantic={near.parameter!r} cannot be used: redact= has it, and recent() "
+            "shows the texts of near calls"
+        )
     for other in ("key", "depends_on"):
         if options[other]:
             raise ConfigError(
@@ -223,16 +229,30 @@ class NearMemo(Memo):
             if not (yield from judge.allows(engine, wanted.text, candidate)):
                 continue
             other = known.call(candidate.key)
+            # Tells whence it comes, also if nobody traces.
+            told = tracing.Record(engine.clock, "", "", "", "")
+            if other is not None:
+                other.traced = told
             (value,) = (yield from direct.get_many(engine, [other], MISS)) if other else (MISS,)
             if value is MISS:
                 known.index.drop(candidate.key, candidate.turn)
                 continue
-            match = NearMatch(query=wanted.text, matched=candidate.text, score=candidate.score)
+            match = NearMatch(
+                query=wanted.text,
+                matched=candidate.text,
+                score=candidate.score,
+                age=told.age,
+                embedder=judge.embedding.identity,
+            )
             if judge.shadow:
                 judge.tally.would_serve(call.flight_key, match, value)
                 return MISS
             known.index.touch(candidate.key)
             self._near.served.append(match)
+            if call.traced is not None:
+                hides = call.shelf.known.hides_all
+                matched = HIDDEN if hides else scrubbed(shown(self._near.parameter, match.matched))
+                call.traced.near(told, matched, match.score)
             return value
         return MISS
 

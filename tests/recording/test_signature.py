@@ -1,11 +1,13 @@
 from __future__ import annotations
 
-from collections import OrderedDict
+import dataclasses
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import pytest
 
+from memotier.recording import signature
 from memotier.recording.exchange import from_json, to_json
 from memotier.recording.pattern import Pattern
 from memotier.recording.records import Recorded
@@ -246,18 +248,44 @@ def test_fault_28_fields_of_models_are_looked_at():
     assert not is_secret("q", Model(x=1, y="x"))
 
 
-def test_what_could_not_be_written_down_is_not_looked_through():
+@pytest.mark.parametrize("kind", [list, tuple, deque, frozenset, dict.fromkeys])
+def test_what_could_not_be_written_down_is_not_looked_through(kind, monkeypatch):
     """
     A call with a million items does not wait for that.
     """
     seen = []
-
-    class Many(list):
-        def __iter__(self):
-            for n in range(10**6):
-                seen.append(n)
-                yield n
+    says_so = signature._says_so
+    monkeypatch.setattr(
+        signature, "_says_so", lambda name, value: seen.append(name) or says_so(name, value)
+    )
+    many = kind(range(10**6))
 
     with pytest.raises(Unrecordable):
-        is_secret("q", Many())
+        is_secret("q", many)
     assert len(seen) < 2 * LARGEST
+
+
+def test_fault_48_looking_for_secrets_runs_nothing_of_an_argument():
+    """
+    Fields are found past everything that a class and its metaclass override, also where a
+    container is subclassed; what cannot be read so is not written down.
+    """
+
+    def no(*_):
+        raise AssertionError("a hook was run")
+
+    loud = {"__getattribute__": no, "__getattr__": no, "__class__": property(no), "__iter__": no}
+    meta = type("Meta", (type,), {"__getattribute__": no, "__instancecheck__": no})
+    for slots in (False, True):
+        kind = dataclasses.make_dataclass(
+            "Loud", [("password", str)], namespace=loud, slots=slots, eq=False, repr=False
+        )
+        assert is_secret("q", [kind("x")])
+    for base in (list, dict, set):
+        items = {"password": "x"}.items() if base is not dict else {"password": "x"}
+        value = type("Loud", (base,), {**loud, "items": no, "__len__": no})(items)
+        assert is_secret("q", value)
+    plain = meta("Plain", (), {})()
+    assert not is_secret("q", plain)
+    with pytest.raises(Unrecordable):
+        is_secret("q", object.__new__(dataclasses.make_dataclass("Empty", ["password"])))

@@ -57,6 +57,42 @@ def test_near_calls_share_a_result(call, ask, asked, near):
     assert pytest.approx(0.98481, abs=1e-4) == match.score
 
 
+def test_where_a_near_result_comes_from(call, ask, near, clock, make_cache, tiers):
+    """
+    The match tells how old the result is and by what it was found; a trace tells the tier, the
+    score and the text, and counts it as a hit.
+    """
+    call(ask("text"))
+    clock.advance(30)
+    with memotier.trace() as trace:
+        call(ask("near"))
+    ((one,), (match,)) = trace.calls, near.recent()
+    assert ("memory", "l1", pytest.approx(30, abs=1)) == (one.source, one.tier, one.age)
+    assert ("'text'", match.score, 1) == (one.matched, one.score, trace.hits)
+    assert "memory (near: 0.985)" in str(trace)
+    assert ("angles", pytest.approx(30, abs=1)) == (match.embedder, match.age)
+
+    if tiers._keyed.engine.store is not None:
+        with tiers._keyed.engine.lock:
+            tiers._keyed.engine.remove(ask._self_memo.shelf.residents(), b"")
+        with memotier.trace() as trace:
+            call(ask("near"))
+        assert ("second_tier", "l2") == (trace.calls[0].source, trace.calls[0].tier)
+
+
+def test_a_refused_near_result_is_told_to_no_trace(call, cache, angles):
+    """
+    In shadow mode, and after an invalidation, the call was computed.
+    """
+    near = Semantic("question", embedder=angles, shadow=True)
+    ask = call.cached(cache=cache, semantic=near)(lambda question: question)
+    call(ask("text"))
+    with memotier.trace() as trace:
+        call(ask("near"))
+    (one,) = trace.calls
+    assert ("computed", None, "") == (one.source, one.score, one.matched)
+
+
 def test_all_else_is_exact(call, ask, asked):
     """
     Another user, or another language, is never answered, not even with an equal value of another
