@@ -202,9 +202,11 @@ class Mutation:
         except BaseException:
             self._tell(changed, is_done=False)
             raise
-        self._tell(changed, is_done=True)
         if inspect.iscoroutine(result):
+            # The rest of the work, which must not be lost by an error that comes before it.
+            self._tell(changed, is_done=False)
             return self._finish(lambda: result, changed)
+        self._tell(changed, is_done=True)
         if isinstance(result, _LATER):
             self._warn_of_more(result)
         return result
