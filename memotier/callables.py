@@ -11,6 +11,7 @@ from typing import Any
 
 from .durations import short
 from .errors import ConfigError
+from .keys.bind import call_signature
 from .tiered import BoundMethod, Tiered
 
 
@@ -45,6 +46,21 @@ def _innermost(function: Any) -> Any:
 def label_of(function: Any) -> str:
     inner = _innermost(function)
     return getattr(inner, "__qualname__", None) or type(inner).__qualname__
+
+
+def signature_of(function: Any, label: str) -> inspect.Signature:
+    """
+    How *function* is called.
+
+    Raises:
+        ConfigError: If it does not tell.
+    """
+    try:
+        return call_signature(function)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{label} does not tell its parameters ({error}); wrap it in a function of your own"
+        ) from None
 
 
 def is_method_of(function: Any, signature: inspect.Signature) -> bool:

@@ -17,11 +17,10 @@ from collections.abc import (
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from .cache import MultiLevelCache
-from .callables import is_method_of, label_of, refuse_others
+from .callables import is_method_of, label_of, refuse_others, signature_of
 from .callnames import home_module
 from .depends import Env, Epoch, File
 from .errors import ConfigError
-from .keys.bind import call_signature
 from .memo import Memo
 from .mutations import refuse_writing
 from .options import check_options
@@ -315,12 +314,7 @@ def _decorate(wrapped: Any, *, options: dict[str, Any], memo_of: Callable[..., M
                 f"{label} is a generator function: @tiered_cache.many takes functions that "
                 "return the results of all ids at once"
             )
-    try:
-        signature = call_signature(function)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{label} does not tell its parameters ({error}); wrap it in a function of your own"
-        ) from None
+    signature = signature_of(function, label)
 
     checked = check_options(label, signature, home_module(function), streams=streams, **options)
     refuse_writing(label, function, checked.effects)

@@ -30,14 +30,13 @@ from typing import Any, Final, Literal, Protocol, TypeVar
 import wrapt
 
 from .cache import MultiLevelCache
-from .callables import label_of
+from .callables import label_of, signature_of
 from .changes import WAYS, Changed, Changes
 from .depends import Epoch
 from .durations import short
 from .engine.drive import Plan, adrive, drive
 from .engine.events import kind_and_place, logger
 from .errors import ConfigError, InvalidationNotDurable
-from .keys.bind import call_signature
 from .memo import is_coroutine_function
 from .streams import is_stream
 from .tiered import BoundMethod, Tiered
@@ -126,13 +125,7 @@ def _decorate(wrapped: Any, *, options: dict[str, Any], on_untold: Any) -> Any:
     _refuse_others(wrapped, label)
     if on_untold not in ("log", "raise"):
         raise ConfigError(f'{label}: on_untold={short(on_untold)} cannot be used: "log" or "raise"')
-    try:
-        signature = call_signature(wrapped)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(
-            f"{label} does not tell its parameters ({error}); wrap it in a function of your own"
-        ) from None
-    changes = Changes(label, signature, **options)
+    changes = Changes(label, signature_of(wrapped, label), **options)
     return Mutating(wrapped, Mutation(wrapped, label, changes, raises=on_untold == "raise"))
 
 
@@ -209,9 +202,11 @@ class Mutation:
         except BaseException:
             self._tell(changed, is_done=False)
             raise
-        self._tell(changed, is_done=True)
         if inspect.iscoroutine(result):
+            # The rest of the work, which must not be lost by an error that comes before it.
+            self._tell(changed, is_done=False)
             return self._finish(lambda: result, changed)
+        self._tell(changed, is_done=True)
         if isinstance(result, _LATER):
             self._warn_of_more(result)
         return result

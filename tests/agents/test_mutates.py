@@ -741,6 +741,22 @@ def test_a_coroutine_that_a_plain_function_returns_is_followed_to_its_end(cache)
     assert "newer" == read()
 
 
+def test_a_coroutine_that_was_returned_runs_before_an_error_is_raised(faulty):
+    """
+    ``on_untold="raise"`` is about what has happened: the work is done, then the error comes.
+    """
+    done = []
+
+    async def later():
+        done.append(1)
+
+    write = mutates(tags=["t"], cache=faulty, on_untold="raise")(lambda: later())
+    faulty._keyed.engine.store.failing = {"bump"}
+    with pytest.raises(InvalidationNotDurable):
+        asyncio.run(write())
+    assert [1] == done
+
+
 def test_work_that_nobody_can_follow_is_said(cache, caplog):
     """
     A future or a generator that was returned may write later: one warning, with the way out.
@@ -910,3 +926,22 @@ def test_a_function_whose_cache_nobody_configured_keeps_no_write_from_the_others
     call(read())
     assert "done" == call(mutates(tags=["t"])(call.define(lambda: "done"))())
     assert call(read.lookup()) is None
+
+
+@pytest.mark.parametrize("on_untold", ["log", "raise"])
+def test_fault_27_no_argument_is_in_what_is_said(faulty, call, caplog, on_untold):
+    """
+    Neither the warning nor the error shows an argument, a result, a tag or a scope.
+    """
+    caplog.set_level(logging.DEBUG)
+    options = {"tags": ["file:{path}"], "epochs": [epoch("notes:{path}")], "scope": ("path",)}
+    write = mutates(cache=faulty, on_untold=on_untold, **options)(call.define(lambda path: [path]))
+    faulty._keyed.engine.store.failing = {"bump"}
+    said = []
+    try:
+        call(write("canary-4711"))
+    except InvalidationNotDurable as error:
+        said += [str(error), str(error.__cause__), repr(error)]
+    assert (on_untold == "raise") is bool(said)
+    said += [one.getMessage() for one in caplog.records]
+    assert said and not any("canary" in one for one in said)
