@@ -51,7 +51,8 @@ def share(memo: Memo, engine: Engine, shelf: Shelf, wiring: Wiring) -> None:
             memo.label,
             "hidden",
             f"{memo.label}: whoever can read the cache directory can try which secrets its keys "
-            "fit, because the key of this user cannot be used: set MEMOTIER_KEY",
+            "fit, because the key of this user cannot be used, or is not the one that the others "
+            "use who share the directory: set MEMOTIER_KEY",
         )
 
 

@@ -18,7 +18,7 @@ from .engine import lifecycle, names
 from .engine.engine import Engine
 from .engine.options import Options
 from .engine.tier2 import count_foreign
-from .errors import ConfigError, MissingExtra
+from .errors import MissingExtra
 from .keys.digest import Digester
 from .policies import make_policy
 from .settings.model import NamespaceSettings, Settings
@@ -91,9 +91,16 @@ class Wiring:
         One per key, the present key's first.
         """
         if not self.options.keys:
-            salt = _salt if self.l2_kind == "disk" else None
-            return [Digester(namespace, identity, version, salt=salt)]
+            return [Digester(namespace, identity, version, salt=self._salt)]
         return [Digester(namespace, identity, version, key) for key in self.options.keys]
+
+    @property
+    def _salt(self) -> Callable[[], bytes | None] | None:
+        if self.l2_kind != "disk" or self.directory is None:
+            return None  # a server is shared by machines, and each user has a key of his own
+        from .salting import salt_of
+
+        return partial(salt_of, self.directory)
 
     @classmethod
     def of_settings(cls, settings: Settings) -> Wiring:
@@ -258,19 +265,6 @@ def mode_of(mode: str, l2_kind: str | None) -> str:
     What *mode* comes to: a cache that shares nothing with others does all it can.
     """
     return mode if l2_kind in ("disk", "redis", "own") or mode == "off" else "on"
-
-
-def _salt() -> bytes | None:
-    """
-    What secrets in a directory are digested with if no key is set: the user's own, which does not
-    lie there; None if it cannot be used.
-    """
-    from .codecs.secrets import user_key
-
-    try:
-        return user_key()
-    except (ConfigError, OSError, RuntimeError):  # no home
-        return None
 
 
 def signing_keys() -> tuple[bytes, ...]:

@@ -161,8 +161,8 @@ class Call:
         at another address.
         """
         own = () if self.sight is None else self.sight.names
-        if self.hides and self.shelf.former:
-            own = (*own, *self.hidden_names)
+        if self.hides:
+            own = (*own, *self._names_elsewhere())
         return own if self.scoped is None else (*own, *self.scoped.names)
 
     @property
@@ -199,25 +199,37 @@ class Call:
         """
         The same, and where processes that have only a former key keep it.
         """
-        address = self.address
-        if address is None:
+        address, digester = self.address, self.shelf.digester
+        if address is None or digester is None:
             return ()
-        if not (self.hides and self.shelf.former):
+        if not self.hides:
             return (address,)
         former = [one.address(self.canonical, hides=True) for one in self.shelf.former]
-        return (address, *former)
+        return (*digester.addresses(self.canonical), *former)
 
     @property
     def hidden_names(self) -> tuple[Name, ...]:
         """
-        What to invalidate beside the address: while keys are rotated, a process that has both of
-        two keys keeps the result elsewhere than one that has either. None if it hides nothing, or
-        there are no keys.
+        What to invalidate beside the addresses, because others keep a call that hides something at
+        one that is not known here: those that have one more key, or a salt.
         """
         digester = self.shelf.digester
-        if not self.hides or digester is None or not digester.is_keyed or self.address is None:
+        if not self.hides or digester is None or self.address is None:
             return ()
-        return tuple(one.name(self.canonical) for one in (digester, *self.shelf.former))
+        if digester.is_keyed:
+            return tuple(one.name(self.canonical) for one in (digester, *self.shelf.former))
+        return (digester.kin,) if digester.is_saltable and not digester.is_salted else ()
+
+    def _names_elsewhere(self) -> tuple[Name, ...]:
+        """
+        By what others invalidate it that do not know its address.
+        """
+        digester = self.shelf.digester
+        if digester is None or self.address is None:
+            return ()
+        if digester.is_salted:
+            return (digester.kin,)
+        return self.hidden_names if self.shelf.former else ()
 
     @property
     def fingerprint(self) -> bytes:

@@ -36,7 +36,7 @@ class Digester:
     and then the canonical bytes: what comes first cannot run into what follows.
     """
 
-    __slots__ = ("_hiding", "_namespace", "_prefix", "_salt", "_started", "is_keyed")
+    __slots__ = ("_hiding", "_namespace", "_prefix", "_salt", "_started", "is_keyed", "is_saltable")
 
     def __init__(
         self,
@@ -58,6 +58,8 @@ class Digester:
         self._salt = salt
         #: Whether it has a secret, which may be rotated.
         self.is_keyed = secret is not None
+        #: Whether there is no secret, and some who share the store may have the salt, some not.
+        self.is_saltable = salt is not None
         #: The key for calls that hide something.
         self._hiding = None if secret is None else _key_of(namespace, secret, _HIDING)
         self._prefix = VERSION + name(namespace) + name(identity) + name(version)
@@ -97,6 +99,24 @@ class Digester:
         state = self._started.copy()
         state.update(canonical)
         return state.digest()
+
+    def addresses(self, canonical: bytes) -> tuple[Address, ...]:
+        """
+        Where a call that hides something may lie: the address, and that of who has no salt.
+        """
+        mine = self.address(canonical, hides=True)
+        return (mine, self.address(canonical)) if self.is_salted else (mine,)
+
+    @property
+    def is_salted(self) -> bool:
+        return not self.is_keyed and self._hiding is not None
+
+    @property
+    def kin(self) -> Name:
+        """
+        What all salted entries of the function are called, in invalidations by who has no salt.
+        """
+        return blake2b(self._prefix, digest_size=16, person=_NAMING).digest()
 
     def name(self, canonical: bytes) -> Name:
         """

@@ -313,6 +313,34 @@ def test_fault_30_invalidating_reaches_who_has_one_of_the_keys(
     assert before.lookup(made("4321")) is not None
 
 
+@pytest.mark.parametrize("way", ["redact", "typed"])
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("mine", ["home", "elsewhere"])
+def test_invalidating_reaches_who_has_another_home(
+    make_cache, monkeypatch, tmp_path, way, soft, mine
+):
+    """
+    Two who share a directory, each with a key of his own, and none that is set: the second one
+    goes without, and either is reached by what the other one invalidates.
+    """
+
+    def opened(home):
+        monkeypatch.setenv("HOME", str(tmp_path / home))
+        f = hiding(make_cache("disk"), way)[0]
+        f(made("0"))  # now it has looked for a key
+        return f
+
+    made = HIDING[way][1]
+    both = {home: opened(home) for home in ("home", "elsewhere")}
+    before, other = both.pop(mine), both.popitem()[1]
+    before(made("1234")), other(made("1234"))
+    assert 2 == before.cache_info().misses
+    (other.expire if soft else other.invalidate)(made("1234"))
+
+    before(made("1234"))
+    assert 3 == before.cache_info().misses and 0 == before.cache_info().l2_hits
+
+
 # -- options -------------------------------------------------------------------------------
 
 
