@@ -16,12 +16,14 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from ..cache import MultiLevelCache
+from ..errors import ScopeMissing
 from ..types import Seconds
 from .keyvalue import MemotierStore
 from .toolcalls import Hit, ToolCalls, Unkept
 
 try:
     import mcp_types
+    from fastmcp.exceptions import ToolError
     from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
     from fastmcp.tools.base import RawStructuredToolResult, ToolResult
     from fastmcp.tools.function_tool import FunctionTool
@@ -43,7 +45,7 @@ class MemotierMiddleware(Middleware):
 
     Args:
         scope: For whom a call is: a ``ContextVar`` or a callable without arguments, such as one
-            that reads ``get_access_token()``; a call of nobody fails with ``ScopeMissing``.
+            that reads ``get_access_token()``; a call of nobody is an error, and nothing is run.
             ``"public"``: all callers share.
 
         tools: Tools that are cached, by the name clients use, each with ``effects`` (``"pure"``,
@@ -120,16 +122,19 @@ class MemotierMiddleware(Middleware):
 
         again = False
         while True:
-            text, hit = await self._calls.call(
-                self._name or server.name,
-                name,
-                options,
-                message.arguments or {},
-                run,
-                also=(tool.version, running._is_modern_protocol()),
-                function=tool.fn if type(tool) is FunctionTool else None,
-                again=again,
-            )
+            try:
+                text, hit = await self._calls.call(
+                    self._name or server.name,
+                    name,
+                    options,
+                    message.arguments or {},
+                    run,
+                    also=(tool.version, running._is_modern_protocol()),
+                    function=tool.fn if type(tool) is FunctionTool else None,
+                    again=again,
+                )
+            except ScopeMissing as missing:
+                raise ToolError(f"{name} was not run: for whom it is cannot be told") from missing
             if hit is None:
                 assert result is not None
                 return result

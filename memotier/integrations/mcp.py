@@ -15,7 +15,7 @@ What must never happen: an entry that was deleted, or one of another partition, 
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Final
 
 from ..cache import MultiLevelCache
 from ..durations import check_namespace

@@ -231,7 +231,7 @@ class ToolCalls:
 
         if isinstance(own, str):
             raise ConfigError(f"{label}: tags={own!r} is one string; write [{own!r}]")
-        tool_call.__qualname__ = "tool_call"
+        tool_call.__qualname__ = tool if tool.isidentifier() else "tool_call"
         name = f"{len(server)}:{server}/{tool}"  # so that no other pair has the same text
         if len(name) > _LONGEST:
             name = blake2b(name.encode("utf-8", "surrogatepass")).hexdigest()
