@@ -23,7 +23,7 @@ from weakref import WeakKeyDictionary
 from ..callnames import identity_of
 from ..decorator import tiered_cache
 from ..durations import short
-from ..errors import ConfigError
+from ..errors import ConfigError, UnkeyableArgument
 from ..keys.identity import source_version, underlying
 from ..scopes import PUBLIC
 from ..templates import fill
@@ -188,7 +188,7 @@ class ToolCalls:
             return await run()
 
         key = (who, also, self._code_of(function), dict(arguments), once)
-        began, here = time.monotonic(), memo.peek(*key) is not MISS
+        began, here = time.monotonic(), _is_here(memo, key)
         try:
             value = await (memo.refresh if again else memo)(*key)
         except Unkept as unkept:
@@ -270,6 +270,13 @@ class ToolCalls:
             return self._versions.setdefault(inner, source_version(function))
         except TypeError:  # it takes no weak reference
             return source_version(function)
+
+
+def _is_here(memo: Any, key: tuple[Any, ...]) -> bool:
+    try:
+        return memo.peek(*key) is not MISS
+    except UnkeyableArgument:
+        return False
 
 
 async def _own(run: Callable[[], Awaitable[Any]]) -> Any:
