@@ -1,10 +1,13 @@
 """
-Figures and events for other systems. Each module needs its own package, and none is imported
+Figures and events for other systems, and frameworks. Each module needs its own package, and none is imported
 unless it is asked for::
 
     from memotier.integrations import prometheus       # pip install memotier[prometheus]
     from memotier.integrations import opentelemetry    # pip install memotier[opentelemetry]
     from memotier.integrations import logs             # needs nothing
+    from memotier.integrations import fastmcp          # pip install memotier[fastmcp]
+    from memotier.integrations import mcp              # pip install memotier[mcp]
+    from memotier.integrations import pydantic_ai      # pip install memotier[pydantic-ai]
 """
 
 from __future__ import annotations

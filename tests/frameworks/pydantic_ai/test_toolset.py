@@ -202,7 +202,7 @@ async def test_what_is_raised_is_not_kept(cache, error):
     assert 2 == len(runs)
 
 
-@pytest.mark.parametrize("kind", ["raises", "toolset", "tool"])
+@pytest.mark.parametrize("kind", ["raises", "inside", "outside", "tool"])
 async def test_an_approved_call_is_for_this_time_only(cache, kind):
     """
     However approval is asked for: its result is not kept, and the next call is asked for again.
@@ -217,8 +217,9 @@ async def test_an_approved_call_is_for_this_time_only(cache, kind):
 
     inner = FunctionToolset()
     inner.add_function(search, name="search", requires_approval=kind == "tool")
-    wrapped = inner.approval_required() if kind == "toolset" else inner
-    toolset = MemotierToolset(wrapped, scope="public", tools=SEARCH, cache=cache)
+    wrapped = inner.approval_required() if kind == "inside" else inner
+    cached = MemotierToolset(wrapped, scope="public", tools=SEARCH, cache=cache)
+    toolset = cached.approval_required() if kind == "outside" else cached
     agent = Agent(
         calls({"query": "owl"}),
         deps_type=str,
