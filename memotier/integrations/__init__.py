@@ -1,6 +1,6 @@
 """
-Figures and events for other systems, and frameworks. Each module needs its own package, and none is imported
-unless it is asked for::
+Figures and events for other systems, and frameworks. Each module needs its own package, and none is
+imported unless it is asked for::
 
     from memotier.integrations import prometheus       # pip install memotier[prometheus]
     from memotier.integrations import opentelemetry    # pip install memotier[opentelemetry]

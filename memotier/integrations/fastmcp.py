@@ -83,12 +83,12 @@ class MemotierMiddleware(Middleware):
         self._calls = ToolCalls(
             "MemotierMiddleware",
             scope=scope,
-            tools=tools or {},
+            tools={} if tools is None else tools,
             read_only=read_only,
             ttl=ttl,
             cache=cache,
             namespace=namespace,
-            is_named=name is not None,
+            name=name,
         )
 
     async def on_call_tool(
@@ -100,9 +100,11 @@ class MemotierMiddleware(Middleware):
         See ``Middleware.on_call_tool``.
         """
         message, running = context.message, context.fastmcp_context
+        if running is None or not self._calls.concerns(message.name):
+            return await call_next(context)
         # Answers to questions of an earlier round, and calls of one version of a tool.
         is_special = message.input_responses is not None or message.request_state is not None
-        if running is None or is_special or message.meta:
+        if is_special or message.meta:
             return await call_next(context)
         server, name = running.fastmcp, message.name
         tool = await server.get_tool(name)

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from ..cache import MultiLevelCache
-from ..durations import short
 from ..errors import ConfigError
 from ..registry import get_cache
 from ..types import Seconds
@@ -69,19 +68,19 @@ class MemotierTools:
         cache: MultiLevelCache | str = "default",
         namespace: str = "mcp.tools",
     ) -> None:
-        if type(name) is not str or not name:
-            raise ConfigError(f"MemotierTools: name={short(name)}: a text that names the server")
+        if name is None:
+            raise ConfigError("MemotierTools: name=None cannot be used: say which server it is")
         self._name, self._named = name, cache
         self._hints: dict[str, types.ToolAnnotations | None] = {}
         self._calls = ToolCalls(
             "MemotierTools",
             scope=scope,
-            tools=tools or {},
+            tools={} if tools is None else tools,
             read_only=read_only,
             ttl=ttl,
             cache=cache,
             namespace=namespace,
-            is_named=True,
+            name=name,
         )
 
     async def list_tools(self, client: Caller, **options: Any) -> types.ListToolsResult:

@@ -23,12 +23,14 @@ from ..cache import MultiLevelCache
 from ..codecs.classes import register
 from ..errors import ScopeMissing
 from ..types import Seconds
-from .toolcalls import ToolCalls
+from .toolcalls import ToolCalls, Unkept
 
 try:
     from pydantic_ai import (
+        ApprovalRequired,
         AudioUrl,
         BinaryContent,
+        CallDeferred,
         DocumentUrl,
         ImageUrl,
         RunContext,
@@ -100,7 +102,7 @@ class MemotierToolset(WrapperToolset[AgentDepsT]):
                 ttl=self.ttl,
                 cache=self.cache,
                 namespace=self.namespace,
-                is_named=self.name is not None,
+                name=self.name,
             )
 
     @property
@@ -122,15 +124,24 @@ class MemotierToolset(WrapperToolset[AgentDepsT]):
         if options is None or ctx.tool_call_approved or tool.tool_def.kind != "function":
             return await super().call_tool(name, tool_args, ctx, tool)
 
-        value, _ = await self.calls.call(
+        async def run() -> Any:
+            try:
+                return await self.wrapped.call_tool(name, tool_args, ctx, tool)
+            except (ApprovalRequired, CallDeferred) as asked:
+                # About this one call: whoever waits for the same has to be asked for himself.
+                raise Unkept(asked) from None
+
+        value, hit = await self.calls.call(
             self.name or self.wrapped.id or "",
             name,
             options,
             tool_args,
-            lambda: self.wrapped.call_tool(name, tool_args, ctx, tool),
+            run,
             who=self._who(name, ctx),
             function=_function_of(name, tool),
         )
+        if hit is None and isinstance(value, (ApprovalRequired, CallDeferred)):
+            raise value
         return value
 
     def _who(self, name: str, ctx: RunContext[AgentDepsT]) -> Any:

@@ -23,7 +23,7 @@ from weakref import WeakKeyDictionary
 from ..callnames import identity_of
 from ..decorator import tiered_cache
 from ..durations import short
-from ..errors import ConfigError, UnkeyableArgument
+from ..errors import ConfigError, ScopeMissing, UnkeyableArgument
 from ..keys.identity import source_version, underlying
 from ..scopes import PUBLIC
 from ..templates import fill
@@ -100,7 +100,7 @@ class ToolCalls:
 
         ttl: How long results are fresh where a tool says nothing else.
 
-        is_named: Whether *name* was given by the user, so that it tells one server from another.
+        name: What the user calls the server in keys, if anything: it tells one from another.
 
     Raises:
         ConfigError: If something cannot be used.
@@ -116,9 +116,16 @@ class ToolCalls:
         ttl: Any,
         cache: Any,
         namespace: str,
-        is_named: bool,
+        name: str | None,
     ) -> None:
         self._label = label
+        if name is not None and (type(name) is not str or not name):
+            raise ConfigError(f"{label}: name={short(name)} cannot be used: a text, not empty")
+        if not isinstance(tools, Mapping):
+            raise ConfigError(
+                f"{label}: tools={short(tools)} cannot be used: give a dict of tools, each with "
+                'what its call does: {"search": {"effects": "read"}}'
+            )
         if not (scope in (PUBLIC, ("who",)) or isinstance(scope, ContextVar) or callable(scope)):
             raise ConfigError(
                 f"{label}: scope={short(scope)} cannot be used: give a ContextVar or a callable "
@@ -134,13 +141,19 @@ class ToolCalls:
         self._scope, self._cache, self._namespace = scope, cache, namespace
         self._read_only, self._ttl, self._tools = read_only, ttl, dict(tools)
         # Without a name a function inside another one, or a server elsewhere, is known here alone.
-        self._token = "" if is_named else uuid.uuid4().hex
+        self._token = uuid.uuid4().hex if name is None else ""
         self._memos: dict[tuple[str, str, str], Any] = {}
         self._versions: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self._memo("", "", {"effects": "read"})
         for tool, options in self._tools.items():
             self._memo("", tool, self._checked(tool, options))
         self._memos.clear()
+
+    def concerns(self, tool: str) -> bool:
+        """
+        Whether *tool* may be cached, whatever its hints are.
+        """
+        return self._read_only or tool in self._tools
 
     def options_of(self, tool: str, annotations: Any) -> Mapping[str, Any] | None:
         """
@@ -196,8 +209,7 @@ class ToolCalls:
             return (unkept.result if ran else await _own(run)), None
         if ran:
             return value, None
-        entry = await memo.lookup(*key)
-        age = None if entry is None else entry.age
+        age = await _age(memo, key)
         is_new = age is None or age <= time.monotonic() - began
         return value, Hit("l1" if here else "joined" if is_new else "l2", age)
 
@@ -277,6 +289,14 @@ def _is_here(memo: Any, key: tuple[Any, ...]) -> bool:
         return memo.peek(*key) is not MISS
     except UnkeyableArgument:
         return False
+
+
+async def _age(memo: Any, key: tuple[Any, ...]) -> float | None:
+    try:
+        entry = await memo.lookup(*key)
+    except (ScopeMissing, UnkeyableArgument):  # a scope= that tells something else each time
+        return None
+    return None if entry is None else float(entry.age)
 
 
 async def _own(run: Callable[[], Awaitable[Any]]) -> Any:

@@ -335,6 +335,8 @@ async def test_what_is_no_result_is_replaced(cache, lie, monkeypatch):
         ({"scope": "public", "tools": {"a": {"effects": "read", "ttl": "soon"}}}, "soon"),
         ({"scope": "public", "tools": {"a": {"effects": "read", "ttl": len}}}, "ttl"),
         ({"scope": "public", "tools": {"a": {"effects": "read", "tags": "x"}}}, "tags='x'"),
+        ({"scope": "public", "tools": ["search"]}, "a dict of tools"),
+        ({"scope": "public", "tools": SEARCH, "name": ""}, "name=''"),
         ({"scope": "public", "tools": SEARCH, "cache": 7}, "cache=7"),
         ({"scope": "public", "tools": SEARCH, "namespace": "a b"}, "a b"),
         ({"scope": "public", "read_only": True, "ttl": -1}, "-1"),

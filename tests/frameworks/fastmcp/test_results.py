@@ -131,7 +131,7 @@ async def test_a_proxy(tmp_path, name):
 
     for _ in range(2):
         with MultiLevelCache(directory=tmp_path / "cache") as cache:
-            proxy = create_proxy(backend)
+            proxy = create_proxy(backend, name="proxy")
             proxy.add_middleware(
                 MemotierMiddleware(
                     scope="public", tools={"search": {"effects": "read"}}, cache=cache, name=name

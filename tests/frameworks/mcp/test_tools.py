@@ -201,6 +201,7 @@ async def test_arguments_without_a_key_go_through(cache):
     [
         ("", {"tools": SEARCH}, "name=''"),
         (7, {"tools": SEARCH}, "name=7"),
+        (None, {"tools": SEARCH}, "name=None"),
         ("n", {}, "would cache nothing"),
         ("n", {"tools": {"a": {"effects": "write"}}}, "run at every"),
     ],

@@ -13,6 +13,7 @@ from pydantic_ai.models.test import TestModel
 from memotier import ConfigError, tiered_cache
 
 user: ContextVar[str] = ContextVar("user")
+pytestmark = pytest.mark.usefixtures("loop")
 
 
 def make(kind, runs):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from tests.docs.pages import run
 
 
-def test_the_page_runs(monkeypatch):
+def test_the_page_runs(monkeypatch, loop):
     """
     From top to bottom, as one program.
     """

@@ -262,6 +262,28 @@ async def test_a_deferred_call_is_deferred_each_time(cache):
         assert number + 1 == len(runs)
 
 
+async def test_calls_that_are_deferred_at_once_are_each_deferred(cache):
+    """
+    The tool is told of both, with the ids under which they will be answered.
+    """
+    ids = []
+
+    async def search(ctx: RunContext[str], query: str) -> str:
+        ids.append(ctx.tool_call_id)
+        await asyncio.sleep(0)
+        raise CallDeferred
+
+    agent = Agent(
+        calls({"query": "owl"}, {"query": "owl"}),
+        deps_type=str,
+        toolsets=[Notes(cache, search).toolset],
+        output_type=[str, DeferredToolRequests],
+    )
+    asked = await agent.run("go", deps="ann")
+    assert sorted(ids) == sorted(call.tool_call_id for call in asked.output.calls)
+    assert 2 == len(set(ids))
+
+
 class Query(BaseModel):
     text: str
     words: list[str] = []
