@@ -122,8 +122,7 @@ class MemotierMiddleware(Middleware):
                 raise Unkept(result)
             return text
 
-        again = False
-        while True:
+        for again in (False, True):
             try:
                 text, hit = await self._calls.call(
                     self._name or server.name,
@@ -143,7 +142,8 @@ class MemotierMiddleware(Middleware):
             kept = _result_of(text, hit)
             if kept is not None:
                 return kept
-            again = True  # what lies there is none: it is replaced
+            # What lies there is no result: the next round replaces it.
+        return await call_next(context)
 
 
 class _Kept(BaseModel):

@@ -111,8 +111,7 @@ class MemotierTools:
                 raise Unkept(result)
             return text
 
-        again = False
-        while True:
+        for again in (False, True):
             text, hit = await self._calls.call(
                 self._name, name, options, arguments or {}, run, again=again
             )
@@ -122,10 +121,10 @@ class MemotierTools:
             try:
                 kept = types.CallToolResult.model_validate_json(text)
             except (ValidationError, TypeError):
-                again = True  # what lies there is none: it is replaced
-                continue
+                continue  # what lies there is no result: the next round replaces it
             meta: Any = {**(kept.meta or {}), "memotier": hit.shown()}
             return kept.model_copy(update={"meta": meta})
+        return await client.call_tool(name, arguments)
 
     async def on_message(self, message: Any) -> None:
         """For ``message_handler=`` of a client: forget all when the server's tools change."""

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import blake2b
+from string import Formatter
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -24,6 +25,7 @@ from ..callnames import identity_of
 from ..decorator import tiered_cache
 from ..durations import short
 from ..errors import ConfigError, ScopeMissing, UnkeyableArgument
+from ..keyed import check_tags
 from ..keys.identity import source_version, underlying
 from ..scopes import PUBLIC
 from ..templates import fill
@@ -241,8 +243,8 @@ class ToolCalls:
         async def tool_call(who: Any, also: Any, code: Any, arguments: Any, run: Any) -> Any:
             return await run()
 
-        if isinstance(own, str):
-            raise ConfigError(f"{label}: tags={own!r} is one string; write [{own!r}]")
+        if not callable(own):
+            _check_templates(label, own)
         tool_call.__qualname__ = tool if tool.isidentifier() else "tool_call"
         name = f"{len(server)}:{server}/{tool}"  # so that no other pair has the same text
         if len(name) > _LONGEST:
@@ -282,6 +284,14 @@ class ToolCalls:
             return self._versions.setdefault(inner, source_version(function))
         except TypeError:  # it takes no weak reference
             return source_version(function)
+
+
+def _check_templates(label: str, tags: Any) -> None:
+    try:
+        for tag in check_tags(tags):
+            list(Formatter().parse(tag))
+    except ValueError as error:  # a ConfigError is one
+        raise ConfigError(f"{label}: tags={short(tags)} cannot be used: {error}") from None
 
 
 def _is_here(memo: Any, key: tuple[Any, ...]) -> bool:

@@ -15,7 +15,7 @@ from mcp_types import ToolAnnotations
 
 from memotier import ConfigError, MultiLevelCache
 from memotier.integrations.fastmcp import MemotierMiddleware
-from memotier.testing import FakeClock, FaultyStore
+from memotier.testing import FaultyStore
 
 user: ContextVar[str] = ContextVar("user")
 READ = ToolAnnotations(read_only_hint=True)
@@ -23,14 +23,8 @@ SEARCH = {"search": {"effects": "read"}}
 
 
 @pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def cache(clock, tmp_path):
-    with MultiLevelCache(directory=tmp_path / "cache", clock=clock) as made:
-        yield made
+def cache(make_cache):
+    return make_cache("disk")
 
 
 class Server:
@@ -335,6 +329,8 @@ async def test_what_is_no_result_is_replaced(cache, lie, monkeypatch):
         ({"scope": "public", "tools": {"a": {"effects": "read", "ttl": "soon"}}}, "soon"),
         ({"scope": "public", "tools": {"a": {"effects": "read", "ttl": len}}}, "ttl"),
         ({"scope": "public", "tools": {"a": {"effects": "read", "tags": "x"}}}, "tags='x'"),
+        ({"scope": "public", "tools": {"a": {"effects": "read", "tags": [7]}}}, "tag is a int"),
+        ({"scope": "public", "tools": {"a": {"effects": "read", "tags": ["{q"]}}}, "{q"),
         ({"scope": "public", "tools": ["search"]}, "a dict of tools"),
         ({"scope": "public", "tools": SEARCH, "name": ""}, "name=''"),
         ({"scope": "public", "tools": SEARCH, "cache": 7}, "cache=7"),

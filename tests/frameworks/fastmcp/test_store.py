@@ -16,21 +16,15 @@ from pydantic import BaseModel
 
 from memotier import ConfigError, InvalidationNotDurable, MultiLevelCache, get_cache
 from memotier.integrations.fastmcp import MemotierStore
-from memotier.testing import FakeClock, FaultyStore
+from memotier.testing import FaultyStore
 
 KEYS = ["k", "", "a/b", "ä\u2028", "x" * 5000, "__memotier__"]
 COLLECTIONS = ["c", "C", "tools/list", "a", "a.b", "a.b.c", "ä", "x" * 300, "c-a", "default"]
 
 
 @pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def store(clock, tmp_path):
-    with MultiLevelCache(directory=tmp_path / "cache", clock=clock) as cache:
-        yield MemotierStore(cache)
+def store(make_cache):
+    return MemotierStore(make_cache("disk"))
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -25,7 +25,7 @@ from pydantic_ai.toolsets import FunctionToolset
 
 from memotier import ConfigError, MultiLevelCache, ScopeMissing
 from memotier.integrations.pydantic_ai import MemotierToolset
-from memotier.testing import FakeClock, FaultyStore
+from memotier.testing import FaultyStore
 
 from . import of_module
 
@@ -34,14 +34,8 @@ SEARCH = {"search": {"effects": "read"}}
 
 
 @pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def cache(clock, tmp_path):
-    with MultiLevelCache(directory=tmp_path / "cache", clock=clock) as made:
-        yield made
+def cache(make_cache):
+    return make_cache("disk")
 
 
 def calls(*asked, tool="search"):
