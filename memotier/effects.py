@@ -90,7 +90,7 @@ def of_hints(annotations: Any) -> str | None:
         annotations: An object with such attributes, or a mapping; in the spelling of the protocol
             or of its Python package (``read_only_hint``). None: there are none.
     """
-    reads, repeats, destroys = (_hint(annotations, name) for name in _HINTS)
+    reads, repeats, destroys = (hint(annotations, name) for name in _HINTS)
     if reads is None and repeats is None and destroys is None:
         return None
     if reads is True:
@@ -98,7 +98,7 @@ def of_hints(annotations: Any) -> str | None:
     return "idempotent" if repeats is True and destroys is False else "write"
 
 
-def _hint(annotations: Any, name: str) -> Any:
+def hint(annotations: Any, name: str) -> Any:
     """
     One hint; None if it is not given. Two spellings that differ: the one that promises less.
     """

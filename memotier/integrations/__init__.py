@@ -6,6 +6,9 @@ and none is imported unless it is asked for::
     from memotier.integrations import opentelemetry    # pip install memotier[opentelemetry]
     from memotier.integrations import logs             # needs nothing
     from memotier.integrations import starlette        # pip install memotier[starlette]
+    from memotier.integrations import fastmcp          # pip install memotier[fastmcp]
+    from memotier.integrations import mcp              # pip install memotier[mcp]
+    from memotier.integrations import pydantic_ai      # pip install memotier[pydantic-ai]
 
 ``memotier.integrations.django`` is an application for ``INSTALLED_APPS`` (memotier[django]).
 """
