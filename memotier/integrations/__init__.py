@@ -6,6 +6,9 @@ and none is imported unless it is asked for::
     from memotier.integrations import opentelemetry    # pip install memotier[opentelemetry]
     from memotier.integrations import logs             # needs nothing
     from memotier.integrations import starlette        # pip install memotier[starlette]
+    from memotier.integrations import langchain        # pip install memotier[langchain]
+    from memotier.integrations import langchain_tools  # pip install memotier[langchain]
+    from memotier.integrations import langgraph        # pip install memotier[langgraph]
 
 ``memotier.integrations.django`` is an application for ``INSTALLED_APPS`` (memotier[django]).
 """

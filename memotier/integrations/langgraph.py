@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
+from uuid import uuid4
 
 from ..cache import MultiLevelCache
 from ..codecs.classes import register
@@ -50,6 +51,9 @@ except ImportError as error:
     raise ImportError(
         "memotier.integrations.langgraph needs langgraph: pip install memotier[langgraph]"
     ) from error
+
+#: In place of the module of functions that no other process can name.
+_THIS_PROCESS: Final = f"process:{uuid4().hex}"
 
 Pairs = Mapping[FullKey, tuple[Any, int | None]]
 
@@ -242,7 +246,7 @@ def _digest(parts: tuple[Any, ...]) -> str:
         return blake2b(encode(parts), digest_size=32).hexdigest()
     except UnkeyableArgument as error:
         raise UnkeyableArgument(
-            f"{error} Or take from the input what counts: "
+            f"{error} Of a node's input, take what counts: "
             'CachePolicy(key_func=lambda state: key_func(state["..."]))'
         ) from error
 
@@ -269,12 +273,12 @@ def _say_unnamed(namespace: tuple[str, ...]) -> None:
 
 def _everywhere(namespace: Namespace) -> tuple[str, ...]:
     """
-    *namespace* as other processes know it: scripts have functions of one name, too.
+    *namespace* as other processes know it: scripts have functions of one name, too, and nobody
+    else knows those of a notebook.
     """
+    main = module_name("__main__") or _THIS_PROCESS
     return tuple(
-        f"{module_name('__main__')}{part.removeprefix('__main__')}"
-        if part.startswith("__main__.")
-        else part
+        main + part.removeprefix("__main__") if part.startswith("__main__.") else part
         for part in namespace
     )
 
