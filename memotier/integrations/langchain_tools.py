@@ -28,7 +28,7 @@ from typing import Any, Final, cast
 from ..cache import MultiLevelCache
 from ..decorator import tiered_cache
 from ..durations import short
-from ..errors import ConfigError, MemotierError, ScopeMissing, UnkeyableArgument
+from ..errors import ConfigError, ScopeMissing, UnkeyableArgument
 from ..scopes import PUBLIC
 from ..types import MISS
 
@@ -128,9 +128,10 @@ class MemotierToolMiddleware(AgentMiddleware):
         asked = _Asked(cached.call, cached.who(request), request, handler)
         try:
             found = cached.call(*asked.values)
-        except Exception as error:
-            if not asked.is_of_others(error):
+        except Exception:
+            if asked.ran:
                 raise
+            # It ended a run that this call had joined, and may be an interrupt of that.
             return handler(request)
         if asked.ran:
             return found
@@ -148,9 +149,10 @@ class MemotierToolMiddleware(AgentMiddleware):
         asked = _Asked(cached.acall, cached.who(request), request, handler)
         try:
             found = await cached.acall(*asked.values)
-        except Exception as error:
-            if not asked.is_of_others(error):
+        except Exception:
+            if asked.ran:
                 raise
+            # It ended a run that this call had joined, and may be an interrupt of that.
             return await handler(request)
         if asked.ran:
             return found
@@ -263,12 +265,6 @@ class _Asked:
         except UnkeyableArgument:
             self.tier = "l2"
         self.began = time.monotonic()
-
-    def is_of_others(self, error: Exception) -> bool:
-        """
-        Whether *error* ended a call that this one had joined: it may be an interrupt of that run.
-        """
-        return not self.ran and not isinstance(error, MemotierError)
 
     def own(self, found: ToolMessage, entry: Any) -> ToolMessage:
         """
