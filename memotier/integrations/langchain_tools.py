@@ -29,6 +29,7 @@ from ..cache import MultiLevelCache
 from ..decorator import tiered_cache
 from ..durations import short
 from ..errors import ConfigError, ScopeMissing, UnkeyableArgument
+from ..keyed import check_tags
 from ..scopes import PUBLIC
 from ..types import MISS
 
@@ -180,10 +181,15 @@ class _Cached:
                 "and a ToolPolicy"
             )
         self.name = name
-        self.ignore = frozenset((policy.ignore,) if type(policy.ignore) is str else policy.ignore)
+        self.ignore = frozenset(_names(name, policy.ignore))
         scope: Any = policy.scope
         #: Says whose a call is, if the request does.
         self._ask = scope if callable(scope) else None
+        if inspect.iscoroutinefunction(scope):
+            raise ConfigError(
+                f"tool {name!r}: scope={short(scope)} cannot be used: it is called without await; "
+                "give a plain function"
+            )
         if not (self._ask or isinstance(scope, ContextVar) or scope is None or scope == PUBLIC):
             raise ConfigError(
                 f"tool {name!r}: scope={short(scope)} cannot be used: arguments are what "
@@ -207,7 +213,7 @@ class _Cached:
             namespace=namespace,
             version=policy.version,
             ttl=policy.ttl,
-            tags=policy.tags,
+            tags=check_tags(policy.tags),
             agent=True,
             effects=policy.effects,
             scope=("who",) if self._ask else scope,
@@ -236,7 +242,13 @@ class _Cached:
         """
         Refuse what the key does not tell. (A ``Tool`` has one argument, whatever that is called.)
         """
-        known = {*_HARMLESS, *self.ignore, *_told_by_model(tool)}
+        told = _told_by_model(tool)
+        for name in self.ignore.intersection(told):
+            raise ConfigError(
+                f"tool {self.name!r}: ignore= names {name!r}, which the model writes: it is always "
+                "in the key"
+            )
+        known = {*_HARMLESS, *self.ignore, *told}
         for function in _functions(tool):
             for name in _parameters(function)[isinstance(tool, Tool) :]:
                 if name not in known:
@@ -280,6 +292,18 @@ class _Asked:
 
 def _is_result(result: Any) -> bool:
     return type(result) is ToolMessage and result.status == "success"
+
+
+def _names(tool: str, ignore: Any) -> tuple[str, ...]:
+    try:
+        names = None if isinstance(ignore, str) else tuple(ignore)
+    except TypeError:
+        names = None
+    if names is None or not all(type(one) is str for one in names):
+        raise ConfigError(
+            f"tool {tool!r}: ignore={short(ignore)} cannot be used: give a tuple of names"
+        )
+    return names
 
 
 def _told_by_model(tool: Any) -> Iterable[str]:

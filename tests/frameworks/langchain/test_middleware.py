@@ -185,6 +185,25 @@ def test_errors_are_not_kept(run):
     assert 2 == len(runs)
 
 
+def test_tags_count_for_both_colours(wrap):
+    """
+    Also if they were given as something that can be read once.
+    """
+    tags = (one for one in ["notes"])
+    policy = ToolPolicy(effects="read", scope="public", tags=tags)
+    caching = MemotierToolMiddleware({"search": policy})
+    runs = []
+
+    def handler(asked):
+        runs.append(1)
+        return ToolMessage("owls", tool_call_id="c1")
+
+    for _ in range(2):
+        wrap(caching, request_of(), handler)
+        memotier.invalidate_tags("notes")
+    assert 2 == len(runs)
+
+
 def test_exceptions_are_not_kept(wrap):
     """
     They are raised as they are.
@@ -287,6 +306,17 @@ def test_what_langchain_fills_in_is_refused(wrap):
 
     with pytest.raises(ConfigError, match=r"ignore=\('runtime',\)"):
         wrap(caching, request_of(tool_=with_runtime), lambda _: pytest.fail("it was run"))
+
+
+def test_what_the_model_writes_cannot_be_ignored(wrap):
+    """
+    It is in the key, whatever the policy says; so that says nothing else.
+    """
+    policy = ToolPolicy(effects="read", scope="public", ignore=("query",))
+    caching = MemotierToolMiddleware({"search": policy})
+
+    with pytest.raises(ConfigError, match="always in the key"):
+        wrap(caching, request_of(), lambda _: pytest.fail("it was run"))
 
 
 def test_unless_it_is_said_what_it_means(run):
@@ -522,6 +552,10 @@ def test_a_new_version_is_computed_anew(make_cache, wrap):
     assert 2 == len(runs)
 
 
+async def nobody_yet(asked):
+    return "ann"
+
+
 @pytest.mark.parametrize(
     ("tools", "said"),
     [
@@ -535,6 +569,10 @@ def test_a_new_version_is_computed_anew(make_cache, wrap):
         ({"search": ToolPolicy(scope=("query",), effects="read")}, "what the model writes"),
         ({"search": ToolPolicy(scope="ann", effects="read")}, "what the model writes"),
         ({"search": ToolPolicy(scope="public", effects="read", ttl=-1)}, "-1"),
+        ({"search": ToolPolicy(scope="public", effects="read", tags="a")}, "one string"),
+        ({"search": ToolPolicy(scope="public", effects="read", ignore="state")}, "tuple of names"),
+        ({"search": ToolPolicy(scope="public", effects="read", ignore=1)}, "tuple of names"),
+        ({"search": ToolPolicy(scope=nobody_yet, effects="read")}, "without await"),
     ],
 )
 def test_misuse_is_told_at_once(tools, said):
