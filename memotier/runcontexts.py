@@ -31,6 +31,7 @@ KNOWN: Final[dict[str, tuple[str, ...]]] = {
     "InjectedState": ("langgraph",),
     "InjectedStore": ("langgraph",),
     "RunnableConfig": ("langchain_core",),
+    "InjectedToolCallId": ("langchain_core",),
     "HTTPConnection": ("starlette",),
     "Request": ("starlette", "fastapi", "django", "rest_framework"),
     "WebSocket": ("starlette", "fastapi"),

@@ -32,6 +32,7 @@ def made(module: str, name: str) -> Any:
 RunContext = made("pydantic_ai._run_context", "RunContext")
 ToolContext = made("google.adk.tools.tool_context", "ToolContext")
 InjectedState = made("langgraph.prebuilt.tool_node", "InjectedState")
+InjectedToolCallId = made("langchain_core.tools.base", "InjectedToolCallId")
 Request = made("starlette.requests", "Request")
 
 
@@ -116,6 +117,7 @@ def test_public_is_said_in_so_many_words(call, cache):
         Optional[RunContext[int]],  # noqa: UP045
         Request | None,
         Annotated[dict, InjectedState],
+        Annotated[str, InjectedToolCallId],
         Annotated[dict, InjectedState()],
         Annotated[Optional[Request], "of the server"],  # noqa: UP045
         list[dict[str, RunContext]],
