@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .engine.stats import CacheInfo
     from .engine.tracing import trace
     from .entry import Entry
+    from .errorlike import looks_like_error
     from .errors import (
         BatchMismatch,
         ComputeTimeout,
@@ -94,6 +95,7 @@ _HOMES = {
     "get_cache": "registry",
     "invalidate_tags": "registry",
     "lifespan": "warming.warm",
+    "looks_like_error": "errorlike",
     "register": "codecs.classes",
     "register_key": "keys.registry",
     "tiered_cache": "many",
@@ -144,6 +146,7 @@ __all__ = [
     "get_cache",
     "invalidate_tags",
     "lifespan",
+    "looks_like_error",
     "register",
     "register_key",
     "tiered_cache",

@@ -200,6 +200,7 @@ class Many(DecoratorOfMany, Protocol):
         scope: Scope = ...,
         agent: bool = ...,
         effects: Effects | None = ...,
+        is_error: Callable[[Any], Any] | bool | None = ...,
     ) -> DecoratorOfMany: ...
 
 

@@ -153,6 +153,7 @@ class Memo:
                 remembers=self.options.remembers,
                 refreshes=not self.no_map,
                 price_of=self.options.cost,
+                is_error=self.options.is_error,
             )
             if needs is not None:
                 check_caches(self.label, needs, cache, cache_named)
