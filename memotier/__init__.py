@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .analytics.analytics import CacheAnalytics
+    from .auditing import Undeclared, audit
     from .cache import MultiLevelCache
     from .clock import Clock
     from .codecs.classes import register
@@ -79,11 +80,13 @@ _HOMES = {
     "Store": "types",
     "StoreError": "errors",
     "StreamInterrupted": "errors",
+    "Undeclared": "auditing",
     "UnkeyableArgument": "errors",
     "WarmingConfig": "warming.warmer",
     "WarmingReport": "warming.report",
     "WarmingStrategy": "warming.strategies",
     "WritePolicy": "config",
+    "audit": "auditing",
     "awarm": "warming.warm",
     "configure": "registry",
     "current": "current",
@@ -130,11 +133,13 @@ __all__ = [
     "Store",
     "StoreError",
     "StreamInterrupted",
+    "Undeclared",
     "UnkeyableArgument",
     "WarmingConfig",
     "WarmingReport",
     "WarmingStrategy",
     "WritePolicy",
+    "audit",
     "awarm",
     "configure",
     "current",

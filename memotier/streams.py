@@ -110,6 +110,7 @@ class StreamMemo(Memo):
     The cached function behind a decorated generator function.
     """
 
+    returns_generator = True
     no_map = "is a generator function: read its streams one by one"
 
     def __init__(

@@ -107,6 +107,7 @@ class Shelf:
         "tags",
         "timeouts",
         "ttl",
+        "undeclared",
         "unshared",
         "version",
         "windows",
@@ -196,6 +197,7 @@ class Shelf:
         self.timeouts = 0  # calls that were told so
         self.errors_served = 0  # calls that were given a remembered error
         self.failed = 0  # computations that raised
+        self.undeclared = 0  # and those that did more than their function declares
         self.errors_returned = 0  # and those that returned an error
         # Why its entries left memory.
         self.evictions = self.expirations = self.invalidations = self.replacements = 0

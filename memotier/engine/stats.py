@@ -151,6 +151,7 @@ def collect(engine: Engine, l2_max_size: int | None, *, asks_store: bool = True)
             },
             "timeouts": sum(shelf.timeouts for shelf in shelves),
             "errors_served": sum(shelf.errors_served for shelf in shelves),
+            "undeclared_effects": sum(shelf.undeclared for shelf in shelves),
             "errors_returned": sum(shelf.errors_returned for shelf in shelves),
             "background": {
                 name: getattr(engine.background, name) + getattr(engine.timed, name)
