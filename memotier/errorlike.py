@@ -25,9 +25,12 @@ NOT_ANSWERS: Final = frozenset((401, 403, 407, 408, 425, 429))
 _NO: Final = object()
 _bases_of: Final = type.__dict__["__mro__"].__get__
 _dict_of_class: Final = type.__dict__["__dict__"].__get__
+_name_of: Final = type.__dict__["__name__"].__get__
 
 #: Never errors, and the most of what functions return.
-_PLAIN: Final = (type(None), bool, int, float, complex, bytes, list, tuple, set, frozenset)
+_PLAIN: Final = frozenset(
+    (type(None), bool, int, float, complex, bytes, list, tuple, set, frozenset)
+)
 
 
 def looks_like_error(value: Any) -> bool:
@@ -38,7 +41,8 @@ def looks_like_error(value: Any) -> bool:
     It never raises, imports nothing, and takes microseconds, however large *value* is.
     """
     kind = type(value)
-    if any(kind is one for one in _PLAIN):
+    # (A class may have a class that says what its hash is.)
+    if type(kind) is type and kind in _PLAIN:
         return False
     try:
         if issubclass(kind, str):
@@ -180,18 +184,85 @@ def _are_keys(value: dict[Any, Any], known: frozenset[str]) -> bool:
 
 # -- objects ---------------------------------------------------------------------------
 
+#: Classes that are known by name, and the package in which they mean that.
+_PACKAGE_OF: Final = {
+    "ToolMessage": "langchain_core",
+    "RetryPromptPart": "pydantic_ai",
+    "BaseToolReturnPart": "pydantic_ai",
+    "ToolReturnPart": "pydantic_ai",
+    "Failure": "returns",
+    "_Failure": "returns",
+    "IOFailure": "returns",
+}
+
+
+class _Looking:
+    """
+    The attributes of one object, as they stand in its dict and in its classes.
+    """
+
+    __slots__ = ("_classes", "_own", "_value")
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+        self._classes = [_dict_of_class(one) for one in _bases_of(type(value))]
+        holder = self.of_class("__dict__")
+        # (Not a property that is called so.)
+        own = holder.__get__(value) if type(holder) is types.GetSetDescriptorType else None
+        self._own: dict[str, Any] = own if type(own) is dict else {}
+
+    def of_class(self, name: str) -> Any:
+        for one in self._classes:
+            if name in one:
+                return one[name]
+        return _NO
+
+    def entry(self, name: str) -> Any:
+        """
+        What stands under *name*: a value, or a property as it is; ``_NO`` if nothing does.
+        """
+        return self._own[name] if name in self._own else self.of_class(name)
+
+    def read(self, name: str) -> Any:
+        """
+        The attribute, if reading it runs no code.
+        """
+        found = self.entry(name)
+        if type(found) is types.MemberDescriptorType:  # a slot
+            try:
+                return found.__get__(self._value)
+            except AttributeError:
+                return _NO
+        return found
+
+    def method(self, name: str) -> Any:
+        found = self.of_class(name)
+        return found if type(found) in (types.FunctionType, types.MethodDescriptorType) else None
+
+    def package(self, at: int) -> str:
+        """
+        Where the class of that position comes from.
+        """
+        module = self._classes[at].get("__module__")
+        return module.partition(".")[0] if type(module) is str else ""
+
 
 def _is_error_object(value: Any) -> bool:
-    bases = _bases_of(type(value))
+    looking = _Looking(value)
     # MCP: CallToolResult.isError, .is_error since 2.0; ToolResult of fastmcp, ToolOutput of
     # llama-index.
-    if _read(value, bases, "isError") is True or _read(value, bases, "is_error") is True:
+    if looking.read("isError") is True or looking.read("is_error") is True:
         return True
-    for name in ("status_code", "status"):
-        if _is_no_answer(_read(value, bases, name)):
-            # A response; a record of how some server did has no headers.
-            return _entry(value, bases, "headers") is not _NO
-    return _is_message(value, bases) or _is_failure(value, bases)
+    if _is_no_answer(looking.read("status_code")) or _is_no_answer(looking.read("status")):
+        # A response; a record of how some server did has no headers.
+        return looking.entry("headers") is not _NO
+    for at, kind in enumerate(_bases_of(type(value))):
+        name = _name(kind)
+        if name == "Err":
+            return True  # of result, rusty-results, koda
+        if name in _PACKAGE_OF and looking.package(at) == _PACKAGE_OF[name]:
+            return _is_known_error(name, looking)
+    return _says_is_err(value, looking)
 
 
 def _is_no_answer(status: Any) -> bool:
@@ -201,87 +272,27 @@ def _is_no_answer(status: Any) -> bool:
     return number >= 500 or number in NOT_ANSWERS
 
 
-def _is_message(value: Any, bases: tuple[type, ...]) -> bool:
+def _is_known_error(name: str, looking: _Looking) -> bool:
     """
-    Whether it is a message to a model that says that a tool has failed.
+    Whether an object of a class in ``_PACKAGE_OF`` is an error.
     """
-    if _comes_from(bases, "ToolMessage", "langchain_core"):
-        return _is_text(_read(value, bases, "status"), "error")
-    if _comes_from(bases, "RetryPromptPart", "pydantic_ai"):
-        return True
-    if _comes_from(bases, "BaseToolReturnPart", "pydantic_ai") or _comes_from(
-        bases, "ToolReturnPart", "pydantic_ai"
-    ):
-        outcome = _read(value, bases, "outcome")
+    if name == "ToolMessage":
+        return _is_text(looking.read("status"), "error")
+    if name.endswith("ToolReturnPart"):
+        outcome = looking.read("outcome")
         return type(outcome) is str and outcome != "success"
-    return False
+    return True
 
 
-def _is_failure(value: Any, bases: tuple[type, ...]) -> bool:
+def _says_is_err(value: Any, looking: _Looking) -> bool:
     """
-    Whether it is the failure of a Result: one that is called ``Err``, as in result, rusty-results
-    and koda; a ``Failure`` of returns; or one that says so of itself.
+    Whether it is a Result, one class for both outcomes, that says so itself.
     """
-    if any(_name(one) == "Err" for one in bases):
-        return True
-    for name in ("_Failure", "Failure", "IOFailure", "_IOFailure"):
-        if _comes_from(bases, name, "returns"):
-            return True
-    if not _is_method(_of_class(bases, "is_ok")):
+    if looking.method("is_ok") is None:
         return False
-    for name in ("is_err", "is_error"):
-        asks = _of_class(bases, name)
-        if _is_method(asks):
-            return bool(asks(value) is True)
-    return False
-
-
-def _is_method(found: Any) -> bool:
-    return type(found) in (types.FunctionType, types.MethodDescriptorType)
-
-
-def _comes_from(bases: tuple[type, ...], name: str, package: str) -> bool:
-    for one in bases:
-        if _name(one) != name:
-            continue
-        module = _dict_of_class(one).get("__module__")
-        if type(module) is str and module.partition(".")[0] == package:
-            return True
-    return False
+    asks = looking.method("is_err") or looking.method("is_error")
+    return asks is not None and asks(value) is True
 
 
 def _name(kind: type) -> str:
-    return str(type.__dict__["__name__"].__get__(kind))
-
-
-def _of_class(bases: tuple[type, ...], name: str) -> Any:
-    for one in bases:
-        found = _dict_of_class(one).get(name, _NO)
-        if found is not _NO:
-            return found
-    return _NO
-
-
-def _entry(value: Any, bases: tuple[type, ...], name: str) -> Any:
-    """
-    What stands under *name* in the instance or its class, as it stands there.
-    """
-    holder = _of_class(bases, "__dict__")
-    if type(holder) is types.GetSetDescriptorType:  # not a property that calls itself so
-        own = holder.__get__(value)
-        if type(own) is dict and name in own:
-            return own[name]
-    return _of_class(bases, name)
-
-
-def _read(value: Any, bases: tuple[type, ...], name: str) -> Any:
-    """
-    The attribute, if reading it runs no code; else ``_NO``.
-    """
-    found = _entry(value, bases, name)
-    if type(found) is types.MemberDescriptorType:  # a slot
-        try:
-            return found.__get__(value)
-        except AttributeError:
-            return _NO
-    return found
+    return str(_name_of(kind))
