@@ -387,6 +387,64 @@ def test_its_tasks_and_threads_are(cache, here, server):
     assert {"socket", "file_written", "process"} == kinds_of(audit)
 
 
+def test_a_task_that_goes_on(cache, here):
+    """
+    What it does after the function has returned counts, until the block ends.
+    """
+    go_on = {number: asyncio.Event() for number in (1, 2)}
+
+    async def write():
+        for one in go_on.values():
+            await one.wait()
+            (here / "text").write_text("y")
+
+    tasks = []
+
+    @tiered_cache(cache=cache, effects="read")
+    async def f(x):
+        tasks.append(asyncio.create_task(write()))
+        return x
+
+    async def main():
+        with memotier.audit() as audit:
+            await f(1)
+            assert () == audit.found
+            go_on[1].set()
+            await asyncio.sleep(0), await asyncio.sleep(0)
+            assert [1] == [one.count for one in audit]
+        go_on[2].set()
+        await tasks[0]
+        assert [1] == [one.count for one in audit]
+
+    asyncio.run(main())
+
+
+def test_a_program_that_runs_while_it_is_imported(tmp_path, monkeypatch):
+    """
+    What an event loop runs was not called by the import that has started the loop.
+    """
+    (tmp_path / "run_by_import.py").write_text(
+        "import asyncio, memotier\n"
+        "cache = memotier.MultiLevelCache()\n"
+        "async def write():\n"
+        f"    open({str(tmp_path / 'new')!r}, 'w').close()\n"
+        "@memotier.tiered_cache(cache=cache, effects='read')\n"
+        "async def f(x):\n"
+        "    await asyncio.create_task(write())\n"
+        "async def main():\n"
+        "    await f(1)\n"
+        "with memotier.audit() as audit:\n"
+        "    asyncio.run(main())\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        module = importlib.import_module("run_by_import")
+    finally:
+        sys.modules.pop("run_by_import", None)
+    module.cache.sync.close()
+    assert ["file_written"] == [one.kind for one in module.audit]
+
+
 def test_a_function_that_is_called_inside_answers_for_itself(call, cache, here):
     """
     Each is told by its own declaration: what an idempotent one does, is right.
