@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .analytics.analytics import CacheAnalytics
+    from .auditing import Undeclared, audit
     from .cache import MultiLevelCache
     from .clock import Clock
     from .codecs.classes import register
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .engine.stats import CacheInfo
     from .engine.tracing import trace
     from .entry import Entry
+    from .errorlike import looks_like_error
     from .errors import (
         BatchMismatch,
         ComputeTimeout,
@@ -79,11 +81,13 @@ _HOMES = {
     "Store": "types",
     "StoreError": "errors",
     "StreamInterrupted": "errors",
+    "Undeclared": "auditing",
     "UnkeyableArgument": "errors",
     "WarmingConfig": "warming.warmer",
     "WarmingReport": "warming.report",
     "WarmingStrategy": "warming.strategies",
     "WritePolicy": "config",
+    "audit": "auditing",
     "awarm": "warming.warm",
     "configure": "registry",
     "current": "current",
@@ -95,6 +99,7 @@ _HOMES = {
     "get_cache": "registry",
     "invalidate_tags": "registry",
     "lifespan": "warming.warm",
+    "looks_like_error": "errorlike",
     "mutates": "mutations",
     "register": "codecs.classes",
     "register_key": "keys.registry",
@@ -130,11 +135,13 @@ __all__ = [
     "Store",
     "StoreError",
     "StreamInterrupted",
+    "Undeclared",
     "UnkeyableArgument",
     "WarmingConfig",
     "WarmingReport",
     "WarmingStrategy",
     "WritePolicy",
+    "audit",
     "awarm",
     "configure",
     "current",
@@ -146,6 +153,7 @@ __all__ = [
     "get_cache",
     "invalidate_tags",
     "lifespan",
+    "looks_like_error",
     "mutates",
     "register",
     "register_key",

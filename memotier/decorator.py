@@ -108,6 +108,7 @@ def tiered_cache(
     scope: Scope = ...,
     agent: bool = ...,
     effects: Effects | None = ...,
+    is_error: Callable[[Any], Any] | bool | None = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -146,6 +147,7 @@ def tiered_cache(
     scope: Any = None,
     agent: Any = False,
     effects: Any = None,
+    is_error: Any = None,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -253,6 +255,10 @@ def tiered_cache(
             something, and once is as good as often), or the annotations of an MCP tool.
             ``"write"`` is refused: see ``mutates``.
 
+        is_error: Whether a result is an error, which is never kept: a callable that is given the
+            result, True (``memotier.looks_like_error``), or False (no result is). None: with
+            *agent* what True says, else what False says.
+
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
     """
@@ -290,6 +296,7 @@ def tiered_cache(
         "scope": scope,
         "agent": agent,
         "effects": effects,
+        "is_error": is_error,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))

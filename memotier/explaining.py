@@ -39,6 +39,7 @@ _HAPPENED = {
     evidence.DOUBTED: Reason.SECOND_TIER_AWAY,
     evidence.UNCOPIED: Reason.UNSTORED,
     evidence.REFUSED: Reason.REFUSED,
+    evidence.ERROR: Reason.IS_ERROR,
     evidence.SKIPPED: Reason.SKIPPED,
     evidence.UNSTORED: Reason.UNSTORED,
     evidence.OVERTAKEN: Reason.OVERTAKEN,
@@ -47,7 +48,7 @@ _HAPPENED = {
 #: Those that tell of a result which was never kept.
 _UNKEPT = frozenset(
     (
-        *(evidence.REFUSED, evidence.SKIPPED, evidence.UNSTORED),
+        *(evidence.REFUSED, evidence.ERROR, evidence.SKIPPED, evidence.UNSTORED),
         *(evidence.OVERTAKEN, evidence.FAILED),
     )
 )

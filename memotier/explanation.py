@@ -38,6 +38,7 @@ class Reason(StrEnum):
     CODE_CHANGED = "code_changed"
     DEPENDENCY_CHANGED = "dependency_changed"
     REFUSED = "refused"
+    IS_ERROR = "is_error"
     SKIPPED = "skipped"
     UNSTORED = "unstored"
     OVERTAKEN = "overtaken"

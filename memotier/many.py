@@ -39,6 +39,7 @@ _TAKEN: Final = frozenset(
         "agent",
         "effects",
         "redact",
+        "is_error",
     )
 )
 _DEFAULTS: Final = {

@@ -201,6 +201,7 @@ class Many(DecoratorOfMany, Protocol):
         agent: bool = ...,
         effects: Effects | None = ...,
         redact: Iterable[str] = ...,
+        is_error: Callable[[Any], Any] | bool | None = ...,
     ) -> DecoratorOfMany: ...
 
 

@@ -18,6 +18,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from .auditing import Audit, called, stand
 from .callnames import identity_of
 from .engine import plan, predict, removal, tracing, worlds
 from .engine.calls import Call
@@ -62,6 +63,7 @@ class Memo:
 
     #: Why ``map`` makes no sense; empty where it does.
     no_map = ""
+    returns_generator = False
 
     def __init__(
         self, function: Callable[..., Any], options: FunctionOptions, label: str, *, is_method: bool
@@ -88,6 +90,8 @@ class Memo:
         self.off = False
         #: Notes the calls that memory cannot answer, if they are recorded.
         self.recording: Any = None
+        #: Told of undeclared effects, if the settings want that; see auditing.py.
+        self.audit: Audit | None = None
         self.keys = self._locator(is_method)
         #: The parts of the key that say for whom a call is; see explaining.py.
         self.scopes = parts_of(options.scope)
@@ -157,6 +161,7 @@ class Memo:
                 remembers=self.options.remembers,
                 refreshes=not self.no_map,
                 price_of=self.options.cost,
+                is_error=self.options.is_error,
             )
             if needs is not None:
                 check_caches(self.label, needs, cache, cache_named)
@@ -168,6 +173,7 @@ class Memo:
             with engine.lock:
                 engine.shelves.add(shelf)
                 predict.tell(engine, shelf)
+            self.audit = stand() if wiring.audits else None
             self.off = wiring.off
             if not wiring.off:
                 self.recording = recording_of(self, keyed, shelf)
@@ -247,7 +253,7 @@ class Memo:
         """
         Tell *call* how to compute, and what depends on the arguments.
         """
-        call.function = self.keys.guarded(call, self.function)
+        call.function = self.keys.guarded(call, called(self))
         call.claims = None if (reach := self.options.single_flight) == "process" else reach
         call.args, call.kwargs = self.spread(values)
         if call.shelf.windows is not None and call.table is call.place.exact:

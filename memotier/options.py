@@ -16,6 +16,7 @@ from .cache import MultiLevelCache
 from .durations import check_namespace, seconds, short
 from .effects import check_effects
 from .engine.clocks import Remembers, Windows
+from .errorlike import looks_like_error
 from .errors import ConfigError
 from .freshness import check_windows
 from .keyed import check_tags
@@ -70,6 +71,8 @@ class FunctionOptions:
     agent: bool
     #: What a call does besides returning its result (effects.KINDS); None: nobody said.
     effects: str | None
+    #: Whether a result is an error, which is never kept; None: no result is one.
+    is_error: Callable[[Any], Any] | None
 
 
 def check_options(
@@ -102,6 +105,7 @@ def check_options(
     scope: Any,
     agent: Any,
     effects: Any,
+    is_error: Any,
     streams: bool = False,
     **freshness: Any,
 ) -> FunctionOptions:
@@ -201,6 +205,7 @@ def check_options(
         scope=checked_scope,
         agent=agent,
         effects=check_effects(label, effects, agent=agent),
+        is_error=_check_is_error(label, is_error, agent=agent),
         windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),
         needs=needs,
         remembers=check_remembers(
@@ -210,6 +215,22 @@ def check_options(
             error_ttl_max=error_ttl_max,
         ),
     )
+
+
+def _check_is_error(label: str, is_error: Any, *, agent: bool) -> Callable[[Any], Any] | None:
+    """
+    What judges the results; None: nobody.
+    """
+    if is_error is None:
+        return looks_like_error if agent else None
+    if type(is_error) is bool:
+        return looks_like_error if is_error else None
+    if not callable(is_error) or inspect.iscoroutinefunction(is_error):
+        raise ConfigError(
+            f"{label}: is_error={short(is_error)} cannot be used: give a plain function, which is "
+            "given the result, True for memotier.looks_like_error, or False if no result is one"
+        )
+    return is_error  # type: ignore[no-any-return]
 
 
 def default_namespace(module: str) -> str:

@@ -110,6 +110,7 @@ class StreamMemo(Memo):
     The cached function behind a decorated generator function.
     """
 
+    returns_generator = True
     no_map = "is a generator function: read its streams one by one"
 
     def __init__(
@@ -188,6 +189,7 @@ def _of_items(options: FunctionOptions) -> FunctionOptions:
     *options*, whose callables are given the pair and pass on the list of items.
     """
     ttl, cache_if, cost = options.ttl, options.cache_if, options.cost
+    is_error = options.is_error
 
     def ttl_of(pair: Pair, call: Any) -> Any:
         assert callable(ttl)
@@ -196,6 +198,12 @@ def _of_items(options: FunctionOptions) -> FunctionOptions:
     def wants(pair: Pair) -> Any:
         assert cache_if is not None
         return pair[0] is not None and cache_if(list(pair[0]))
+
+    def has_error(pair: Pair) -> bool:
+        assert is_error is not None
+        items, returned = pair
+        more = () if returned is None else (returned,)
+        return items is not None and any(map(is_error, (*items, *more)))
 
     def cost_of(pair: Pair) -> Any:
         assert cost is not None
@@ -206,6 +214,7 @@ def _of_items(options: FunctionOptions) -> FunctionOptions:
         ttl=ttl_of if callable(ttl) else ttl,
         cache_if=None if cache_if is None else wants,
         cost=None if cost is None else cost_of,
+        is_error=None if is_error is None else has_error,
         # Whoever stops reading for a while would keep all other processes waiting.
         single_flight=None if options.single_flight is None else "process",
     )

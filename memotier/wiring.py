@@ -77,6 +77,8 @@ class Wiring:
     store: Any = field(default=None, repr=False)
     #: Whether this process leaves its figures there; see snapshots.py.
     snapshots: bool = True
+    #: Whether what its functions do and have not declared is told; see auditing.py.
+    audits: bool = False
     settings: Settings | None = field(default=None, repr=False)
 
     @property
@@ -136,6 +138,7 @@ class Wiring:
             l2_eviction=settings.l2.eviction,
             mode=settings.mode,
             snapshots=settings.snapshots,
+            audits=settings.audit == "report",
             settings=settings,
         )
 

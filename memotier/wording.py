@@ -27,6 +27,8 @@ _ADVICE = {
     Reason.EVICTED: "What to do: a larger l1.max_size or l1.max_bytes, or a second tier.",
     Reason.CODE_CHANGED: "What to do: nothing, or version= if the change does not matter.",
     Reason.REFUSED: "What to do: look at the function's cache_if=, ttl= and tags=.",
+    Reason.IS_ERROR: "What to do: is_error= says what is one, stale_if_error= serves the last "
+    "result.",
     Reason.SKIPPED: "What to do: look where the function says memotier.current().skip().",
     Reason.OVERTAKEN: "Nothing to do: the next call computes and keeps it.",
     Reason.FAILED: "What to do: cache_exceptions= remembers errors, stale_if_error= serves the "
@@ -121,6 +123,8 @@ def _miss(told: Explanation) -> str:
         return f"the function said that its result is not to be stored{at}"
     if reason is Reason.REFUSED:
         return f"its result was refused{at}"
+    if reason is Reason.IS_ERROR:
+        return f"its result is an error{at}, by its is_error=, and errors are not kept"
     if reason is Reason.UNSTORED:
         return f"its result could not be kept{at}"
     if reason is Reason.SCOPE_DIFFERS:

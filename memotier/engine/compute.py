@@ -26,6 +26,7 @@ from .engine import Engine
 from .flights import AGAIN, ALONE, Failed, Flight, Landing
 from .places import Held, Shelf, Stamp
 from .recall import fail
+from .returned import judge, withhold
 from .tier2 import keep
 from .writes import (
     MOST_LEFT,
@@ -79,6 +80,8 @@ def compute(
         return value
 
     wanted, labels, noted = describe(engine, call, flight, labels, noted, value)
+    if flight.is_error:
+        return (yield from withhold(engine, call, flight, labels, value))
     if wanted and call.watch is not None:
         wanted = not (yield from worlds.has_moved(engine, call, flight))
         if not wanted:
@@ -322,6 +325,10 @@ def describe(
     What the function, its options and the result itself say of the entry.
     """
     shelf = call.shelf
+    if shelf.is_error is not None:
+        flight.is_error = judge(engine, call, value)
+        if flight.is_error is not False:
+            return False, labels, noted
     if flight.skipped:
         unkept(engine, call, evidence.SKIPPED)
     if shelf.price_of is not None:

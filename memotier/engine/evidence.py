@@ -40,6 +40,7 @@ MOVED: Final = "moved"  # the files or variables it depends on
 DOUBTED: Final = "doubted"  # nobody could say whether it was valid still
 UNCOPIED: Final = "uncopied"  # it could not be copied for its caller
 REFUSED: Final = "refused"
+ERROR: Final = "error"  # it is one, by ``is_error=``
 SKIPPED: Final = "skipped"
 UNSTORED: Final = "unstored"
 OVERTAKEN: Final = "overtaken"

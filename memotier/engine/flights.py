@@ -106,6 +106,7 @@ class Flight:
         "added_tags",
         "epoch",
         "future",
+        "is_error",
         "key",
         "life",
         "loop",
@@ -140,6 +141,8 @@ class Flight:
         self.added_tags: list[str] | None = None
         self.ttl: Seconds | None = None
         self.skipped = False
+        #: Whether what it brings is an error, by ``is_error=``; None: that raised.
+        self.is_error: bool | None = False
         #: The world in which it is computed; see worlds.py.
         self.world: bytes | None = None
         #: Seconds that the function took, if not all the time was its own (streams).

@@ -21,6 +21,7 @@ from .engine import Engine
 from .flights import Flight, Landing
 from .looking import learn_all
 from .places import Stamp
+from .returned import withhold
 from .tier2 import keep
 from .wants import LEFT_OUT, Want
 from .writes import MOST_LEFT, Outgoing, drop_below, flush, plain_stamp, send
@@ -54,8 +55,8 @@ def keep_many(engine: Engine, wants: Sequence[Want], umbrella: Flight, cost: Sec
     for want in wants:
         if want.value is LEFT_OUT:
             _land_nothing(engine, want)
-        else:
-            results.append((yield from _describe(engine, want, umbrella, cost)))
+        elif (result := (yield from _describe(engine, want, umbrella, cost))) is not None:
+            results.append(result)
     batch = [result.way for result in results if isinstance(result.way, Outgoing)]
     answers = iter((yield from send(engine, batch)) if batch else ())
 
@@ -87,11 +88,17 @@ def keep_many(engine: Engine, wants: Sequence[Want], umbrella: Flight, cost: Sec
 
 
 def _describe(engine: Engine, want: Want, umbrella: Flight, cost: Seconds) -> Plan:
+    """
+    The ``_Result``; None for an error, which has landed.
+    """
     call, flight, value = want.needs_call, want.flight, want.value
     assert flight is not None and want.labels is not None
     flight.added_tags, flight.ttl = umbrella.added_tags, umbrella.ttl
     flight.skipped = umbrella.skipped
     wanted, labels, noted = describe(engine, call, flight, want.labels, want.noted, value)
+    if flight.is_error:
+        yield from withhold(engine, call, flight, labels, value)
+        return None
     kept = keep(engine, call, value) if wanted and engine.has_memory else None
     stamp: Stamp | None = None
     way: Any = UNGUARDED if wanted else UNWANTED

@@ -69,6 +69,7 @@ class Shelf:
         "copy",
         "digester",
         "errors",
+        "errors_returned",
         "errors_served",
         "evictions",
         "expirations",
@@ -80,6 +81,7 @@ class Shelf:
         "hits_gone",
         "identity",
         "invalidations",
+        "is_error",
         "is_veiled",
         "joined",
         "known",
@@ -107,6 +109,7 @@ class Shelf:
         "tags",
         "timeouts",
         "ttl",
+        "undeclared",
         "unshared",
         "version",
         "windows",
@@ -129,6 +132,7 @@ class Shelf:
         remembers: Remembers | None = None,
         refreshes: bool = False,
         price_of: Callable[[Any], Any] | None = None,
+        is_error: Callable[[Any], Any] | None = None,
     ) -> None:
         self.namespace = namespace
         self.identity = identity
@@ -158,6 +162,8 @@ class Shelf:
         self.refreshes = refreshes
         #: What one result costs in money, tokens or the like; None: nobody says.
         self.price_of = price_of
+        #: Whether a result is an error, which is never kept; None: nobody says.
+        self.is_error = is_error
         self.names: tuple[Name, ...] = (
             naming.EVERYTHING,
             *naming.levels(namespace),
@@ -197,6 +203,8 @@ class Shelf:
         self.timeouts = 0  # calls that were told so
         self.errors_served = 0  # calls that were given a remembered error
         self.failed = 0  # computations that raised
+        self.undeclared = 0  # and those that did more than their function declares
+        self.errors_returned = 0  # and those that returned an error
         # Why its entries left memory.
         self.evictions = self.expirations = self.invalidations = self.replacements = 0
         #: How long operations took, by the names of engine/meter.py.

@@ -122,7 +122,8 @@ def fail(
             error was recalled.
     """
     if isinstance(flight, Renewal):
-        held = yield from stale.fall_back(engine, call, flight, failed)
+        what = f"raised {type(failed.error).__qualname__}"
+        held = yield from stale.fall_back(engine, call, flight, what)
         if held is not None:
             return stale.hand_out(held, failed)
     failure = None if labels is None else to_remember(engine, call, flight, failed, labels, noted)

@@ -20,7 +20,7 @@ from .calls import Call, Labels
 from .clocks import Clocks, Old, Renewal
 from .drive import Plan
 from .engine import Engine
-from .flights import AGAIN, Failed, Flight, Landing
+from .flights import AGAIN, Flight, Landing
 from .places import Held
 from .tier2 import Found, learn
 from .worlds import still_holds
@@ -134,19 +134,18 @@ def old_below(engine: Engine, call: Call, found: Found) -> tuple[State, Old]:
 # -- when it failed --------------------------------------------------------------------
 
 
-def fall_back(engine: Engine, call: Call, flight: Renewal, failed: Failed) -> Plan:
+def fall_back(engine: Engine, call: Call, flight: Renewal, what: str) -> Plan:
     """
-    The function raised: ``Held`` of the old value, which was landed, or None if there is none
-    that may be served.
+    The function raised, or returned an error, as *what* says: ``Held`` of the old value, which was
+    landed, or None if there is none that may be served.
     """
     old, shelf = flight.old, call.shelf
     flight.failed = True
     if old is not None or flight.behind:
-        kind = type(failed.error).__qualname__
         engine.events.say_once(
             shelf.label,
-            f"refresh {kind}",
-            f"{shelf.label}: computing a result anew raised {kind}; "
+            f"refresh {what}",
+            f"{shelf.label}: computing a result anew {what}; "
             "the old one is served as long as the options allow",
         )
     while old is not None:
@@ -258,9 +257,9 @@ def valid_in(engine: Engine, call: Call, flight: Flight, old: Old) -> Plan:
             return None
 
 
-def hand_out(held: Held, failed: Failed) -> Any:
+def hand_out(held: Held, failed: Any) -> Any:
     """
-    The old value for the caller; the error, if the value cannot be copied.
+    The old value for the caller; *failed*, the error, if the value cannot be copied.
     """
     try:
         return held.hand_out()

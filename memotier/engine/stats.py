@@ -24,7 +24,7 @@ class CacheInfo(NamedTuple):
     be stored, *bypassed* calls that had no key, *seconds_saved* the computing time that hits
     did not take. *errors_served* are calls that were given a remembered error: neither hits nor
     misses. *cost_saved* is the sum of what ``cost=`` said of the results that were served again,
-    in its own unit.
+    in its own unit. *errors_returned* are the misses that brought an error, by ``is_error=``.
     """
 
     hits: int
@@ -39,6 +39,7 @@ class CacheInfo(NamedTuple):
     seconds_saved: float
     errors_served: int
     cost_saved: float
+    errors_returned: int
 
 
 def hits_of(shelf: Shelf) -> tuple[int, float, int]:
@@ -80,6 +81,7 @@ def info(engine: Engine, shelf: Shelf) -> CacheInfo:
             seconds_saved=saved,
             errors_served=shelf.errors_served,
             cost_saved=price_saved(shelf),
+            errors_returned=shelf.errors_returned,
         )
 
 
@@ -149,6 +151,8 @@ def collect(engine: Engine, l2_max_size: int | None, *, asks_store: bool = True)
             },
             "timeouts": sum(shelf.timeouts for shelf in shelves),
             "errors_served": sum(shelf.errors_served for shelf in shelves),
+            "undeclared_effects": sum(shelf.undeclared for shelf in shelves),
+            "errors_returned": sum(shelf.errors_returned for shelf in shelves),
             "background": {
                 name: getattr(engine.background, name) + getattr(engine.timed, name)
                 for name in ("running", "done", "failed", "dropped")

@@ -78,6 +78,7 @@ class Settings:
     flush_interval: Seconds
     max_value_bytes: int
     snapshots: bool
+    audit: Literal["off", "report"]
     l1: LevelSettings
     l2: LevelSettings
     warming: WarmingSettings

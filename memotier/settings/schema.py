@@ -133,6 +133,13 @@ _TABLE: Final = (
         "Whether processes leave their figures in the second tier, for memotier stats and top.",
     ),
     Option(
+        "audit",
+        choice("off", "report"),
+        "off",
+        "Report: what functions do while they are computed and have not declared with effects= "
+        "(files, processes, sockets) is counted and told in the log. For development.",
+    ),
+    Option(
         "l1.max_size",
         count(0).or_none(_UNBOUNDED),
         1000,

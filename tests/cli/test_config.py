@@ -42,6 +42,7 @@ Settings file: pyproject.toml
   flush_interval        5s                    default
   max_value_bytes       8 MiB                 default
   snapshots             yes                   default
+  audit                 off                   default
 
 [tool.memotier.l1]  memory
   max_size              7                     MEMOTIER_L1__MAX_SIZE

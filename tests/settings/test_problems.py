@@ -15,7 +15,7 @@ _FILE = [
     ),
     (
         "l3 = {ttl = 5}",
-        ("l3 (value not shown)", "max_value_bytes, snapshots, l1, l2, warming, namespaces"),
+        ("l3 (value not shown)", "max_value_bytes, snapshots, audit, l1, l2, warming, namespaces"),
     ),
     ('default_ttl = "10x"', ("default_ttl = '10x'", '"1h30m"')),
     ("default_ttl = true", ("default_ttl = True", '"1h30m"')),

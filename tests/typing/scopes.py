@@ -34,6 +34,10 @@ def of_all(ids: list[int]) -> dict[int, str]:
     return {}
 
 
+tiered_cache(is_error=True)
+tiered_cache(is_error=lambda result: not result)
+tiered_cache.many(is_error=False)
+tiered_cache(is_error="yes")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 tiered_cache(scope=None)
 tiered_cache(scope=["who"])
 tiered_cache(scope=7)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
