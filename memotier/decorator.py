@@ -28,6 +28,7 @@ from .streams import StreamMemo, StreamTiered, check_stream, is_stream
 from .tiered import Tiered
 from .types import Codec
 from .typing import (
+    Authorize,
     BoundAsync,
     BoundSync,
     CachedAsyncFunction,
@@ -108,6 +109,9 @@ def tiered_cache(
     scope: Scope = ...,
     agent: bool = ...,
     effects: Effects | None = ...,
+    authorize: Authorize | None = ...,
+    verify: float | None = ...,
+    equal: Callable[[Any, Any], Any] | None = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -146,6 +150,9 @@ def tiered_cache(
     scope: Any = None,
     agent: Any = False,
     effects: Any = None,
+    authorize: Any = None,
+    verify: Any = None,
+    equal: Any = None,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -252,6 +259,19 @@ def tiered_cache(
             arguments count), ``"read"`` (it looks at the world), ``"idempotent"`` (it changes
             something, and once is as good as often). ``"write"`` is refused.
 
+        authorize: A callable that is given the ``Entry`` and the scope of the call (None without
+            one) before a result is handed out that this call has not computed itself. If it does
+            not return True the function is called past the cache, as with ``bypass()``: so a hit
+            never grants what the function would not, and never refuses what it would. What it
+            raises is raised. For a coroutine function it may be one.
+
+        verify: The share of hits, from 0 to 1, that is computed once more in the background and
+            compared; ``cache_info()`` tells how many differed. The fresh result replaces the old
+            one. None or 0: none.
+
+        equal: A callable that is given the old and the new result: are they the same? None: if
+            their content is, types included.
+
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
     """
@@ -289,6 +309,9 @@ def tiered_cache(
         "scope": scope,
         "agent": agent,
         "effects": effects,
+        "authorize": authorize,
+        "verify": verify,
+        "equal": equal,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))

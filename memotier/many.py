@@ -38,6 +38,7 @@ _TAKEN: Final = frozenset(
         "scope",
         "agent",
         "effects",
+        "authorize",
     )
 )
 _DEFAULTS: Final = {

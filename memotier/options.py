@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .authorized import check_authorize, check_authorized_sources
 from .cache import MultiLevelCache
 from .durations import check_namespace, seconds, short
 from .effects import check_effects
@@ -24,6 +25,7 @@ from .remembered import check_remembers
 from .scopes import Scope, check_agent, check_scope, check_sources
 from .templates import check_template
 from .types import Codec, Seconds
+from .verified import Verify, check_verify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,10 @@ class FunctionOptions:
     agent: bool
     #: What a call does besides returning its result (effects.KINDS); None: nobody said.
     effects: str | None
+    #: Whether a caller may have what another one's call has computed; None: nobody is asked.
+    authorize: Callable[..., Any] | None
+    #: Which hits are computed once more and compared; None: none.
+    verify: Verify | None
 
 
 def check_options(
@@ -102,6 +108,9 @@ def check_options(
     scope: Any,
     agent: Any,
     effects: Any,
+    authorize: Any,
+    verify: Any,
+    equal: Any,
     streams: bool = False,
     **freshness: Any,
 ) -> FunctionOptions:
@@ -172,7 +181,10 @@ def check_options(
     check_agent(label, agent, checked_scope, cache_exceptions)
 
     needs = check_depends(label, signature, depends_on, cache=cache, key=key, ignore=ignore)
-    check_sources(label, checked_scope, () if needs is None else needs.functions)
+    sources = () if needs is None else needs.functions
+    check_sources(label, checked_scope, sources)
+    check_authorize(label, authorize, cache_exceptions=cache_exceptions)
+    check_authorized_sources(label, authorize, sources)
     static, templates, function = _check_tags(label, signature, tags)
     checked_ttl = _check_ttl(label, ttl)
     return FunctionOptions(
@@ -199,6 +211,8 @@ def check_options(
         scope=checked_scope,
         agent=agent,
         effects=check_effects(label, effects, agent=agent),
+        authorize=authorize,
+        verify=check_verify(label, verify, equal, effects=effects),
         windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),
         needs=needs,
         remembers=check_remembers(

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Awaitable,
     Callable,
     Coroutine,
     Generator,
@@ -44,6 +45,9 @@ Scope: TypeAlias = (
 )
 
 Effects: TypeAlias = Literal["pure", "read", "idempotent"]
+
+#: Whether a caller, by his scope, may have an entry.
+Authorize: TypeAlias = Callable[[Entry, Any], bool | Awaitable[bool]]
 
 I = TypeVar("I")  # noqa: E741 - what a stream yields
 I_co = TypeVar("I_co", covariant=True)

@@ -50,12 +50,13 @@ class Sight:
 
 class Scoped:
     """
-    For whom a call is: the scope as bytes, and the names its entry carries for it.
+    For whom a call is: the scope, as bytes, and the names its entry carries for it.
     """
 
-    __slots__ = ("names", "text")
+    __slots__ = ("names", "text", "value")
 
-    def __init__(self, text: bytes, names: tuple[Name, ...]) -> None:
+    def __init__(self, value: Any, text: bytes, names: tuple[Name, ...]) -> None:
+        self.value = value
         self.text = text
         self.names = names
 
@@ -74,6 +75,7 @@ class Call:
         "claims",
         "encode",
         "function",
+        "gate",
         "is_as_asked",
         "key",
         "kwargs",
@@ -135,6 +137,9 @@ class Call:
         self.sight: Sight | None = None
         #: For whom it is; None: its function has no scope.
         self.scoped: Scoped | None = None
+        #: Asked before a result is handed out that this call has not computed (gates.py); None:
+        #: nobody is.
+        self.gate: Any = None
 
     @property
     def watch(self) -> Watch | None:

@@ -64,9 +64,11 @@ class Shelf:
         "__weakref__",
         "bypassed",
         "cache_if",
+        "checks",
         "codec",
         "computed",
         "copy",
+        "denied",
         "digester",
         "errors",
         "errors_served",
@@ -127,6 +129,7 @@ class Shelf:
         remembers: Remembers | None = None,
         refreshes: bool = False,
         price_of: Callable[[Any], Any] | None = None,
+        checks: Any = None,
     ) -> None:
         self.namespace = namespace
         self.identity = identity
@@ -152,6 +155,8 @@ class Shelf:
         self.refreshes = refreshes
         #: What one result costs in money, tokens or the like; None: nobody says.
         self.price_of = price_of
+        #: Which hits are computed once more and compared (engine/checks.py); None: none.
+        self.checks = checks
         self.names: tuple[Name, ...] = (
             naming.EVERYTHING,
             *naming.levels(namespace),
@@ -191,6 +196,7 @@ class Shelf:
         self.timeouts = 0  # calls that were told so
         self.errors_served = 0  # calls that were given a remembered error
         self.failed = 0  # computations that raised
+        self.denied = 0  # results that were found, and not handed out (authorize=)
         # Why its entries left memory.
         self.evictions = self.expirations = self.invalidations = self.replacements = 0
         #: How long operations took, by the names of engine/meter.py.

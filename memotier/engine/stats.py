@@ -24,7 +24,9 @@ class CacheInfo(NamedTuple):
     be stored, *bypassed* calls that had no key, *seconds_saved* the computing time that hits
     did not take. *errors_served* are calls that were given a remembered error: neither hits nor
     misses. *cost_saved* is the sum of what ``cost=`` said of the results that were served again,
-    in its own unit.
+    in its own unit. *denied* are results that were found and that ``authorize=`` did not let out:
+    they are no hits, and are counted in *bypassed*. *verified* are hits that ``verify=`` has
+    compared with a fresh result, *verified_differs* those of them that were not the same.
     """
 
     hits: int
@@ -39,6 +41,9 @@ class CacheInfo(NamedTuple):
     seconds_saved: float
     errors_served: int
     cost_saved: float
+    denied: int
+    verified: int
+    verified_differs: int
 
 
 def hits_of(shelf: Shelf) -> tuple[int, float, int]:
@@ -80,7 +85,18 @@ def info(engine: Engine, shelf: Shelf) -> CacheInfo:
             seconds_saved=saved,
             errors_served=shelf.errors_served,
             cost_saved=price_saved(shelf),
+            denied=shelf.denied,
+            verified=verified(shelf)[0],
+            verified_differs=verified(shelf)[1],
         )
+
+
+def verified(shelf: Shelf) -> tuple[int, int]:
+    """
+    Hits that were compared with a fresh result, and those that differed.
+    """
+    checks = shelf.checks
+    return (0, 0) if checks is None else (checks.verified, checks.differs)
 
 
 def rate(hits: int, misses: int) -> float:
@@ -149,6 +165,9 @@ def collect(engine: Engine, l2_max_size: int | None, *, asks_store: bool = True)
             },
             "timeouts": sum(shelf.timeouts for shelf in shelves),
             "errors_served": sum(shelf.errors_served for shelf in shelves),
+            "denied": sum(shelf.denied for shelf in shelves),
+            "verified": sum(verified(shelf)[0] for shelf in shelves),
+            "verified_differs": sum(verified(shelf)[1] for shelf in shelves),
             "background": {
                 name: getattr(engine.background, name) + getattr(engine.timed, name)
                 for name in ("running", "done", "failed", "dropped")

@@ -142,6 +142,12 @@ class Record:
         """
         self._say(Source.JOINED)
 
+    def denied(self) -> None:
+        """
+        What was found is not for this caller (``authorize=``): the function is called past it.
+        """
+        self._say(Source.BYPASS)
+
     def computed(self, seconds: Seconds) -> None:
         """
         The function was called.
