@@ -90,8 +90,10 @@ def told(
         source = source.brought
     stamp = source if isinstance(source, Stamp) else getattr(source, "stamp", None)
     resident = source if isinstance(source, Resident) else call.resident()
-    found: Any = source if isinstance(source, Found) else None
-    if resident is not None and (resident is source or resident.stamp is stamp is not None):
+    found: Any = None
+    if isinstance(source, Found):
+        found = source
+    elif resident is not None and (resident is source or resident.stamp is stamp is not None):
         found = resident, Held(value, None)
     entry = None if found is None else show(engine, call, found, key, version)
     if entry is not None:

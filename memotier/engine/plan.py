@@ -153,7 +153,7 @@ def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
                     shelf.misses -= 1  # it will be counted again
                 continue
             if landing.value.__class__ is Failed and call.gate is not None:
-                return (yield from alone(engine, call, labels))  # it was not his call that failed
+                return (yield from alone(engine, call, labels, old=old))  # not his call failed
             with engine.lock:
                 engine.meter.joined(call, flight)
             if landing.value.__class__ is Failed:
