@@ -53,7 +53,7 @@ async def all_of(ids: list[int]) -> dict[int, str]:
     return {}
 
 
-tiered_cache(authorize=lambda entry: True)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+tiered_cache(authorize=lambda entry: True)  # type: ignore[arg-type,misc]  # pyright: ignore[reportArgumentType]
 tiered_cache(verify="1%")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 
 assert_type(checked(1), str)
