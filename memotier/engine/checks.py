@@ -112,16 +112,19 @@ def chosen(
         kept: A private snapshot of it; None: one is made for this.
     """
     checks: Checks = call.shelf.checks
+    clock, stamp = engine.clock, source.stamp
     if isinstance(source, Resident):
         if source.hits <= source.check_at:
             return None
         source.check_at = source.hits + checks.draw()
-        stamp = source.stamp
-        created = None if stamp is None else stamp.created
+        clocks = None if stamp is None else stamp.clocks
+        if clocks is not None and clocks.fresh_until <= clock.monotonic():
+            return None  # stale, and known to be
+        age = clock.monotonic() - source.born if stamp is None else clock.wall() - stamp.created
     else:
         if source.is_stale or checks.draw():
             return None
-        created = source.stamp.created
+        age = clock.wall() - stamp.created
     kept = keep(engine, call, source.value) if kept is None else kept
     if kept is None:
         return None
@@ -137,11 +140,7 @@ def chosen(
             return None
         flight.renews = True
         checks.flights.append(flight)
-    clock = engine.clock
-    if created is None:
-        assert isinstance(source, Resident)
-        return Check(flight, served, clock.monotonic() - source.born)
-    return Check(flight, served, max(0.0, clock.wall() - created))
+    return Check(flight, served, max(0.0, age))
 
 
 def compared(engine: Engine, call: Call, labels: Labels, check: Check, renewing: Plan) -> Plan:

@@ -11,6 +11,7 @@ import asyncio
 import functools
 import linecache
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -214,15 +215,16 @@ def test_a_stale_result_is_asked_about_before_it_is_refreshed(
     assert (not ahead) is entry.stale
 
 
+@pytest.mark.parametrize("ahead", [False, True])
 def test_a_stale_result_from_below_is_asked_about(
-    call, make_cache, decorate, archive, clock, settle
+    call, make_cache, decorate, archive, clock, settle, ahead
 ):
     """
     The same after a restart; the refresh begins with the first hit in memory.
     """
-    options = {"ttl": TTL, "stale_while_revalidate": WINDOW}
+    options = {"ttl": TTL, **({"refresh_ahead": 0.5} if ahead else {"stale_while_revalidate": 20})}
     as_user("alice", lambda: call(decorate(make_cache("disk"), **options)(1)))
-    clock.advance(TTL + 1)
+    clock.advance(0.6 * TTL if ahead else TTL + 1)
     cache = make_cache("disk")
     read = decorate(cache, **options)
     with pytest.raises(PermissionError):
@@ -283,6 +285,30 @@ def test_a_result_that_stands_in_for_a_slow_function_is_asked_about(
         as_user("bob", lambda: call(ask(1)))
     gate.open()
     assert 1 == ask.cache_info().denied
+
+
+def test_who_waits_for_a_slow_call_is_not_given_an_old_result(cache, archive, clock):
+    """
+    Bob joins alice's call, which takes too long: her old result is not for him.
+    """
+    gate, slow = Gate(), []
+
+    @tiered_cache(
+        cache=cache, ttl=TTL, stale_if_error=WINDOW, soft_timeout=0.02, authorize=archive.authorize
+    )
+    def read(page):
+        if slow and user.get() == "alice":
+            gate.wait()
+        return archive.read(page)
+
+    as_user("alice", lambda: read(1))
+    clock.advance(TTL + 1)
+    slow.append(True)
+    assert [1] == as_user("alice", lambda: read(1))  # the old one, while hers goes on
+    assert gate.entered.is_set()
+    with pytest.raises(PermissionError, match="bob"):
+        as_user("bob", lambda: read(1))
+    gate.open()
 
 
 def test_not_modified_is_asked_about(call, tiers, archive, clock):
@@ -354,11 +380,14 @@ def test_a_batch_asks_about_each_id(call, make_cache, archive, where):
     assert 2 == load.cache_info().denied
 
 
-def test_a_batch_asks_about_what_another_one_computes(make_cache, archive):
+@pytest.mark.parametrize("denies", [True, False])
+def test_a_batch_asks_about_what_another_one_computes(make_cache, archive, denies):
     """
-    An id that alice's batch is bringing is waited for, and not handed to bob; nor that it brought
-    none.
+    An id that alice's batch is bringing is waited for, and not handed to bob unless he may have it;
+    and that it brought none for an id says nothing of what he would get.
     """
+    if not denies:
+        archive.readers.add("bob")
     gate, cache = Gate(), make_cache()
 
     @tiered_cache.many(cache=cache, authorize=archive.authorize)
@@ -374,7 +403,36 @@ def test_a_batch_asks_about_what_another_one_computes(make_cache, archive):
     until(lambda: _waits(cache))
     gate.open()
     assert {1: "alice's"} == alice.result()
-    assert {1: "bob's", 2: "bob's"} == bob.result()
+    assert {1: "bob's" if denies else "alice's", 2: "bob's"} == bob.result()
+
+
+@pytest.mark.parametrize("tiers_of", ["memory", "disk"])
+def test_a_batch_asks_about_what_came_meanwhile(make_cache, archive, tiers_of):
+    """
+    While bob's batch computes one chunk, alice has the next id computed, in this process or in
+    another one: it is found when its turn comes, and is not his.
+    """
+    cache = make_cache("disk")
+    other = cache if tiers_of == "memory" else make_cache("disk")
+
+    def made(one):
+        def load(ids: list[int]) -> dict[int, str]:
+            if ids == [1]:
+                time_passes(one)
+                as_user("alice", lambda: theirs([2]))
+            return {i: user.get() for i in ids}
+
+        return tiered_cache.many(
+            name="load", namespace="n", cache=one, max_batch=1, authorize=archive.authorize
+        )(load)
+
+    theirs = made(other)
+    assert {1: "bob", 2: "bob"} == as_user("bob", lambda: made(cache)([1, 2]))
+    assert 1 == len(archive.asked)
+
+
+def time_passes(cache):
+    cache._keyed.engine.clock.advance(1)  # so that the first look is not good any more
 
 
 def test_peek_and_lookup_tell_nothing(call, tiers, decorate, archive):
@@ -677,6 +735,18 @@ def test_hits_are_not_noted_as_misses(call, tiers, decorate, archive):
     assert 4 == tiers.get_stats()["l1"]["hits"]
     assert 1 == tiers.get_stats()["l1"]["misses"]
     assert "hit" in str(as_user("alice", lambda: call(read.explain(1)))).lower()
+
+
+def test_hits_are_not_recorded(call, cache, archive):
+    """
+    What is written down for warming are the calls that memory cannot answer.
+    """
+    noted = []
+    read = call.cached(cache=cache, authorize=lambda entry, scope: True)(lambda page: [page])
+    call(read(1))
+    read._self_memo.recording = SimpleNamespace(note=lambda *call: noted.append(call))
+    call(read(1)), call(read(2)), call(read(2))
+    assert 1 == len(noted)
 
 
 def test_warming_asks_nobody(call, make_cache, archive):

@@ -296,6 +296,59 @@ def test_who_is_turned_away_has_nothing_checked(tiers, call, settle, source):
     assert (1, 1) == counts(read)
 
 
+def test_who_is_turned_away_below_has_nothing_checked(make_cache, call, settle, source):
+    """
+    The same of what the second tier has: only the function is called, for him.
+    """
+    options = {"name": "r", "namespace": "n", "verify": 1.0}
+    call(call.cached(cache=make_cache("disk"), **options)(source.read)(1))
+    cache = make_cache("disk")
+    read = call.cached(cache=cache, authorize=lambda entry, scope: False, **options)(source.read)
+    assert "value 2" == call(read(1))
+    settle(cache)
+    assert 2 == source.asked
+    assert (0, 0) == counts(read)
+
+
+def test_after_a_check_that_failed_it_is_drawn_anew(tiers, call, settle, source, every):
+    """
+    The entry stays, and so many of its hits pass again.
+    """
+    every(4)
+    read = call.cached(cache=tiers, name="r", verify=0.25)(source.read)
+    call(read(1))
+    source.error = ValueError("down")
+    for _ in range(12):
+        call(read(1))
+        settle(tiers)
+    assert 4 == source.asked
+    assert 3 == read._self_memo.shelf.checks.failed
+
+
+@pytest.mark.parametrize("where", ["memory", "below"])
+def test_what_is_known_to_be_old_is_not_checked(make_cache, call, settle, source, clock, where):
+    """
+    A refresh has failed, and the stale result counts as fresh for a while: it is no news that it
+    differs.
+    """
+    room = {} if where == "memory" else {"l1_maxsize": 0}
+    cache = make_cache("disk", **room)
+    read = call.cached(
+        cache=cache, name="r", ttl=10, stale_while_revalidate=99, error_backoff=50, verify=1.0
+    )(source.read)
+    call(read(1))
+    clock.advance(11)
+    source.error = ValueError("down")
+    call(read(1))
+    settle(cache)
+    source.error = None
+    for _ in range(3):
+        assert "value 1" == call(read(1))
+        settle(cache)
+    assert 2 == source.asked
+    assert (0, 0) == counts(read)
+
+
 def test_what_is_refreshed_anyway_is_not_checked(tiers, call, settle, source, clock):
     """
     A stale result is known to be old.
