@@ -28,6 +28,7 @@ COMMAND = "python benchmarks/hit.py"
 LRU = "functools.lru_cache(typed=True)"
 CACHEBOX = "cachebox TTLCache"
 ROOM, TTL = 4096, 3600
+PLAIN = "memotier"
 
 Decorator = Callable[[Any], Any]
 
@@ -190,6 +191,23 @@ def steps(cache: MultiLevelCache) -> dict[str, Row]:
     return {name: row_of(function) for name, function in made.items()}
 
 
+def with_options(cache: MultiLevelCache) -> dict[str, Row]:
+    """
+    What is asked of a hit besides its result. A check runs in a thread of its own, and on a hit
+    in so many its caller starts that.
+    """
+    options: dict[str, dict[str, Any]] = {
+        PLAIN: {},
+        "with verify=, no check": {"verify": 1e-9},
+        "with verify=0.01": {"verify": 0.01},
+        "with authorize=": {"authorize": lambda entry, scope: True},
+    }
+    return {
+        name: row_of(tiered_cache(name=name, ttl=TTL, cache=cache, **more)(one))
+        for name, more in options.items()
+    }
+
+
 def tables(quick: bool) -> list[Table]:
     rounds = 5 if quick else 101
     with MultiLevelCache(l1_maxsize=10_000) as cache:
@@ -206,6 +224,8 @@ def tables(quick: bool) -> list[Table]:
             found.append(compare(title, COMMAND, rows, CACHEBOX, rounds=rounds))
         title = "Hit in memory, step by step"
         found.append(compare(title, COMMAND, steps(cache), LRU, rounds=rounds))
+        title = "Hit in memory that is looked at"
+        found.append(compare(title, COMMAND, with_options(cache), PLAIN, rounds=rounds))
         return found
 
 

@@ -8,7 +8,10 @@ from typing import Any
 
 from . import scopes
 from .engine import direct, plan, removal, worlds
+from .engine.calls import Call
 from .engine.drive import Plan
+from .engine.engine import Engine
+from .engine.flights import Failed
 from .engine.places import Held
 from .entries import show
 from .errors import ConfigError
@@ -75,7 +78,8 @@ def peek(memo: Memo, values: tuple[Any, ...]) -> Any:
     seen = None
     if call.watch is not None and (seen := worlds.unchanged(call, reads=True)) is None:
         return MISS
-    found = engine.peek(call.table, call.key, counts=False)
+    gate = memo.gate
+    found = MISS if gate is not None else engine.peek(call.table, call.key, counts=False)
     if found is not MISS or engine.is_inside():
         return found if seen is None or call.resident() is seen else MISS
     with engine.lock:
@@ -84,19 +88,40 @@ def peek(memo: Memo, values: tuple[Any, ...]) -> Any:
             resident = None
         held = None if resident is None else Held(resident.value, resident.thaw)
     try:
-        return MISS if held is None else held.hand_out()
+        value = MISS if held is None else held.hand_out()
     except Exception:
         return MISS
+    if gate is None or resident is None or value is MISS:
+        return value
+    return value if gate.allows_now(engine, call, value, resident) else MISS
 
 
 def lookup(memo: Memo, values: tuple[Any, ...]) -> Plan:
     """
-    The ``Entry`` of this call, or None.
+    The ``Entry`` of this call, or None; also where ``authorize=`` does not let it out.
     """
     engine = memo.usable()
     if engine is None:
         return None
     call = memo.look_up(values)
+    entry = yield from _entry_of(memo, engine, call)
+    if memo.gate is None or entry is None:
+        return entry
+    allowed = yield from memo.gate.allows_entry(engine, call, entry)
+    return entry if allowed is True else (allowed if allowed.__class__ is Failed else None)
+
+
+def known(memo: Memo, values: tuple[Any, ...]) -> Plan:
+    """
+    The same for who hands it to nobody.
+    """
+    engine = memo.usable()
+    if engine is None:
+        return None
+    return (yield from _entry_of(memo, engine, memo.look_up(values)))
+
+
+def _entry_of(memo: Memo, engine: Engine, call: Call) -> Plan:
     found = yield from direct.look(engine, call)
     return None if found is None else show(engine, call, found, memo.key_of(call), memo.version)
 

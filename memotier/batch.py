@@ -15,9 +15,9 @@ from .engine.calls import Call
 from .engine.drive import Plan
 from .engine.engine import Engine
 from .engine.flights import Failed
+from .engine.labels import labels_before
 from .engine.looking import NOTHING, Looked, let_go, look_many
 from .engine.places import Held
-from .engine.plan import labels_before
 from .engine.tier2 import keep
 from .engine.together import NOT_BEGUN, Together
 from .errors import ConfigError, UnkeyableArgument
@@ -144,7 +144,8 @@ class _Map:
         looks = [Looked(call) for call, _ in rest]
         try:
             names = dict.fromkeys(name for look in looks for name in _names_of(engine, look.call))
-            takes = memo.shelf is not None and memo.shelf.windows is None
+            shelf = memo.shelf
+            takes = shelf is not None and shelf.windows is None and not memo.sees_hits
             yield from look_many(engine, looks, names, takes=takes)
             for look, (call, places) in zip(looks, rest, strict=True):
                 if look.value is NOTHING:

@@ -98,12 +98,12 @@ class ManyMemo(Memo):
         head, tail = values[:at], values[at + 1 :]
         results: list[Any] = []
         wants: dict[Any, tuple[Want, list[int]]] = {}
-        locate, peek = self.keys.for_batch(), engine.peek
+        locate, gate = self.keys.for_batch(), self.gate
         for number, one in enumerate(ids):
             single = (*head, one, *tail)
             try:
                 call = locate(engine, shelf, single)
-                found = peek(call.table, call.key)
+                found = MISS if gate is not None else engine.peek(call.table, call.key)
                 if found is not MISS:
                     results.append(found)
                     continue

@@ -334,7 +334,8 @@ class MultiLevelCache:
         ``l1`` and ``l2`` each with ``hits, misses, hit_rate, size, max_size, bytes, evictions,
         expirations, invalidations, replacements, errors``; ``combined_hit_rate``,
         ``write_policy``, ``namespaces``, ``pending_writes``, ``seconds_saved``, and ``cost_saved``
-        by the ``cost=`` of all functions, which makes sense if it has one unit. With *redis_url*
+        by the ``cost=`` of all functions, which makes sense if it has one unit; ``denied``,
+        ``verified`` and ``verified_differs`` as in ``cache_info()``. With *redis_url*
         ``l2`` has ``server``, the server's own figures of its room, where its user may see them.
         """
         return self._keyed.stats()

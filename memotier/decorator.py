@@ -28,6 +28,7 @@ from .streams import StreamMemo, StreamTiered, check_stream, is_stream
 from .tiered import Tiered
 from .types import Codec
 from .typing import (
+    Authorize,
     BoundAsync,
     BoundSync,
     CachedAsyncFunction,
@@ -109,6 +110,9 @@ def tiered_cache(
     agent: bool = ...,
     effects: Effects | None = ...,
     is_error: Callable[[Any], Any] | bool | None = ...,
+    authorize: Authorize | None = ...,
+    verify: float | None = ...,
+    equal: Callable[[Any, Any], Any] | None = ...,
 ) -> Decorator: ...
 def tiered_cache(
     function: Any = _UNSET,
@@ -148,6 +152,9 @@ def tiered_cache(
     agent: Any = False,
     effects: Any = None,
     is_error: Any = None,
+    authorize: Any = None,
+    verify: Any = None,
+    equal: Any = None,
 ) -> Any:
     """
     Keep the results of a function in two tiers: memory, and what is below it.
@@ -259,6 +266,19 @@ def tiered_cache(
             result, True (``memotier.looks_like_error``), or False (no result is). None: with
             *agent* what True says, else what False says.
 
+        authorize: A callable that is given the ``Entry`` and the scope of the call (None without
+            one) before a result is handed out that this call has not computed itself. If it does
+            not return True the function is called past the cache, as with ``bypass()``: so a hit
+            never grants what the function would not, and never refuses what it would. What it
+            raises is raised. For a coroutine function it may be one.
+
+        verify: The share of hits, from 0 to 1, that is computed once more in the background and
+            compared; ``cache_info()`` tells how many differed. The fresh result replaces the old
+            one. None or 0: none.
+
+        equal: A callable that is given the old and the new result: are they the same? None: if
+            their content is, types included.
+
     Raises:
         ConfigError: If an option cannot be used, or the function cannot be cached.
     """
@@ -297,6 +317,9 @@ def tiered_cache(
         "agent": agent,
         "effects": effects,
         "is_error": is_error,
+        "authorize": authorize,
+        "verify": verify,
+        "equal": equal,
     }
     if function is _UNSET:
         return cast(Any, functools.partial(_decorate, options=options))

@@ -4,11 +4,15 @@ The picture of an entry that ``lookup()`` returns.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from .engine.calls import Call
+from .engine.clocks import Old
 from .engine.engine import Engine
-from .engine.places import Held
+from .engine.flights import Flight
+from .engine.gates import Source
+from .engine.places import Held, Stamp
 from .engine.tier2 import Found
 from .entry import NEVER, Entry, Resident
 
@@ -72,4 +76,49 @@ def show(
         stale=fresh_until <= now,
         saved_seconds=resident.hits * resident.cost,
         **common,
+    )
+
+
+def told(
+    engine: Engine, call: Call, value: Any, source: Source, key: str, version: str = ""
+) -> Entry:
+    """
+    What is known of *value*, which a caller is about to get: the entry has it, and no copy. If it
+    is in memory no longer, or not at all, nobody knows *hits* and *compute_seconds*: they are 0.
+    """
+    if isinstance(source, Flight):
+        source = source.brought
+    stamp = source if isinstance(source, Stamp) else getattr(source, "stamp", None)
+    resident = source if isinstance(source, Resident) else call.resident()
+    found: Any = None
+    if isinstance(source, Found):
+        found = source
+    elif resident is not None and (resident is source or resident.stamp is stamp is not None):
+        found = resident, Held(value, None)
+    entry = None if found is None else show(engine, call, found, key, version)
+    if entry is not None:
+        return entry if entry.value is value else replace(entry, value=value)
+
+    wall = engine.clock.wall()
+    created = wall if stamp is None else stamp.created
+    age = max(0.0, wall - created)
+    left = 0.0 if stamp is None else NEVER if stamp.fresh is None else stamp.fresh - age
+    if isinstance(source, Old):
+        left = source.clocks.fresh_until - engine.clock.monotonic()
+    return Entry(
+        value=value,
+        created=created,
+        age=age,
+        ttl_left=left,
+        compute_seconds=0.0,
+        tier="l1",
+        tags=call.shelf.tags if stamp is None else stamp.tags,
+        hits=0,
+        size=0,
+        namespace=call.shelf.namespace,
+        key=key,
+        writer=engine.writer if stamp is None or stamp.writer is None else stamp.writer,
+        cost=None if stamp is None else stamp.price,
+        stale=isinstance(source, Old) and left <= 0,
+        version=version,
     )

@@ -24,6 +24,7 @@ class Resident:
 
     __slots__ = (
         "born",  # monotonic seconds at which it was stored
+        "check_at",  # after how many hits one is checked; of functions with verify= only
         "cost",  # seconds the computation took
         "epoch",  # the epoch at which its versions were last found unchanged
         "fresh_until",  # monotonic seconds
@@ -42,6 +43,7 @@ class Resident:
     value: Any
     thaw: Callable[[Any], Any] | None
     hits: int
+    check_at: int
     born: Seconds
     used: Seconds
     epoch: int

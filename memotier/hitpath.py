@@ -65,6 +65,7 @@ def generate(
     run: Callable[[Any], Any],
     is_async: bool,
     reads: Callable[[], Any] | None = None,
+    checks: bool = False,
 ) -> Callable[..., Any]:
     """
     Compile the hit path.
@@ -93,6 +94,8 @@ def generate(
 
         reads: Tells the scope of the call, the last part of the key; what it raises, it raises
             again on the slow way, which says so. None: there is none, or the arguments tell it.
+
+        checks: Whether some hits are checked (engine/checks.py): those go the slow way.
     """
     p = parameters.prefix
     if reads is not None:
@@ -111,6 +114,8 @@ def generate(
     # The board before the epoch: whoever looks at the board moves the epoch first.
     valid = f"{p}_cells[2][0] == {p}_cells[1] and " if watches else ""
     valid += f"{entry}.epoch == {p}_cells[0] and "
+    if checks:
+        valid += f"{entry}.hits < {entry}.check_at and "
     valid += f"({now} := {p}_monotonic()) < {entry}.fresh_until"
     touch = [f"{entry}.hits += 1"]
     if marks_use:

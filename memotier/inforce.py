@@ -23,7 +23,7 @@ def parameters_of(memo: Memo) -> dict[str, Any]:
         field: getattr(options, field)
         for field in (
             *("namespace", "ignore", "on_unkeyable", "codec", "copy", "single_flight"),
-            *("redact", "record_user", "rewarm", "agent", "effects", "is_error"),
+            *("redact", "record_user", "rewarm", "agent", "effects", "is_error", "authorize"),
         )
     }
     return {
@@ -36,6 +36,8 @@ def parameters_of(memo: Memo) -> dict[str, Any]:
         "version": options.version,
         "cache": engine.options.name,
         "record": memo.recording is not None,
+        "verify": 0.0 if options.verify is None else options.verify.share,
+        "equal": None if options.verify is None else options.verify.shown,
         "scope": None if options.scope is None else options.scope.shown,
         **shown,
         **shown_windows(options.windows),

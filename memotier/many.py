@@ -40,6 +40,7 @@ _TAKEN: Final = frozenset(
         "effects",
         "redact",
         "is_error",
+        "authorize",
     )
 )
 _DEFAULTS: Final = {

@@ -16,7 +16,16 @@ from .engine.stats import CacheInfo
 from .entry import Entry
 from .explanation import Explanation
 from .types import Codec, Miss
-from .typing import Effects, Scope, Ttl, _AsyncOfClass, _AsyncOfInstance, _OfClass, _OfInstance
+from .typing import (
+    Authorize,
+    Effects,
+    Scope,
+    Ttl,
+    _AsyncOfClass,
+    _AsyncOfInstance,
+    _OfClass,
+    _OfInstance,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 P = ParamSpec("P")
@@ -202,6 +211,7 @@ class Many(DecoratorOfMany, Protocol):
         effects: Effects | None = ...,
         redact: Iterable[str] = ...,
         is_error: Callable[[Any], Any] | bool | None = ...,
+        authorize: Authorize | None = ...,
     ) -> DecoratorOfMany: ...
 
 

@@ -19,9 +19,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .auditing import Audit, called, stand
+from .authorized import gate_of
 from .callnames import identity_of
 from .engine import plan, predict, removal, tracing, worlds
 from .engine.calls import Call
+from .engine.checks import Checks, is_due
 from .engine.drive import Plan, adrive, drive
 from .engine.effects import Invoke
 from .engine.engine import Engine
@@ -78,6 +80,9 @@ class Memo:
         self.spread = self.parameters.compile_spread()
         self.loaded = source_stamp(function)
         self.identity = identity_of(function, options.name)
+        self.gate = gate_of(self)
+        #: Whether the plan is to see some hits, or all.
+        self.sees_hits = self.gate is not None or options.verify is not None
         self.engine: Engine | None = None
         self.shelf: Shelf | None = None
         self.dependent: Dependent | None = None
@@ -144,7 +149,7 @@ class Memo:
             cache = self.options.cache
             if isinstance(cache, str):
                 cache = cache_named(cache)
-            keyed, needs = cache._keyed, self.options.needs
+            keyed, needs, verify = cache._keyed, self.options.needs, self.options.verify
             engine, wiring = keyed.engine, keyed.wiring
             settings = wiring.namespace(self.options.namespace)
             ttl = self.options.ttl if self.options.ttl is not None else settings.ttl
@@ -162,6 +167,7 @@ class Memo:
                 refreshes=not self.no_map,
                 price_of=self.options.cost,
                 is_error=self.options.is_error,
+                checks=None if verify is None else Checks(verify.share, verify.equal),
             )
             if needs is not None:
                 check_caches(self.label, needs, cache, cache_named)
@@ -193,7 +199,8 @@ class Memo:
 
     def _hit_path(self, engine: Engine, shelf: Shelf) -> Callable[..., Any]:
         needs = self.options.needs
-        if not self.keys.native or (needs is not None and needs.are_watched):
+        is_plain = self.keys.native and self.gate is None
+        if not is_plain or (needs is not None and needs.are_watched):
             return self.entrance()
         return generate(
             self.parameters,
@@ -210,6 +217,7 @@ class Memo:
             run=self.run,
             is_async=self.is_async,
             reads=self.keys.reads,
+            checks=self.options.verify is not None,
         )
 
     def begin(self, values: tuple[Any, ...]) -> tuple[Any, Plan | None]:
@@ -255,8 +263,8 @@ class Memo:
         """
         call.function = self.keys.guarded(call, called(self))
         call.claims = None if (reach := self.options.single_flight) == "process" else reach
-        call.args, call.kwargs = self.spread(values)
-        if call.shelf.windows is not None and call.table is call.place.exact:
+        call.gate, (call.args, call.kwargs) = self.gate, self.spread(values)
+        if (call.shelf.windows or call.shelf.checks) and call.table is call.place.exact:
             call.is_as_asked = lambda: self._has_key(call, values)
         function, templates = self.options.tags_function, self.options.templates
         if function is not None:
@@ -269,6 +277,8 @@ class Memo:
 
     def note(self, engine: Engine, call: Call, values: tuple[Any, ...]) -> None:
         """Tell those who want to know that memory could not answer *call* at once."""
+        if self.sees_hits and call.resident() is not None and not tracing.open_traces:
+            return  # it can
         call.shelf.known.add(call)
         if tracing.open_traces:
             call.traced = traced(self, call)
@@ -310,6 +320,8 @@ class Memo:
         """
         The result if memory has it and nothing needs to be asked, else MISS; counts as a hit.
         """
+        if self.sees_hits and (self.gate is not None or is_due(call)):
+            return MISS
         if call.watch is None:
             return engine.peek(call.table, call.key)
         return worlds.peek(engine, call, reads=not self.is_async)

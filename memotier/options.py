@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .authorized import check_authorize, check_authorized_sources
 from .cache import MultiLevelCache
 from .durations import check_namespace, seconds, short
 from .effects import check_effects
@@ -25,6 +26,7 @@ from .remembered import check_remembers
 from .scopes import Scope, check_agent, check_scope, check_sources
 from .templates import check_template
 from .types import Codec, Seconds
+from .verified import Verify, check_verify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,10 @@ class FunctionOptions:
     effects: str | None
     #: Whether a result is an error, which is never kept; None: no result is one.
     is_error: Callable[[Any], Any] | None
+    #: Whether a caller may have what another one's call has computed; None: nobody is asked.
+    authorize: Callable[..., Any] | None
+    #: Which hits are computed once more and compared; None: none.
+    verify: Verify | None
 
 
 def check_options(
@@ -106,6 +112,9 @@ def check_options(
     agent: Any,
     effects: Any,
     is_error: Any,
+    authorize: Any,
+    verify: Any,
+    equal: Any,
     streams: bool = False,
     **freshness: Any,
 ) -> FunctionOptions:
@@ -174,11 +183,15 @@ def check_options(
     if record and checked_scope is not None and not checked_scope.is_public:
         raise refuse("record", record, "calls of a scope are not written down for later ones")
     check_agent(label, agent, checked_scope, cache_exceptions)
+    checked_effects = check_effects(label, effects, agent=agent)
 
     needs = check_depends(
         label, signature, depends_on, cache=cache, key=key, ignore=ignore, scope=checked_scope
     )
-    check_sources(label, checked_scope, () if needs is None else needs.functions)
+    sources = () if needs is None else needs.functions
+    check_sources(label, checked_scope, sources)
+    check_authorize(label, authorize, cache_exceptions=cache_exceptions)
+    check_authorized_sources(label, authorize, sources)
     static, templates, function = check_tags_option(label, signature, tags)
     checked_ttl = _check_ttl(label, ttl)
     return FunctionOptions(
@@ -204,8 +217,10 @@ def check_options(
         rewarm=rewarm,
         scope=checked_scope,
         agent=agent,
-        effects=check_effects(label, effects, agent=agent),
+        effects=checked_effects,
         is_error=_check_is_error(label, is_error, agent=agent),
+        authorize=authorize,
+        verify=check_verify(label, verify, equal, effects=checked_effects),
         windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),
         needs=needs,
         remembers=check_remembers(

@@ -130,5 +130,5 @@ class ScopedLocator(Locator):
         else:
             call = super().locate(engine, shelf, values if self._told_by else (*values, scope))
         names = names_of(engine, None, text) + names_of(engine, shelf, text)
-        call.scoped = Scoped(text, names)
+        call.scoped = Scoped(scope, text, names)
         return call

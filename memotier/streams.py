@@ -96,6 +96,13 @@ def check_stream(function: Any, label: str, options: dict[str, Any]) -> None:
             f"{label}: record=True cannot be used: {label} is a generator function, and to make "
             "its call again somebody has to read the stream. Leave it out"
         )
+    for option in ("authorize", "verify", "equal"):
+        if options.get(option) is not None:
+            raise ConfigError(
+                f"{label}: {option}={short(options[option])} cannot be used: {label} is a "
+                "generator function, whose readers share a stream while it is made. Leave it out, "
+                "or cache a function that returns a list"
+            )
     for option in NOT_FOR_STREAMS:
         if options.get(option) not in (None, ()):
             raise ConfigError(

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
+    Awaitable,
     Callable,
     Coroutine,
     Generator,
@@ -72,6 +73,9 @@ class PythonHints(Protocol):
 
 #: What a call does besides returning its result.
 Effects: TypeAlias = Literal["pure", "read", "idempotent"] | Hints | PythonHints | Mapping[str, Any]
+
+#: Whether a caller, by his scope, may have an entry.
+Authorize: TypeAlias = Callable[[Entry, Any], bool | Awaitable[bool]]
 
 I = TypeVar("I")  # noqa: E741 - what a stream yields
 I_co = TypeVar("I_co", covariant=True)

@@ -59,7 +59,9 @@ COUNTERS: ``hits`` (all calls answered without running the function: ``l1_hits``
 (computing that hits did not take, less the look-ups in the second tier; a look-up in memory, some
 0.2 µs, is neglected; a hit that took longer than computing saves nothing), ``found_seconds`` (what
 was subtracted for look-ups), ``cost_saved`` and ``cost_paid`` (by
-``cost=``, in its unit; 0 without).
+``cost=``, in its unit; 0 without), ``denied`` (results that were found and that ``authorize=`` did
+not let out), ``verified`` (hits that ``verify=`` has compared with a fresh result) and
+``verified_differs`` (those that were not the same).
 
 WINDOWED are those whose last minute, hour and day are known, with ``seconds``, the time they
 were counted over: figures are taken when calls that are not hits come along, and when somebody

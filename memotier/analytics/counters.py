@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..engine.engine import Engine
 from ..engine.meter import L2_GET
 from ..engine.places import Shelf
-from ..engine.stats import hits_of, price_saved
+from ..engine.stats import hits_of, price_saved, verified
 
 #: Which function: its namespace and identity; that is "" for a namespace of keys.
 Whose = tuple[str, str]
@@ -20,6 +20,7 @@ COUNTERS: Final = (
     *("evictions", "expirations", "invalidations", "replacements"),
     *("stale_served", "stale_on_error", "stale_on_timeout", "timeouts", "errors_served"),
     *("seconds_saved", "found_seconds", "cost_saved", "cost_paid"),
+    *("denied", "verified", "verified_differs"),
 )
 
 #: Those that are kept for windows of time; the last two are look-ups below and their seconds.
@@ -50,6 +51,7 @@ def counters_of(shelf: Shelf) -> dict[str, float]:
     """
     l1_hits, saved, _ = hits_of(shelf)
     l2_hits, joined = shelf.l2_hits, shelf.joined
+    checked, differs = verified(shelf)
     return {
         "hits": l1_hits + l2_hits + joined,
         "misses": max(0, shelf.misses - l2_hits - joined),
@@ -75,6 +77,9 @@ def counters_of(shelf: Shelf) -> dict[str, float]:
         "found_seconds": shelf.found_seconds,
         "cost_saved": price_saved(shelf),
         "cost_paid": shelf.price_paid,
+        "denied": shelf.denied,
+        "verified": checked,
+        "verified_differs": differs,
     }
 
 

@@ -19,6 +19,7 @@ from .predicting import argument_advice
 from .probing import probe
 from .taking import keyed_of
 from .tracker import Tracker, tracker_of
+from .verifying import verify_advice
 
 _MOST_WINDOW: Final = 1_000_000
 
@@ -65,10 +66,10 @@ class State:
 
     def advice(self, taken: figures.Snapshot, predict: Predict | None) -> list[Recommendation]:
         """
-        What *taken*, the arguments and the last trace recommend.
+        What *taken*, the arguments, the last trace and ``verify=`` recommend.
         """
         predictor = self.tracker().predictor()
-        more = [*argument_advice(self.arguments())]
+        more = [*argument_advice(self.arguments()), *verify_advice(self.keyed.engine)]
         if predictor is not None:
             more += predictor.advice()
         return advise(taken, predictor if predict is None else predict, more)

@@ -17,9 +17,11 @@ from .drive import Plan
 from .engine import Engine
 from .evidence import DOUBTED
 from .flights import AGAIN, Flight
+from .gates import bypass
+from .labels import labels_before
 from .links import Pair
 from .places import Shelf
-from .plan import bypass, labels_before, lead, new_flight, say_unusable
+from .plan import lead, new_flight, say_unusable
 from .streams import Reader, Stream
 from .tier2 import learn
 

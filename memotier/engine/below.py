@@ -94,8 +94,9 @@ def take_found(engine: Engine, call: Call, flight: Flight, labels: Labels, found
     windows = call.shelf.windows
     if windows is None or windows.ahead is None or not isinstance(flight, Renewal):
         return
-    if windows.least_hits:
-        return  # it has not answered in this process yet
+    if windows.least_hits or call.gate is not None:
+        # It has not answered in this process yet; or nobody knows whether it may.
+        return
     state, old = stale.old_below(engine, call, found)
     if state is stale.DUE and not flight.behind and flight.wanted:
         found.refresh = stale.begin_behind(engine, call, labels, old)
@@ -123,7 +124,7 @@ def serves_stale(engine: Engine, call: Call, flight: Flight, labels: Labels, fou
         else:
             call.shelf.stale_served += 1
         promote(engine, call, flight, found)
-        if state is stale.DUE:
+        if state is stale.DUE and call.gate is None:
             found.refresh = stale.begin_behind(engine, call, labels, old)
     engine.sweep()
     return True
@@ -185,6 +186,7 @@ def promote(engine: Engine, call: Call, flight: Flight, found: Found) -> None:
     Keep in memory what the second tier had, and land. Called under the lock.
     """
     current = keep_found(engine, call, flight, found)
+    flight.brought = found
     if call.shelf.price_of is not None:
         flight.price = found.stamp.price  # what those who wait save
     if current:

@@ -51,12 +51,13 @@ class Sight:
 
 class Scoped:
     """
-    For whom a call is: the scope as bytes, and the names its entry carries for it.
+    For whom a call is: the scope, as bytes, and the names its entry carries for it.
     """
 
-    __slots__ = ("names", "text")
+    __slots__ = ("names", "text", "value")
 
-    def __init__(self, text: bytes, names: tuple[Name, ...]) -> None:
+    def __init__(self, value: Any, text: bytes, names: tuple[Name, ...]) -> None:
+        self.value = value
         self.text = text
         self.names = names
 
@@ -75,6 +76,7 @@ class Call:
         "claims",
         "encode",
         "function",
+        "gate",
         "hides",
         "is_as_asked",
         "key",
@@ -139,6 +141,9 @@ class Call:
         self.sight: Sight | None = None
         #: For whom it is; None: its function has no scope.
         self.scoped: Scoped | None = None
+        #: Asked before a result is handed out that this call has not computed (gates.py); None:
+        #: nobody is.
+        self.gate: Any = None
 
     @property
     def watch(self) -> Watch | None:

@@ -67,6 +67,7 @@ def compute(
     if isinstance(flight, Renewal):
         if flight.unmodified is not None and value.__class__ is not Failed:
             (value,) = flight.unmodified
+            flight.brought = flight.old
         flight.result = (value,)
     if value.__class__ is Failed:
         with engine.lock:
@@ -75,7 +76,7 @@ def compute(
             engine.evidence.happened(engine, call, evidence.FAILED, type(value.error).__qualname__)
         return (yield from fail(engine, call, flight, value, labels, noted))
 
-    if shelf.windows is not None and stale.has_changed(call, flight):
+    if isinstance(flight, Renewal) and stale.has_changed(call, flight):
         stale.drop_changed(engine, call, flight)
         return value
 
@@ -215,6 +216,8 @@ def finish(
     flights = engine.flights
     if stamp is not None and flight.price is not None:
         stamp.price = flight.price
+    if flight.brought is None:
+        flight.brought = stamp
     with engine.lock:
         call.shelf.computed += 1
         if flight.price is not None:

@@ -18,7 +18,8 @@ from .below import still_owed
 from .calls import Call, Labels
 from .drive import Plan
 from .engine import Engine
-from .flights import AGAIN, Flight
+from .flights import AGAIN, Failed, Flight
+from .gates import DENIED, is_allowed
 from .looking import NOTHING, Looked, let_go, look_many
 from .places import Held, Stamp
 from .soft import judge
@@ -39,7 +40,8 @@ from .writes import (
 
 def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
     """
-    For each call its value, or *default*: memory first, the rest in one round trip.
+    For each call its value, or *default*, or DENIED: memory first, the rest in one round trip.
+    ``Failed`` in place of all of them if a gate raised.
     """
     if engine.is_inside():
         return [default] * len(calls)
@@ -53,11 +55,27 @@ def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
                     one.call.shelf.l2_misses += isinstance(one.answer, Found)
                     if engine.meter.watcher is not None:
                         engine.meter.watcher.asked(one.call, found=False)
+        failed = yield from _pass(engine, looks)
         let_go(engine, looks)
     except BaseException:
         let_go(engine, looks)
         raise
+    if failed is not None:
+        return failed
     return [default if one.value is NOTHING else one.value for one in looks]
+
+
+def _pass(engine: Engine, looks: Sequence[Looked]) -> Plan:
+    """
+    Put DENIED where the gate of a call does not let out what was found; ``Failed`` if it raised.
+    """
+    for one in looks:
+        if one.call.gate is not None and one.value is not NOTHING:
+            allowed = yield from is_allowed(engine, one.call, one.value, one.source)
+            if allowed.__class__ is Failed:
+                return allowed
+            one.value = one.value if allowed else DENIED
+    return None
 
 
 def _land(engine: Engine, flights: Sequence[Flight]) -> None:

@@ -298,11 +298,11 @@ class Engine:
         resident.hits = 0
         resident.born = resident.used = now
         resident.fresh_until = NEVER if fresh == NEVER else now + fresh
-        resident.epoch = epoch
-        resident.cost = cost
+        resident.epoch, resident.cost = epoch, cost
         resident.table, resident.key, resident.place = call.table, call.key, call.place
-        resident.stamp = stamp
-        resident.node = None
+        resident.stamp, resident.node = stamp, None
+        if call.shelf.checks is not None:
+            resident.check_at = call.shelf.checks.draw()
         if call.shelf.windows is not None and stamp is not None:
             left, ttl = (fresh, fresh) if ttl_left is None else (ttl_left, stamp.fresh)
             stamp.clocks = Clocks(now + left, call.shelf.windows, ttl, cost)

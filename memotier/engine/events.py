@@ -33,7 +33,8 @@ class Events:
 
     Events: ``fault`` (a tier failed), ``refused`` (a stored record was not accepted),
     ``unstored`` (a result could not be kept, with the reason), ``unpriced`` (``cost=`` did not
-    say what a result cost), ``invalidated``, ``closed``.
+    say what a result cost), ``differed`` (a result that was served is not what the function returns
+    now, with its age in seconds), ``invalidated``, ``closed``.
     """
 
     __slots__ = ("listeners", "said")

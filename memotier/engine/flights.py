@@ -104,6 +104,7 @@ class Flight:
 
     __slots__ = (
         "added_tags",
+        "brought",
         "epoch",
         "future",
         "is_error",
@@ -149,6 +150,9 @@ class Flight:
         self.worked: Seconds | None = None
         #: What its result cost, if the function says so (``cost=``).
         self.price: float | None = None
+        #: What its result was taken from (a ``Found``, an ``Old``); or the stamp of what was
+        #: computed, if that was to be kept.
+        self.brought: Any = None
 
     def abandoned(self) -> bool:
         """

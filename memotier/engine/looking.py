@@ -38,12 +38,14 @@ class Looked:
     One call of a batch, and what was found for it: *value*, or NOTHING.
     """
 
-    __slots__ = ("answer", "at", "call", "computed", "flight", "value")
+    __slots__ = ("answer", "at", "call", "computed", "flight", "source", "value")
 
     def __init__(self, call: Call) -> None:
         self.call = call
         self.flight = Flight(call.flight_key, 0)
         self.value: Any = NOTHING
+        #: What that was taken from: a resident, or ``Found``.
+        self.source: Any = None
         #: What the second tier answered: ``Found``, or the error; None if it was not asked.
         self.answer: Found | StoreError | None = None
         self.at: Seconds = 0.0
@@ -111,7 +113,7 @@ def look_many(
         if takes and isinstance(answer, Found) and answer.is_hit:
             with engine.lock:
                 one.call.shelf.misses += 1
-            one.value = answer.value
+            one.value, one.source = answer.value, answer
             continue
         one.answer, one.at = answer, now
         if answer is not None:
@@ -212,7 +214,7 @@ def _look_here(engine: Engine, looks: Sequence[Looked]) -> Plan:
                         one.call.traced.memory(resident)
             if held is not None:
                 try:
-                    one.value = held.hand_out()
+                    one.value, one.source = held.hand_out(), resident
                 except Exception as error:
                     say_unusable(engine, one.call, error)
             elif unknown:

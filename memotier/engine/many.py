@@ -31,14 +31,14 @@ from .engine import Engine
 from .evidence import DOUBTED
 from .flights import AGAIN, ALONE, Failed, Flight, Landing
 from .gather import keep_many
+from .labels import labels_before
 from .looking import GOOD_FOR, NOTHING, Looked, learn_all, let_go, look_many, read_below
-from .plan import labels_before, new_flight, say_unusable
+from .plan import new_flight, say_unusable
 from .tier2 import Found, learn
-from .wants import LEFT_OUT, Want
+from .wants import LEFT_OUT, Want, pass_many
 from .writes import Noted
 
 __all__ = ["LEFT_OUT", "Source", "Want", "fetch_many"]
-
 
 #: Stands for what was noted as long as nobody has looked.
 NOT_LOOKED: Final = Noted(None, (), MISS)
@@ -100,9 +100,10 @@ def fetch_many(
                 want.call.shelf.bypassed += 1
     try:
         yield from look_many(engine, looks, names)
-        seen = {id(look.call): look.value for look in looks}
+        seen = {id(look.call): look for look in looks}
         for want in wants:
-            want.value = seen.get(id(want.call), NOTHING)
+            if (look := seen.get(id(want.call))) is not None:
+                want.value, want.source = look.value, look.source
         _count(engine, [want for want in wants if want.value is NOTHING], 1)
         failed = yield from _bring_all(batch, wants)
         let_go(engine, looks)
@@ -116,7 +117,11 @@ def fetch_many(
 
 def _bring_all(batch: _Batch, wants: Sequence[Want]) -> Plan:
     todo = list(wants)
-    while todo := [want for want in todo if want.value is NOTHING]:
+    while True:
+        failed = yield from pass_many(batch.engine, todo)
+        todo = [want for want in todo if want.value is NOTHING]
+        if failed is not None or not todo:
+            return failed
         for chunk in batch.source.split(todo):
             failed = yield from _bring(batch, chunk)
             batch.good_for = GOOD_FOR
@@ -132,7 +137,6 @@ def _bring_all(batch: _Batch, wants: Sequence[Want]) -> Plan:
         if others:
             left = min((want.left for want in others if want.left is not None), default=None)
             yield from batch.waiting.wait([want.needs_call for want in others], left)
-    return None
 
 
 def _bring(batch: _Batch, chunk: Sequence[Want]) -> Plan:
@@ -202,7 +206,7 @@ def _join(batch: _Batch, chunk: Sequence[Want], mine: list[Want]) -> Plan:
                     _start(batch, want, want.labels, mine)
             if held is not None:
                 try:
-                    want.value = held.hand_out()
+                    want.value, want.source = held.hand_out(), resident
                 except Exception as error:
                     say_unusable(engine, want.call, error)
                     continue
@@ -289,7 +293,8 @@ def _follow(batch: _Batch, want: Want) -> Plan:
     finally:
         with engine.lock:
             flights.leave(flight)
-    if landing is ALONE:
+    is_failed = isinstance(landing, Landing) and landing.value.__class__ is Failed
+    if landing is ALONE or (is_failed and call.gate is not None):  # it was not his call
         want.is_alone = True
         return None
     if landing is AGAIN or (not landing.current and want.joined_at != flight.epoch):
@@ -298,10 +303,11 @@ def _follow(batch: _Batch, want: Want) -> Plan:
         return None
     with engine.lock:
         engine.meter.joined(call, flight)
-    if landing.value.__class__ is Failed:
+    if is_failed:
         return landing.value
     try:
         want.value = landing.value if landing.thaw is None else landing.thaw(landing.value)
+        want.source = flight
     except Exception as error:
         say_unusable(engine, call, error)
         want.is_alone = True
@@ -336,7 +342,7 @@ def _look(batch: _Batch, mine: Sequence[Want]) -> Plan:
     yield from learn_all(engine, dict.fromkeys(names))
     for want, found in missing:
         if isinstance(found, Found) and found.is_hit:
-            want.value, want.flight = found.value, None  # landed
+            want.value, want.source, want.flight = found.value, found, None  # landed
             continue
         call = want.needs_call
         if found is None or isinstance(found, Found):

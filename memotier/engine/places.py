@@ -64,9 +64,11 @@ class Shelf:
         "__weakref__",
         "bypassed",
         "cache_if",
+        "checks",
         "codec",
         "computed",
         "copy",
+        "denied",
         "digester",
         "errors",
         "errors_returned",
@@ -133,6 +135,7 @@ class Shelf:
         refreshes: bool = False,
         price_of: Callable[[Any], Any] | None = None,
         is_error: Callable[[Any], Any] | None = None,
+        checks: Any = None,
     ) -> None:
         self.namespace = namespace
         self.identity = identity
@@ -164,6 +167,8 @@ class Shelf:
         self.price_of = price_of
         #: Whether a result is an error, which is never kept; None: nobody says.
         self.is_error = is_error
+        #: Which hits are computed once more and compared (engine/checks.py); None: none.
+        self.checks = checks
         self.names: tuple[Name, ...] = (
             naming.EVERYTHING,
             *naming.levels(namespace),
@@ -205,6 +210,7 @@ class Shelf:
         self.failed = 0  # computations that raised
         self.undeclared = 0  # and those that did more than their function declares
         self.errors_returned = 0  # and those that returned an error
+        self.denied = 0  # results that were found, and not handed out (authorize=)
         # Why its entries left memory.
         self.evictions = self.expirations = self.invalidations = self.replacements = 0
         #: How long operations took, by the names of engine/meter.py.

@@ -16,21 +16,25 @@ Plans yield effects and never do I/O. A leader lands its flight in every way out
 
 from __future__ import annotations
 
-from ..errors import ConfigError
+from typing import Any
+
+from ..entry import Resident
 from ..types import Seconds
 from . import stale, worlds
 from .around import around
 from .background import Behind
 from .below import look_below, note_slot
 from .calls import Call, Labels
+from .checks import chosen, compared
 from .claims import can_claim, give_back_claims, wait_for_claim
 from .clocks import Old, Renewal
 from .compute import compute
 from .drive import Plan
-from .effects import Invoke
 from .engine import Engine
-from .evidence import DOUBTED, MOVED, REFUSED, UNCOPIED
+from .evidence import DOUBTED, MOVED, UNCOPIED
 from .flights import AGAIN, ALONE, Failed, Flight
+from .gates import bypass, instead, is_allowed, may_have, pass_on
+from .labels import labels_before
 from .meter import waiting
 from .places import Held
 from .recall import raise_again, recall
@@ -107,14 +111,12 @@ def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
                         follows = flights.follow(flight, in_task=in_task)
                     joined_at = engine.versions.epoch
             if held is not None:
-                if mine is not None:
-                    yield from begin(engine, call, mine, labels)
-                    mine = None
-                try:
-                    return held.hand_out()
-                except Exception as error:
-                    say_unusable(engine, call, error)
-                    continue
+                assert resident is not None
+                answer = yield from hand_out(engine, call, held, resident, labels, mine)
+                if answer is not AGAIN:
+                    return answer
+                mine = None
+                continue
             if unknown:
                 if not (yield from learn(engine, unknown)):
                     # Nobody can say whether the resident is still valid: it is not served.
@@ -141,7 +143,8 @@ def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
             if landing.__class__ is Failed:
                 return landing
             if landing.__class__ is Held:
-                return landing.hand_out()
+                assert old is not None
+                return (yield from pass_on(engine, call, landing.hand_out(), old))
             if landing is ALONE:
                 return (yield from alone(engine, call, labels, old=old))
             if landing is AGAIN or (not landing.current and joined_at != flight.epoch):
@@ -149,15 +152,18 @@ def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
                     flights.detach(flight)
                     shelf.misses -= 1  # it will be counted again
                 continue
+            if landing.value.__class__ is Failed and call.gate is not None:
+                return (yield from alone(engine, call, labels, old=old))  # not his call failed
             with engine.lock:
                 engine.meter.joined(call, flight)
-            if landing.value.__class__ is Failed or landing.thaw is None:
+            if landing.value.__class__ is Failed:
                 return landing.value
             try:
-                return landing.thaw(landing.value)
+                answer = Held(landing.value, landing.thaw).hand_out()
             except Exception as error:
                 say_unusable(engine, call, error)
                 return (yield from alone(engine, call, labels))
+            return (yield from pass_on(engine, call, answer, flight))
     except BaseException:
         began = None  # nobody knows how long it would have taken
         if mine is not None:
@@ -166,6 +172,32 @@ def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
     finally:
         if began is not None:
             engine.meter.answered(call, began, engine.clock.monotonic())
+
+
+def hand_out(
+    engine: Engine, call: Call, held: Held, resident: Resident, labels: Labels, due: Flight | None
+) -> Plan:
+    """
+    What memory has, for the caller; AGAIN if that cannot be copied.
+
+    Args:
+        due: The flight of the refresh that is to begin if he gets it; else it is given back.
+    """
+    try:
+        value = held.hand_out()
+    except Exception as error:
+        say_unusable(engine, call, error)
+        value = AGAIN
+    allowed = value is not AGAIN and (yield from is_allowed(engine, call, value, resident))
+    if allowed is not True:
+        if due is not None:
+            give_back(engine, due)
+        return value if value is AGAIN else (yield from instead(call, allowed))
+    if due is not None:
+        yield from begin(engine, call, due, labels)
+    elif call.shelf.checks is not None:
+        yield from check(engine, call, labels, resident, held)
+    return value
 
 
 def refresh(engine: Engine, call: Call) -> Plan:
@@ -213,14 +245,24 @@ def bring(engine: Engine, call: Call, flight: Flight, labels: Labels, old: Old |
     Lead *flight*; or, if its function has timeouts, have it led and wait. AGAIN if whoever led it
     has gone.
     """
-    windows = call.shelf.windows
+    windows, answer = call.shelf.windows, INLINE
     if windows is not None and windows.is_timed:
         assert isinstance(flight, Renewal)
         plan = renew(engine, call, flight, labels)
         answer = yield from apart(engine, call, flight, plan, old)
-        if answer is not INLINE:
-            return answer
-    return (yield from lead(engine, call, flight, labels))
+        if answer.__class__ is Held:
+            assert old is not None
+            return (yield from pass_on(engine, call, answer.hand_out(), old))
+    if answer is INLINE:
+        answer = yield from lead(engine, call, flight, labels)
+    if call.gate is not None:
+        allowed = yield from may_have(engine, call, flight, answer)
+        if allowed is not True:
+            return (yield from instead(call, allowed, flight))
+    found = flight.brought
+    if call.shelf.checks is not None and found.__class__ is Found and found.refresh is None:
+        yield from check(engine, call, labels, found, found.kept)
+    return answer
 
 
 def give_back(engine: Engine, flight: Flight) -> None:
@@ -245,19 +287,32 @@ def new_flight(engine: Engine, call: Call, old: Old | None) -> Flight:
     return flight
 
 
-def begin(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
+def begin(
+    engine: Engine, call: Call, flight: Flight, labels: Labels, plan: Plan | None = None
+) -> Plan:
     """
-    Have *flight* brought in the background.
+    Have *flight* brought in the background, by *plan* if that does more than to renew.
     """
     assert isinstance(flight, Renewal)
+    plan = renew(engine, call, flight, labels) if plan is None else plan
     try:
-        if not (yield Behind(engine.background, flight, renew(engine, call, flight, labels))):
+        if not (yield Behind(engine.background, flight, plan)):
             with engine.lock:
                 engine.background.dropped += 1
                 engine.flights.land(flight, AGAIN)
     except BaseException:
         give_back(engine, flight)
         raise
+
+
+def check(engine: Engine, call: Call, labels: Labels, source: Resident | Found, kept: Any) -> Plan:
+    """
+    Compute once more in the background what the caller is given, if that is to be checked.
+    """
+    found = chosen(engine, call, labels, source, kept)
+    if found is not None:
+        plan = compared(engine, call, labels, found, renew(engine, call, found.flight, labels))
+        yield from begin(engine, call, found.flight, labels, plan)
 
 
 def renew(engine: Engine, call: Call, flight: Flight, labels: Labels) -> Plan:
@@ -329,15 +384,6 @@ def compute_alone(engine: Engine, call: Call, flight: Flight, labels: Labels, no
         engine.claims.release(claim)
 
 
-def bypass(call: Call) -> Plan:
-    """
-    Call the function as if there were no cache.
-    """
-    assert call.function is not None
-    call.shelf.bypassed += 1
-    return (yield Invoke(Flight(call.flight_key, 0), call.function, call.args, call.kwargs))
-
-
 def say_unusable(engine: Engine, call: Call, error: Exception) -> None:
     """
     A value in memory could not be copied for its caller: it goes, and is computed anew.
@@ -351,34 +397,3 @@ def say_unusable(engine: Engine, call: Call, error: Exception) -> None:
         f"{call.shelf.label}: copying a result that memory held raised "
         f"{type(error).__name__}; it is computed anew",
     )
-
-
-def labels_before(engine: Engine, call: Call) -> Labels | None:
-    """
-    What is known before the computation: tags of the settings and of the arguments. None if
-    nobody can say, because ``tags=`` raised: the result cannot be invalidated, so not kept.
-    """
-    shelf = call.shelf
-    if call.tags_of is None:
-        if call.own_needs:
-            return Labels(call.names, shelf.tags)
-        if shelf.labels is None:
-            shelf.labels = Labels(shelf.names, shelf.tags)
-        labels: Labels = shelf.labels
-        return labels
-    try:
-        own = call.tags_of()
-    except Exception as error:
-        # Our own complaint about what it returned shows no data; other texts may.
-        ours = isinstance(error, ConfigError)
-        why = str(error) if ours else f"tags= raised {type(error).__name__}"
-        with engine.lock:
-            said = "tags= cannot be used" if ours else why
-            engine.evidence.happened(engine, call, REFUSED, said)
-        engine.events.say_once(
-            shelf.label,
-            "tags",
-            f"{shelf.label}: {why}; the result was returned but not stored",
-        )
-        return None
-    return Labels(call.names, tuple(dict.fromkeys((*shelf.tags, *own))))

@@ -76,7 +76,7 @@ def attend(engine: Engine, call: Call, resident: Resident) -> State:
     return state
 
 
-def begin_behind(engine: Engine, call: Call, labels: Labels, old: Old) -> Renewal | None:
+def begin_behind(engine: Engine, call: Call, labels: Labels, old: Old | None) -> Renewal | None:
     """
     The flight of a refresh, known before anyone else can begin one; None if there is one, or
     no room. Called under the lock.
@@ -162,6 +162,7 @@ def fall_back(engine: Engine, call: Call, flight: Renewal, what: str) -> Plan:
                 return None
             shelf.stale_on_error += not flight.behind
             call.answered_by = "stale"
+            flight.brought = old
             engine.flights.land(flight, Landing(old.value, old.thaw, True))
         if call.traced is not None:
             call.traced.old(old)

@@ -25,6 +25,9 @@ class CacheInfo(NamedTuple):
     did not take. *errors_served* are calls that were given a remembered error: neither hits nor
     misses. *cost_saved* is the sum of what ``cost=`` said of the results that were served again,
     in its own unit. *errors_returned* are the misses that brought an error, by ``is_error=``.
+    *denied* are results that were found and that ``authorize=`` did not let out:
+    they are no hits, and are counted in *bypassed*. *verified* are hits that ``verify=`` has
+    compared with a fresh result, *verified_differs* those of them that were not the same.
     """
 
     hits: int
@@ -40,6 +43,9 @@ class CacheInfo(NamedTuple):
     errors_served: int
     cost_saved: float
     errors_returned: int
+    denied: int
+    verified: int
+    verified_differs: int
 
 
 def hits_of(shelf: Shelf) -> tuple[int, float, int]:
@@ -82,7 +88,18 @@ def info(engine: Engine, shelf: Shelf) -> CacheInfo:
             errors_served=shelf.errors_served,
             cost_saved=price_saved(shelf),
             errors_returned=shelf.errors_returned,
+            denied=shelf.denied,
+            verified=verified(shelf)[0],
+            verified_differs=verified(shelf)[1],
         )
+
+
+def verified(shelf: Shelf) -> tuple[int, int]:
+    """
+    Hits that were compared with a fresh result, and those that differed.
+    """
+    checks = shelf.checks
+    return (0, 0) if checks is None else (checks.verified, checks.differs)
 
 
 def rate(hits: int, misses: int) -> float:
@@ -153,6 +170,9 @@ def collect(engine: Engine, l2_max_size: int | None, *, asks_store: bool = True)
             "errors_served": sum(shelf.errors_served for shelf in shelves),
             "undeclared_effects": sum(shelf.undeclared for shelf in shelves),
             "errors_returned": sum(shelf.errors_returned for shelf in shelves),
+            "denied": sum(shelf.denied for shelf in shelves),
+            "verified": sum(verified(shelf)[0] for shelf in shelves),
+            "verified_differs": sum(verified(shelf)[1] for shelf in shelves),
             "background": {
                 name: getattr(engine.background, name) + getattr(engine.timed, name)
                 for name in ("running", "done", "failed", "dropped")

@@ -29,7 +29,7 @@ INLINE = Signal("INLINE")
 def apart(engine: Engine, call: Call, flight: Renewal, plan: Plan, old: Old | None) -> Plan:
     """
     Have *plan* bring *flight*, and wait for as long as the options say: the result, ``Failed``,
-    AGAIN, or INLINE (then *flight* is still the caller's).
+    ``Held`` of *old*, AGAIN, or INLINE (then *flight* is still the caller's).
     """
     with engine.lock:
         if engine.timed.closed:
@@ -50,7 +50,7 @@ def apart(engine: Engine, call: Call, flight: Renewal, plan: Plan, old: Old | No
     if landing.__class__ is Failed:
         return landing
     if landing.__class__ is Held:
-        return landing.hand_out()
+        return landing
     result = flight.result
     is_signal = landing.__class__ is Signal
     if result is not None and (is_signal or result[0].__class__ is not Failed):

@@ -159,6 +159,12 @@ class Record:
         if not self._is_done:
             self.matched, self.score = matched, score
 
+    def denied(self) -> None:
+        """
+        What was found is not for this caller (``authorize=``): the function is called past it.
+        """
+        self._say(Source.BYPASS)
+
     def computed(self, seconds: Seconds) -> None:
         """
         The function was called.

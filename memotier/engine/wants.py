@@ -4,11 +4,15 @@ One item of a batch on its way: what is known of it so far.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ..types import Seconds
 from .calls import Call, Labels
-from .flights import Flight, Signal
+from .drive import Plan
+from .engine import Engine
+from .flights import Failed, Flight, Signal
+from .gates import Source, is_allowed, turn_away
 from .looking import NOTHING
 from .writes import Noted
 
@@ -34,6 +38,7 @@ class Want:
         "labels",
         "left",
         "noted",
+        "source",
         "theirs",
         "value",
     )
@@ -44,6 +49,8 @@ class Want:
         self.labels: Labels | None = None
         #: The result, LEFT_OUT, or NOTHING as long as there is none.
         self.value: Any = NOTHING
+        #: What that was taken from, until the gate was asked; None: this batch has computed it.
+        self.source: Source | None = None
         #: Ours, until it has landed; and somebody else's, to be waited for.
         self.flight: Flight | None = None
         self.theirs: Flight | None = None
@@ -61,3 +68,26 @@ class Want:
     def needs_call(self) -> Call:
         assert self.call is not None
         return self.call
+
+
+def pass_many(engine: Engine, wants: Sequence[Want]) -> Plan:
+    """
+    Take from *wants* what was found and is not for this caller: it is computed for him, as what
+    has no key. ``Failed`` if the gate raised.
+    """
+    for want in wants:
+        source, want.source = want.source, None
+        if source is None or want.call is None or want.call.gate is None:
+            continue
+        # That another call brought nothing for an id says nothing of what this one would bring.
+        allowed: Any = False
+        if isinstance(want.value, Signal):
+            turn_away(engine, want.call, source)
+        else:
+            allowed = yield from is_allowed(engine, want.call, want.value, source)
+        if allowed.__class__ is Failed:
+            return allowed
+        if not allowed:
+            want.labels, want.value = None, NOTHING
+            want.call.shelf.bypassed += 1
+    return None

@@ -31,7 +31,7 @@ Sink = Callable[[dict[str, Any]], Any]
 #: Events that somebody should look at.
 WARNINGS: Final = frozenset(
     {
-        *("fault", "refused", "unstored", "unpriced"),
+        *("fault", "refused", "unstored", "unpriced", "differed"),
         *("store_replaced", "store_quarantined", "foreign_rows", "record_too_large"),
     }
 )
@@ -44,8 +44,9 @@ def listen(
     Give *sink* every event of *cache*, from now on; what this returns ends that.
 
     A dict has ``event`` (``"fault"``, ``"refused"``, ``"unstored"``, ``"unpriced"``,
-    ``"invalidated"``, ``"closed"``, and those of the second tier), ``cache``, ``level``
-    (``"warning"`` or ``"info"``), ``at`` in seconds since 1970, and what else there is to say.
+    ``"differed"``, ``"invalidated"``, ``"closed"``, and those of the second tier), ``cache``,
+    ``level`` (``"warning"`` or ``"info"``), ``at`` in seconds since 1970, and what else there is to
+    say.
     It is called in the thread of whoever met the event, so it must not wait. If it raises, that
     is logged.
 

@@ -26,6 +26,7 @@ from ..engine.calls import Call
 from ..engine.drive import Plan
 from ..engine.engine import Engine
 from ..engine.flights import Failed
+from ..engine.gates import DENIED
 from ..errors import ConfigError
 from ..memo import Memo
 from ..options import FunctionOptions
@@ -208,11 +209,14 @@ class NearMemo(Memo):
         if (yield from _is_known(engine, call)):
             return (yield from super().fetch(engine, call))
         known, group = self._known_of(call), self._group_of(values)
-        row, found = None, MISS
+        row: Any = None
+        found: Any = MISS
         if text.strip():
             (row,) = yield from judge.vectors(engine, [text])
         if row is not None:
             found = yield from self._find(engine, call, known, _Wanted(text, group, row))
+        if found.__class__ is Failed:
+            return found
         judge.tally.count("misses" if found is MISS else "semantic_hits")
         if found is not MISS:
             return found
@@ -233,7 +237,14 @@ class NearMemo(Memo):
             told = tracing.Record(engine.clock, "", "", "", "")
             if other is not None:
                 other.traced = told
-            (value,) = (yield from direct.get_many(engine, [other], MISS)) if other else (MISS,)
+                if call.gate is not None:
+                    other.gate, other.scoped = call.gate, call.scoped
+            answer = (yield from direct.get_many(engine, [other], MISS)) if other else (MISS,)
+            if answer.__class__ is Failed:
+                return answer
+            (value,) = answer
+            if value is DENIED:
+                continue
             if value is MISS:
                 known.index.drop(candidate.key, candidate.turn)
                 continue

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import re
 import sys
@@ -15,11 +14,12 @@ import pytest
 
 from memotier import ConfigError, ScopeMissing, tiered_cache
 
+from .conftest import as_user, user
+
 if TYPE_CHECKING:
     from agents import RunContextWrapper  # noqa: F401 - not there at run time
 
 T = TypeVar("T")
-user = contextvars.ContextVar("user")
 
 
 def made(module: str, name: str) -> Any:
@@ -54,18 +54,6 @@ Named = NewType("Named", Request)
 @pytest.fixture
 def keyed(monkeypatch):
     monkeypatch.setenv("MEMOTIER_KEY", "5a" * 32)
-
-
-def as_user(name, ask):
-    """
-    What *ask* returns in a context of its own, in which *name* is the user.
-    """
-
-    def run():
-        user.set(name)
-        return ask()
-
-    return contextvars.copy_context().run(run)
 
 
 class Context:

@@ -1,5 +1,5 @@
 """
-Types of ``scope=`` and ``agent=``; read by mypy and pyright, not run.
+Types of ``scope=``, ``agent=``, ``authorize=`` and ``verify=``; read by mypy and pyright, not run.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import assert_type
 
 import memotier
-from memotier import MultiLevelCache, tiered_cache
+from memotier import Entry, MultiLevelCache, tiered_cache
 
 user: ContextVar[str] = ContextVar("user")
 
@@ -38,6 +38,33 @@ tiered_cache(is_error=True)
 tiered_cache(is_error=lambda result: not result)
 tiered_cache.many(is_error=False)
 tiered_cache(is_error="yes")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+
+
+@tiered_cache(authorize=lambda entry, scope: scope == entry.key, verify=0.01, equal=max)
+def checked(x: int) -> str:
+    return f"{x}"
+
+
+async def may(entry: Entry, scope: object) -> bool:
+    return bool(entry.tags)
+
+
+@tiered_cache(authorize=may)
+async def awaited(x: int) -> str:
+    return f"{x}"
+
+
+@tiered_cache.many(authorize=may)
+async def all_of(ids: list[int]) -> dict[int, str]:
+    return {}
+
+
+tiered_cache(authorize=lambda entry: True)  # type: ignore[arg-type,misc]  # pyright: ignore[reportArgumentType]
+tiered_cache(verify="1%")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+
+assert_type(checked(1), str)
+assert_type(checked.cache_info().verified, int)
+
 tiered_cache(scope=None)
 tiered_cache(scope=["who"])
 tiered_cache(scope=7)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
