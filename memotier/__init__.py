@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .current import current
     from .depends import env, epoch, file
     from .engine.modes import disabled
+    from .engine.quotas import ScopeInfo
     from .engine.stats import CacheInfo
     from .engine.tracing import trace
     from .entry import Entry
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         InvalidationNotDurable,
         MemotierError,
         NotIsolated,
+        QuotaExceeded,
         ScopeMissing,
         SerializationError,
         StoreError,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from .invalidation.invalidator import CacheInvalidator
     from .keys.registry import register_key
     from .many import tiered_cache
+    from .quota import Quota
     from .registry import configure, forget, get_cache, invalidate_tags
     from .semantic.cache import SemanticCache
     from .semantic.near import Semantic
@@ -71,6 +74,9 @@ _HOMES = {
     "MemotierError": "errors",
     "MultiLevelCache": "cache",
     "NotIsolated": "errors",
+    "Quota": "quota",
+    "QuotaExceeded": "errors",
+    "ScopeInfo": "engine.quotas",
     "ScopeMissing": "errors",
     "Semantic": "semantic.near",
     "SemanticCache": "semantic.cache",
@@ -121,6 +127,9 @@ __all__ = [
     "MemotierError",
     "MultiLevelCache",
     "NotIsolated",
+    "Quota",
+    "QuotaExceeded",
+    "ScopeInfo",
     "ScopeMissing",
     "Semantic",
     "SemanticCache",

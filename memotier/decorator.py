@@ -24,6 +24,7 @@ from .errors import ConfigError
 from .keys.bind import call_signature
 from .memo import Memo
 from .options import check_options
+from .quota import Quota
 from .streams import StreamMemo, StreamTiered, check_stream, is_stream
 from .tiered import Tiered
 from .types import Codec
@@ -106,6 +107,7 @@ def tiered_cache(
     error_ttl_max: Ttl = ...,
     semantic: str | Semantic | None = ...,
     scope: Scope = ...,
+    quota: Quota | None = ...,
     agent: bool = ...,
     effects: Effects | None = ...,
 ) -> Decorator: ...
@@ -144,6 +146,7 @@ def tiered_cache(
     rewarm: Any = False,
     semantic: Any = None,
     scope: Any = None,
+    quota: Any = None,
     agent: Any = False,
     effects: Any = None,
 ) -> Any:
@@ -244,6 +247,9 @@ def tiered_cache(
             parameters. It is part of the key; a call of nobody raises ``ScopeMissing``.
             ``"public"`` says that all callers share.
 
+        quota: What each scope may have: ``Quota(entries=, bytes=, computations_per_second=)``.
+            Beyond the last, calls that have to compute raise ``QuotaExceeded``.
+
         agent: Whether it is a tool of agents: then *scope* and *effects* must be given, errors
             are not remembered, parameters that a framework fills in are refused unless *ignore*
             names them, and a Redis takes a key.
@@ -287,6 +293,7 @@ def tiered_cache(
         "rewarm": rewarm,
         "semantic": semantic,
         "scope": scope,
+        "quota": quota,
         "agent": agent,
         "effects": effects,
     }

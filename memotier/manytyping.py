@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from .cache import MultiLevelCache
+from .engine.quotas import ScopeInfo
 from .engine.stats import CacheInfo
 from .entry import Entry
 from .explanation import Explanation
@@ -37,6 +38,7 @@ class _AboutAll(Protocol):
     @property
     def __wrapped__(self) -> Callable[..., Any]: ...
     def cache_info(self) -> CacheInfo: ...
+    def scope_info(self, scope: Any, /) -> ScopeInfo: ...
     def cache_parameters(self) -> dict[str, Any]: ...
 
 

@@ -39,7 +39,7 @@ from .locate import Locator
 from .needs import Dependent, check_caches
 from .options import FunctionOptions
 from .registry import cache_named
-from .scoped import locator, parts_of
+from .scoped import ledger_of, locator, parts_of
 from .sharing import recording_of, share
 from .templates import fill
 from .traces import past, traced
@@ -158,6 +158,7 @@ class Memo:
                 check_caches(self.label, needs, cache, cache_named)
                 self.dependent = Dependent(self.label, needs, engine, self.parameters, self.spread)
             shelf.known = known_of(self, engine)
+            shelf.ledger = ledger_of(self.options)
             if engine.store is not None or engine.options.is_offline:
                 share(self, engine, shelf, wiring)
             with engine.lock:

@@ -20,6 +20,7 @@ from .errors import ConfigError
 from .freshness import check_windows
 from .keyed import check_tags
 from .needs import Needs, check_depends
+from .quota import Quota, check_quota
 from .remembered import check_remembers
 from .scopes import Scope, check_agent, check_scope, check_sources
 from .templates import check_template
@@ -66,6 +67,8 @@ class FunctionOptions:
     rewarm: bool
     #: Whose the results are; None: nobody said, so everybody's.
     scope: Scope | None
+    #: What each scope may have; None: no less than the whole cache.
+    quota: Quota | None
     #: Whether it is a tool of agents, of which more has to be said.
     agent: bool
     #: What a call does besides returning its result (effects.KINDS); None: nobody said.
@@ -100,6 +103,7 @@ def check_options(
     record_user: Any,
     rewarm: Any,
     scope: Any,
+    quota: Any,
     agent: Any,
     effects: Any,
     streams: bool = False,
@@ -170,6 +174,7 @@ def check_options(
     if record and checked_scope is not None and not checked_scope.is_public:
         raise refuse("record", record, "calls of a scope are not written down for later ones")
     check_agent(label, agent, checked_scope, cache_exceptions)
+    is_scoped = checked_scope is not None and not checked_scope.is_public
 
     needs = check_depends(label, signature, depends_on, cache=cache, key=key, ignore=ignore)
     check_sources(label, checked_scope, () if needs is None else needs.functions)
@@ -197,6 +202,7 @@ def check_options(
         record_user=record_user,
         rewarm=rewarm,
         scope=checked_scope,
+        quota=check_quota(label, quota, is_scoped=is_scoped, on_unkeyable=on_unkeyable),
         agent=agent,
         effects=check_effects(label, effects, agent=agent),
         windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),

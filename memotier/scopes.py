@@ -23,6 +23,7 @@ from .engine import removal
 from .engine.drive import Plan
 from .engine.engine import Engine
 from .engine.places import Shelf
+from .engine.quotas import ScopeInfo, scope_info
 from .errors import ConfigError, ScopeMissing, UnkeyableArgument
 from .keys.canonical import encode_call
 from .types import Name
@@ -248,21 +249,40 @@ def forget(engine: Engine, scope: Any, shelf: Shelf | None = None) -> Plan:
     Raises:
         ConfigError: If *scope* is none.
     """
-    text = _text_of_forgotten(scope)
-    if not engine.closed:
+    text = _text_of("forget", scope)
+    if engine.closed:
+        return
+    try:
         yield from removal.bump(engine, names_of(engine, shelf, text))
+    finally:
+        (name, *_) = names_of(engine, None, text)
+        with engine.lock:
+            for one in list(engine.shelves) if shelf is None else [shelf]:
+                if one.ledger is not None:
+                    one.ledger.forget([one.ledger.find(name)])
 
 
-def _text_of_forgotten(scope: Any) -> bytes:
+def info(engine: Engine, scope: Any, shelf: Shelf | None = None) -> ScopeInfo:
+    """
+    What a scope has and was given; of one function if *shelf* is given.
+
+    Raises:
+        ConfigError: If *scope* is none.
+    """
+    (name, *_) = names_of(engine, None, _text_of("scope_info", scope))
+    return scope_info(engine, name, shelf)
+
+
+def _text_of(asked: str, scope: Any) -> bytes:
     if _is_unset(scope):
         raise ConfigError(
-            "forget() was given None or something empty, which is nobody's scope: give the value "
+            f"{asked}() was given None or something empty, which is nobody's scope: give the value "
             "that the ContextVar, the callable or the parameter has; of several parameters a tuple"
         )
     try:
-        return canonical("forget", scope)
+        return canonical(asked, scope)
     except ScopeMissing as error:
         raise ConfigError(
-            f"forget() was given a {type(scope).__qualname__}, which has no stable key, so no "
+            f"{asked}() was given a {type(scope).__qualname__}, which has no stable key, so no "
             "call has it as its scope"
         ) from error

@@ -287,22 +287,20 @@ class Engine:
 
             debt: What the second tier has yet to be told (write-back).
         """
-        if self.closed or not self.memory.fits(kept.size, call.key):
+        ledger = call.shelf.ledger
+        fits = ledger is None or ledger.takes(call, kept.size, stamp)
+        if self.closed or not (fits and self.memory.fits(kept.size, call.key)):
             return False
         if self.orphans:
             bury(self)
-
         now = self.clock.monotonic()
         resident = Resident()
         resident.value, resident.thaw, resident.size = kept.value, kept.thaw, kept.size
-        resident.hits = 0
+        resident.hits, resident.epoch, resident.cost = 0, epoch, cost
         resident.born = resident.used = now
         resident.fresh_until = NEVER if fresh == NEVER else now + fresh
-        resident.epoch = epoch
-        resident.cost = cost
         resident.table, resident.key, resident.place = call.table, call.key, call.place
-        resident.stamp = stamp
-        resident.node = None
+        resident.stamp, resident.node = stamp, None
         if call.shelf.windows is not None and stamp is not None:
             left, ttl = (fresh, fresh) if ttl_left is None else (ttl_left, stamp.fresh)
             stamp.clocks = Clocks(now + left, call.shelf.windows, ttl, cost)
@@ -325,6 +323,8 @@ class Engine:
         if debt is not None and stamp is not None:
             stamp.debt = debt
             self.debts.owe(resident)
+        if ledger is not None:
+            ledger.note(self, call, stamp, resident)
         return True
 
     def give_up(self, call: Call, why: str | bytes = "replaced") -> bool:

@@ -33,6 +33,7 @@ from .flights import AGAIN, ALONE, Failed, Flight, Landing
 from .gather import keep_many
 from .looking import GOOD_FOR, NOTHING, Looked, learn_all, let_go, look_many, read_below
 from .plan import labels_before, new_flight, say_unusable
+from .quotas import begin
 from .tier2 import Found, learn
 from .wants import LEFT_OUT, Want
 from .writes import Noted
@@ -360,13 +361,15 @@ def _compute(engine: Engine, wants: Sequence[Want], source: Source) -> Plan:
     mine = [want for want in wants if want.flight is not None]
     for want in mine:
         want.flight.waits = waits  # type: ignore[union-attr]
+    calls = [want.needs_call for want in mine]
+    refused = begin(engine, calls) if calls and calls[0].shelf.ledger is not None else None
     clock = engine.clock
     began = clock.monotonic()
-    answer = yield source.invoke(umbrella, wants)
+    answer = (yield source.invoke(umbrella, wants)) if refused is None else refused
     ended = clock.monotonic()
     cost = (ended - began) / len(wants)
-    for want in mine:
-        engine.meter.computed(want.needs_call, cost, ended)
+    for call in calls if refused is None else ():
+        engine.meter.computed(call, cost, ended)
     results = []
     if answer.__class__ is not Failed:
         try:
@@ -377,8 +380,8 @@ def _compute(engine: Engine, wants: Sequence[Want], source: Source) -> Plan:
     if answer.__class__ is Failed:
         with engine.lock:
             for want in mine:
-                want.needs_call.shelf.computed += 1
-                want.needs_call.shelf.failed += 1
+                want.needs_call.shelf.computed += refused is None
+                want.needs_call.shelf.failed += refused is None
                 engine.flights.land(want.flight, Landing(answer, None, True))  # type: ignore[arg-type]
         return answer
     for want, value in zip(wants, results, strict=True):

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from ..errors import ConfigError
 from ..types import Seconds
-from . import stale, worlds
+from . import quotas, stale, worlds
 from .around import around
 from .background import Behind
 from .below import look_below, note_slot
@@ -54,7 +54,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
 def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
     labels = labels_before(engine, call)
     if labels is None or engine.is_inside():
-        return (yield from bypass(call))
+        return (yield from bypass(engine, call))
     shelf, flights = call.shelf, engine.flights
     key, windows = call.flight_key, call.shelf.windows
     mine: Flight | None = None
@@ -175,7 +175,7 @@ def refresh(engine: Engine, call: Call) -> Plan:
     """
     labels = labels_before(engine, call)
     if labels is None or engine.is_inside():
-        return (yield from bypass(call))
+        return (yield from bypass(engine, call))
     with engine.lock:
         engine.flights.unwanted((call.flight_key,))
     return (yield from alone(engine, call, labels, renews=True))
@@ -304,6 +304,8 @@ def take_found(engine: Engine, call: Call, flight: Flight, labels: Labels, found
         yield from begin(engine, call, found.refresh, labels)
     if isinstance(flight, Renewal):
         flight.result = (found.value,)
+    if call.shelf.ledger is not None and call.shelf.ledger.gone:
+        yield from quotas.let_go(engine, call.shelf)
     return found.value
 
 
@@ -329,11 +331,15 @@ def compute_alone(engine: Engine, call: Call, flight: Flight, labels: Labels, no
         engine.claims.release(claim)
 
 
-def bypass(call: Call) -> Plan:
+def bypass(engine: Engine, call: Call) -> Plan:
     """
-    Call the function as if there were no cache.
+    Call the function as if there were no cache; a quota on computations holds all the same.
     """
     assert call.function is not None
+    if call.shelf.ledger is not None and not engine.is_inside():
+        refused = quotas.begin(engine, [call])
+        if refused is not None:
+            return refused
     call.shelf.bypassed += 1
     return (yield Invoke(Flight(call.flight_key, 0), call.function, call.args, call.kwargs))
 
