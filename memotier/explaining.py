@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from .durations import show_seconds
 from .engine import evidence, quotas, verdicts, worlds
 from .engine import names as naming
 from .engine.calls import Call
@@ -102,7 +101,7 @@ def _over_quota(engine: Engine, call: Call) -> tuple[str, ...]:
     That the call would be refused, if so.
     """
     wait = quotas.due_in(engine, call)
-    again = show_seconds(wait)
+    again = quotas.shown_wait(wait)
     return (f"It would raise QuotaExceeded: try again in {again}.",) if wait else ()
 
 

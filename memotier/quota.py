@@ -46,10 +46,7 @@ class Quota:
             )
         _check_count("entries", self.entries)
         if self.bytes is not None:
-            most = size_bytes(self.bytes, what="Quota(bytes=...)")
-            if not most:
-                raise ConfigError("Quota(bytes=0) cannot be used: give 1 or more")
-            object.__setattr__(self, "bytes", most)
+            object.__setattr__(self, "bytes", size_bytes(self.bytes, what="Quota(bytes=...)"))
         if rate is not None and not (type(rate) in (int, float) and 0 < rate < math.inf):
             raise ConfigError(
                 f"Quota(computations_per_second={short(rate)}) cannot be used: give a number "

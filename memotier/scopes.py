@@ -269,8 +269,17 @@ def info(engine: Engine, scope: Any, shelf: Shelf | None = None) -> ScopeInfo:
     Raises:
         ConfigError: If *scope* is none.
     """
-    (name, *_) = names_of(engine, None, _text_of("scope_info", scope))
-    return scope_info(engine, name, shelf)
+    return scope_info(engine, name_of(engine, scope), shelf)
+
+
+def name_of(engine: Engine, scope: Any) -> Name:
+    """
+    The digest by which the entries of a scope are known, under the present key of the cache.
+
+    Raises:
+        ConfigError: If *scope* is none.
+    """
+    return names_of(engine, None, _text_of("scope_info", scope))[0]
 
 
 def _text_of(asked: str, scope: Any) -> bytes:

@@ -87,10 +87,11 @@ class Account:
         Hits in memory, and the seconds that all hits saved.
         """
         hits, saved = self.hits_gone, self.saved
-        for holding in self.holdings:
-            if holding.resident is not None:
-                hits += holding.resident.hits
-                saved += holding.resident.hits * holding.resident.cost
+        for holding in list(self.holdings):  # it may leave while we count
+            resident = holding.resident
+            if resident is not None:
+                hits += resident.hits
+                saved += resident.hits * resident.cost
         return hits, saved
 
     def add(self, other: Account) -> None:

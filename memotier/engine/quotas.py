@@ -11,6 +11,7 @@ errors is, and everyone who waits for the same hears the same. It is not remembe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 
@@ -35,8 +36,8 @@ class ScopeInfo:
     What one scope has and was given, in this process.
 
     *hits* are calls that were answered without running the function, by memory (*l1_hits*), by the
-    second tier (*l2_hits*) or together with another caller (*joined*); *misses* are the others, of
-    which a quota refused *refused*. *computed* are runs of the function, also refreshes.
+    second tier (*l2_hits*) or together with another caller (*joined*); *misses* ran it, and
+    *refused* would have, if the quota had let them. *computed* are all its runs, also refreshes.
     *size* and *bytes* are entries in memory, *evicted* results that went because the scope had too
     many. *seconds_saved* is the computing time that hits did not take.
 
@@ -109,6 +110,13 @@ def scope_info(engine: Engine, name: Name, shelf: Shelf | None) -> ScopeInfo:
         return ScopeInfo(**total, quota=ledger.quota, computations_left=left)
 
 
+def shown_wait(wait: Seconds) -> str:
+    """
+    For people: to the millisecond, and never too early.
+    """
+    return show_seconds(math.ceil(wait * 1000 - 1e-3) / 1000)
+
+
 # -- before a computation ----------------------------------------------------------------
 
 
@@ -128,7 +136,7 @@ def begin(engine: Engine, calls: Sequence[Call], *, is_refresh: bool = False) ->
         distinct = list(dict.fromkeys(accounts))
         wait = max(ledger.due_in(account, now) for account in distinct)
         for account in accounts:
-            account.misses += not is_refresh
+            account.misses += not (is_refresh or wait)
             account.computed += not wait
         if not wait:
             for account in distinct:
@@ -144,7 +152,7 @@ def begin(engine: Engine, calls: Sequence[Call], *, is_refresh: bool = False) ->
         QuotaExceeded(
             f"{calls[0].shelf.label}() was not called: its scope has had as many computations as "
             f"its quota= allows ({quota.computations_per_second:g} per second). Try again in "
-            f"{show_seconds(wait)}",
+            f"{shown_wait(wait)}",
             retry_after=wait,
         )
     )
