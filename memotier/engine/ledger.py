@@ -6,7 +6,7 @@ by the digest that its entries carry; a *holding* is one stored result of it tha
 of: in memory, or (where a quota bounds what is stored) in the second tier, or in both.
 
 A quota on what is stored is held by taking away what the same scope has: the holding that was
-unused for longest goes, from both tiers (``gone`` has to be deleted below). One on computations is
+unused for longest goes, from both tiers (``gone`` has to be dropped below). One on computations is
 a bucket of tokens, kept as the moment at which the last computation is *paid*.
 
 Bounded, whoever chooses the scopes: accounts with holdings by what memory holds and ``MOST_BELOW``,

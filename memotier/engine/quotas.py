@@ -18,10 +18,10 @@ from dataclasses import dataclass, fields
 from ..durations import show_seconds
 from ..errors import QuotaExceeded, StoreError
 from ..quota import Quota
-from ..types import Name, Seconds
+from ..types import Address, Name, Seconds
 from .calls import Call
 from .drive import Plan
-from .effects import operation
+from .effects import Ask, Asking
 from .engine import Engine
 from .evidence import OVER_QUOTA
 from .flights import Failed
@@ -175,8 +175,9 @@ def due_in(engine: Engine, call: Call) -> Seconds:
 
 def let_go(engine: Engine, shelf: Shelf) -> Plan:
     """
-    Delete from the second tier what its scope has had to give up. If that cannot be reached, it
-    stays there.
+    Drop from the second tier what its scope has had to give up. That is no invalidation: nobody is
+    told, and what other processes have of it in memory stays there. If the second tier cannot be
+    reached, so does it.
     """
     ledger: Ledger = shelf.ledger
     with engine.lock:
@@ -184,6 +185,11 @@ def let_go(engine: Engine, shelf: Shelf) -> Plan:
         gone = [address for address in gone if address not in ledger.at]  # it has come back
     if not gone or engine.store is None or engine.closed:
         return
-    answer = yield from asked_below(engine, L2_DELETE, operation(engine, "delete", gone))
+    answer = yield from asked_below(engine, L2_DELETE, Ask(engine, _discard, gone))
     if isinstance(answer, StoreError):
         engine.fault(answer)
+
+
+def _discard(gone: Sequence[Address]) -> Asking:
+    for address in gone:
+        yield "discard", address
