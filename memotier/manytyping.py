@@ -16,6 +16,7 @@ from .engine.quotas import ScopeInfo
 from .engine.stats import CacheInfo
 from .entry import Entry
 from .explanation import Explanation
+from .quota import Quota
 from .types import Codec, Miss
 from .typing import Effects, Scope, Ttl, _AsyncOfClass, _AsyncOfInstance, _OfClass, _OfInstance
 
@@ -200,6 +201,7 @@ class Many(DecoratorOfMany, Protocol):
         single_flight: Literal["process", "machine", "cluster"] | None = ...,
         jitter: Ttl = ...,
         scope: Scope = ...,
+        quota: Quota | None = ...,
         agent: bool = ...,
         effects: Effects | None = ...,
     ) -> DecoratorOfMany: ...

@@ -36,8 +36,6 @@ STAMP: Final = 130
 PLACED: Final = 120
 #: Of the moments of an entry that is of use when it is no longer fresh.
 CLOCKS: Final = 150
-#: Of an entry whose function has a scope: what that has, and its share of the scope's account.
-HOLDING: Final = 300
 
 #: No key and its entry take as much: keys in memory are atoms or digests of limited length.
 SURELY: Final = 5_000_000
@@ -292,7 +290,7 @@ def overhead(key: Any, stamp: Any) -> int:
         if stamp.world is not None:
             size += getsizeof(stamp.world)
         if stamp.holding is not None:
-            size += HOLDING
+            size += stamp.holding.room
     if type(key) is tuple:
         for part in key:
             size += getsizeof(part)
