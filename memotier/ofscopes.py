@@ -8,7 +8,6 @@ from typing import Any
 
 from . import asked
 from .engine.quotas import ScopeInfo
-from .memo import Memo
 
 
 class OfScopes:
@@ -16,15 +15,16 @@ class OfScopes:
     Two methods of ``Tiered``.
     """
 
-    _self_memo: Memo
+    # Neither a __dict__ of its own nor annotations: either would hide those of the function.
+    __slots__ = ()
 
-    def forget(self, scope: Any, /) -> Any:
+    def forget(self: Any, scope: Any, /) -> Any:
         """
         Forget all results of one scope, in both tiers; see docs/guide/scope.md.
         """
         return self._self_memo.run(asked.forget_scope(self._self_memo, scope))
 
-    def scope_info(self, scope: Any, /) -> ScopeInfo:
+    def scope_info(self: Any, scope: Any, /) -> ScopeInfo:
         """
         What one scope has and was given, in this process; see docs/guide/scope.md.
         """
