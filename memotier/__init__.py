@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .current import current
     from .depends import env, epoch, file
     from .engine.modes import disabled
+    from .engine.quotas import ScopeInfo
     from .engine.stats import CacheInfo
     from .engine.tracing import trace
     from .entry import Entry
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         InvalidationNotDurable,
         MemotierError,
         NotIsolated,
+        QuotaExceeded,
         ScopeMissing,
         SerializationError,
         StoreError,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from .keys.registry import register_key
     from .many import tiered_cache
     from .mutations import mutates
+    from .quota import Quota
     from .registry import configure, forget, get_cache, invalidate_tags
     from .semantic.cache import SemanticCache
     from .semantic.near import Semantic
@@ -74,6 +77,9 @@ _HOMES = {
     "MemotierError": "errors",
     "MultiLevelCache": "cache",
     "NotIsolated": "errors",
+    "Quota": "quota",
+    "QuotaExceeded": "errors",
+    "ScopeInfo": "engine.quotas",
     "ScopeMissing": "errors",
     "Semantic": "semantic.near",
     "SemanticCache": "semantic.cache",
@@ -128,6 +134,9 @@ __all__ = [
     "MemotierError",
     "MultiLevelCache",
     "NotIsolated",
+    "Quota",
+    "QuotaExceeded",
+    "ScopeInfo",
     "ScopeMissing",
     "Semantic",
     "SemanticCache",

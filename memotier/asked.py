@@ -13,6 +13,7 @@ from .engine.drive import Plan
 from .engine.engine import Engine
 from .engine.flights import Failed
 from .engine.places import Held
+from .engine.quotas import ScopeInfo
 from .entries import show
 from .errors import ConfigError
 from .memo import Memo
@@ -34,16 +35,28 @@ def forget_scope(memo: Memo, scope: Any) -> Plan:
     """
     Forget all results of one scope.
     """
-    own = memo.options.scope
-    if own is None or own.is_public:
-        raise ConfigError(
-            f"{memo.label}.forget(): its results are nobody's own, because it has "
-            f"{'no scope=' if own is None else 'scope=' + repr(own.shown)}. "
-            "cache_clear() forgets all of them, invalidate() one"
-        )
+    _check_scoped(memo, "forget", "cache_clear() forgets all of them, invalidate() one")
     engine = memo.ready(tells=True)
     if engine is not None:
         yield from scopes.forget(engine, scope, memo.shelf)
+
+
+def scope_info(memo: Memo, scope: Any) -> ScopeInfo:
+    """
+    What one scope has and was given.
+    """
+    _check_scoped(memo, "scope_info", "cache_info() counts all of them")
+    engine = memo.engine or memo.attach()
+    return scopes.info(engine, scope, memo.shelf)
+
+
+def _check_scoped(memo: Memo, asked: str, instead: str) -> None:
+    own = memo.options.scope
+    if own is None or own.is_public:
+        raise ConfigError(
+            f"{memo.label}.{asked}(): its results are nobody's own, because it has "
+            f"{'no scope=' if own is None else 'scope=' + repr(own.shown)}. {instead}"
+        )
 
 
 def expire(memo: Memo, values: tuple[Any, ...]) -> Plan:

@@ -17,6 +17,7 @@ from .clock import SYSTEM, Clock
 from .config import CacheLevelConfig, WritePolicy
 from .durations import check_namespace
 from .engine.drive import adrive
+from .engine.quotas import ScopeInfo
 from .keyed import DEFAULT_NAMESPACE, Keyed, Ttl
 from .snapshots import watch_for
 from .synccache import SyncCache
@@ -292,6 +293,19 @@ class MultiLevelCache:
             ConfigError: If *scope* is None or empty.
         """
         await adrive(self._keyed.forget(scope))
+
+    def scope_info(self, scope: Any) -> ScopeInfo:
+        """
+        What *scope* has and was given, in this process: of all functions that keep their results
+        here. Asks no store.
+
+        Args:
+            scope: As for ``forget``.
+
+        Raises:
+            ConfigError: If *scope* is None or empty.
+        """
+        return self._keyed.scope_info(scope)
 
     async def add_tags(self, key: Any, *tags: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """

@@ -24,6 +24,7 @@ from .errors import ConfigError
 from .memo import Memo
 from .mutations import refuse_writing
 from .options import check_options
+from .quota import Quota
 from .streams import StreamMemo, StreamTiered, check_stream, is_stream
 from .tiered import Tiered
 from .types import Codec
@@ -107,6 +108,7 @@ def tiered_cache(
     error_ttl_max: Ttl = ...,
     semantic: str | Semantic | None = ...,
     scope: Scope = ...,
+    quota: Quota | None = ...,
     agent: bool = ...,
     effects: Effects | None = ...,
     is_error: Callable[[Any], Any] | bool | None = ...,
@@ -149,6 +151,7 @@ def tiered_cache(
     rewarm: Any = False,
     semantic: Any = None,
     scope: Any = None,
+    quota: Any = None,
     agent: Any = False,
     effects: Any = None,
     is_error: Any = None,
@@ -253,6 +256,9 @@ def tiered_cache(
             parameters. It is part of the key; a call of nobody raises ``ScopeMissing``.
             ``"public"`` says that all callers share.
 
+        quota: What each scope may have: ``Quota(entries=, bytes=, computations_per_second=)``.
+            Beyond the last, calls that have to compute raise ``QuotaExceeded``.
+
         agent: Whether it is a tool of agents: then *scope* and *effects* must be given, errors
             are not remembered, parameters that a framework fills in are refused unless *ignore*
             names them, and a Redis takes a key.
@@ -314,6 +320,7 @@ def tiered_cache(
         "rewarm": rewarm,
         "semantic": semantic,
         "scope": scope,
+        "quota": quota,
         "agent": agent,
         "effects": effects,
         "is_error": is_error,

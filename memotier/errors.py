@@ -58,6 +58,17 @@ class ScopeMissing(MemotierError, LookupError):
     """
 
 
+class QuotaExceeded(MemotierError, RuntimeError):
+    """
+    A scope has had as many computations as its function's ``quota=`` allows; the function was not
+    called. *retry_after* is how many seconds to wait.
+    """
+
+    def __init__(self, message: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class SerializationError(MemotierError, TypeError):
     """
     A value cannot be carried by the codec without losing its type.

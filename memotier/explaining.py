@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .engine import evidence, verdicts, worlds
+from .engine import evidence, quotas, verdicts, worlds
 from .engine import names as naming
 from .engine.calls import Call
 from .engine.drive import Plan
@@ -44,12 +44,13 @@ _HAPPENED = {
     evidence.UNSTORED: Reason.UNSTORED,
     evidence.OVERTAKEN: Reason.OVERTAKEN,
     evidence.FAILED: Reason.FAILED,
+    evidence.OVER_QUOTA: Reason.QUOTA,
 }
 #: Those that tell of a result which was never kept.
 _UNKEPT = frozenset(
     (
         *(evidence.REFUSED, evidence.ERROR, evidence.SKIPPED, evidence.UNSTORED),
-        *(evidence.OVERTAKEN, evidence.FAILED),
+        *(evidence.OVERTAKEN, evidence.FAILED, evidence.OVER_QUOTA),
     )
 )
 _VERDICTS = {
@@ -92,7 +93,17 @@ def explain(memo: Memo, values: tuple[Any, ...]) -> Plan:
     answer = would_answer(engine, found)
     if answer is None:
         answer = yield from why_not(memo, engine, call, values, found)
+        answer["notes"] = (*answer.get("notes", ()), *_over_quota(engine, call))
     return Explanation(**facts, **answer)
+
+
+def _over_quota(engine: Engine, call: Call) -> tuple[str, ...]:
+    """
+    That the call would be refused, if so.
+    """
+    wait = quotas.due_in(engine, call)
+    again = quotas.shown_wait(wait)
+    return (f"It would raise QuotaExceeded: try again in {again}.",) if wait else ()
 
 
 def call_text(memo: Memo, values: tuple[Any, ...]) -> str:
@@ -272,6 +283,8 @@ def of_happened(
         if last.here and bumped is not None and bumped <= last.when:
             facts["at"] = wall(engine, bumped, found.now)
         facts["soft"] = last.text == evidence.SOFTLY and last.name == evidence.BY_KEY
+    if last.what == evidence.OVER_QUOTA:
+        facts |= {"what": "quota", "which": last.text or "entries or bytes", "detail": ""}
     if last.what == evidence.UNCOPIED:
         facts["detail"] = "it could not be copied for its caller"
     return facts

@@ -43,6 +43,7 @@ class Reason(StrEnum):
     UNSTORED = "unstored"
     OVERTAKEN = "overtaken"
     FAILED = "failed"
+    QUOTA = "quota"
     SECOND_TIER_AWAY = "second_tier_away"
     UNREADABLE = "unreadable"
     GONE = "gone"
@@ -104,7 +105,8 @@ class Explanation:
     #: When it happened that the result is not there.
     at: Seconds | None = None
     #: What was invalidated or has changed: ``"key"``, ``"tag"``, ``"namespace"``, ``"function"``,
-    #: ``"everything"``, ``"epoch"``, ``"file"``, ``"env"``, ``"code"``; and which.
+    #: ``"everything"``, ``"epoch"``, ``"file"``, ``"env"``, ``"code"``; and which. With the reason
+    #: ``"quota"``, which bound of it was reached.
     what: str = ""
     which: str = ""
     #: Whether it was invalidated softly: stale, not gone.

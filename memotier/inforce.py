@@ -23,7 +23,8 @@ def parameters_of(memo: Memo) -> dict[str, Any]:
         field: getattr(options, field)
         for field in (
             *("namespace", "ignore", "on_unkeyable", "codec", "copy", "single_flight"),
-            *("redact", "record_user", "rewarm", "agent", "effects", "is_error", "authorize"),
+            *("redact", "record_user", "rewarm", "quota", "agent", "effects", "is_error"),
+            "authorize",
         )
     }
     return {

@@ -22,6 +22,7 @@ from .engine.engine import Engine
 from .engine.flights import Flight
 from .engine.modes import is_disabled
 from .engine.places import Shelf
+from .engine.quotas import ScopeInfo
 from .errors import ConfigError, UnkeyableArgument
 from .keys.canonical import encode_call
 from .locate import LONGEST_ATOM, exact
@@ -187,6 +188,9 @@ class Keyed:
 
     def forget(self, scope: Any) -> Plan:
         return (yield from scopes.forget(self.engine, scope))
+
+    def scope_info(self, scope: Any) -> ScopeInfo:
+        return scopes.info(self.engine, scope)
 
     def add_tags(self, key: Any, namespace: str, tags: Iterable[str]) -> Plan:
         call, own = self.call(key, namespace), check_tags(tags)

@@ -36,6 +36,7 @@ _TAKEN: Final = frozenset(
         "single_flight",
         "jitter",
         "scope",
+        "quota",
         "agent",
         "effects",
         "redact",

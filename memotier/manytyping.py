@@ -12,9 +12,11 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from .cache import MultiLevelCache
+from .engine.quotas import ScopeInfo
 from .engine.stats import CacheInfo
 from .entry import Entry
 from .explanation import Explanation
+from .quota import Quota
 from .types import Codec, Miss
 from .typing import (
     Authorize,
@@ -46,6 +48,7 @@ class _AboutAll(Protocol):
     @property
     def __wrapped__(self) -> Callable[..., Any]: ...
     def cache_info(self) -> CacheInfo: ...
+    def scope_info(self, scope: Any, /) -> ScopeInfo: ...
     def cache_parameters(self) -> dict[str, Any]: ...
 
 
@@ -207,6 +210,7 @@ class Many(DecoratorOfMany, Protocol):
         single_flight: Literal["process", "machine", "cluster"] | None = ...,
         jitter: Ttl = ...,
         scope: Scope = ...,
+        quota: Quota | None = ...,
         agent: bool = ...,
         effects: Effects | None = ...,
         redact: Iterable[str] = ...,

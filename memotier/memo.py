@@ -23,7 +23,7 @@ from .authorized import gate_of
 from .callnames import identity_of
 from .engine import plan, predict, removal, tracing, worlds
 from .engine.calls import Call
-from .engine.checks import Checks, is_due
+from .engine.checks import is_due
 from .engine.drive import Plan, adrive, drive
 from .engine.effects import Invoke
 from .engine.engine import Engine
@@ -45,6 +45,7 @@ from .options import FunctionOptions
 from .registry import cache_named, note_use
 from .scoped import locator, parts_of
 from .sharing import recording_of, share
+from .shelving import shelf_of
 from .templates import fill
 from .traces import past, traced
 from .types import MISS
@@ -149,26 +150,9 @@ class Memo:
             cache = self.options.cache
             if isinstance(cache, str):
                 cache = cache_named(cache)
-            keyed, needs, verify = cache._keyed, self.options.needs, self.options.verify
+            keyed, needs = cache._keyed, self.options.needs
             engine, wiring = keyed.engine, keyed.wiring
-            settings = wiring.namespace(self.options.namespace)
-            ttl = self.options.ttl if self.options.ttl is not None else settings.ttl
-            self.shelf = shelf = Shelf(
-                namespace=self.options.namespace,
-                identity=self.identity.name,
-                label=self.label,
-                copy=self.options.copy,
-                ttl=ttl,
-                tags=tuple(dict.fromkeys((*settings.tags, *self.options.static_tags))),
-                cache_if=self.options.cache_if,
-                windows=self.options.windows,
-                needs=() if needs is None else needs.names(wiring),
-                remembers=self.options.remembers,
-                refreshes=not self.no_map,
-                price_of=self.options.cost,
-                is_error=self.options.is_error,
-                checks=None if verify is None else Checks(verify.share, verify.equal),
-            )
+            self.shelf = shelf = shelf_of(self, wiring)
             if needs is not None:
                 check_caches(self.label, needs, cache, cache_named)
                 self.dependent = Dependent(self.label, needs, engine, self.parameters, self.spread)

@@ -22,6 +22,7 @@ from .errors import ConfigError
 from .freshness import check_windows
 from .keyed import check_tags
 from .needs import Needs, check_depends
+from .quota import Quota, check_quota
 from .remembered import check_remembers
 from .scopes import Scope, check_agent, check_scope, check_sources
 from .templates import check_template
@@ -69,6 +70,8 @@ class FunctionOptions:
     rewarm: bool
     #: Whose the results are; None: nobody said, so everybody's.
     scope: Scope | None
+    #: What each scope may have; None: no less than the whole cache.
+    quota: Quota | None
     #: Whether it is a tool of agents, of which more has to be said.
     agent: bool
     #: What a call does besides returning its result (effects.KINDS); None: nobody said.
@@ -109,6 +112,7 @@ def check_options(
     record_user: Any,
     rewarm: Any,
     scope: Any,
+    quota: Any,
     agent: Any,
     effects: Any,
     is_error: Any,
@@ -184,6 +188,7 @@ def check_options(
         raise refuse("record", record, "calls of a scope are not written down for later ones")
     check_agent(label, agent, checked_scope, cache_exceptions)
     checked_effects = check_effects(label, effects, agent=agent)
+    is_scoped = checked_scope is not None and not checked_scope.is_public
 
     needs = check_depends(
         label, signature, depends_on, cache=cache, key=key, ignore=ignore, scope=checked_scope
@@ -216,6 +221,7 @@ def check_options(
         record_user=record_user,
         rewarm=rewarm,
         scope=checked_scope,
+        quota=check_quota(label, quota, is_scoped=is_scoped, on_unkeyable=on_unkeyable),
         agent=agent,
         effects=checked_effects,
         is_error=_check_is_error(label, is_error, agent=agent),

@@ -23,6 +23,7 @@ from .engine import removal
 from .engine.drive import Plan
 from .engine.engine import Engine
 from .engine.places import Shelf
+from .engine.quotas import ScopeInfo, scope_info
 from .errors import ConfigError, ScopeMissing, UnkeyableArgument
 from .keys.canonical import encode_call
 from .types import Name
@@ -257,8 +258,36 @@ def forget(engine: Engine, scope: Any, shelf: Shelf | None = None) -> Plan:
         ConfigError: If *scope* is none.
     """
     text = text_of(scope, "forget()")
-    if not engine.closed:
+    if engine.closed:
+        return
+    try:
         yield from removal.bump(engine, names_of(engine, shelf, text))
+    finally:
+        (name, *_) = names_of(engine, None, text)
+        with engine.lock:
+            for one in list(engine.shelves) if shelf is None else [shelf]:
+                if one.ledger is not None:
+                    one.ledger.forget([one.ledger.find(name)])
+
+
+def info(engine: Engine, scope: Any, shelf: Shelf | None = None) -> ScopeInfo:
+    """
+    What a scope has and was given; of one function if *shelf* is given.
+
+    Raises:
+        ConfigError: If *scope* is none.
+    """
+    return scope_info(engine, name_of(engine, scope), shelf)
+
+
+def name_of(engine: Engine, scope: Any) -> Name:
+    """
+    The digest by which the entries of a scope are known, under the present key of the cache.
+
+    Raises:
+        ConfigError: If *scope* is none.
+    """
+    return names_of(engine, None, text_of(scope, "scope_info()"))[0]
 
 
 def text_of(scope: Any, asked: str) -> bytes:

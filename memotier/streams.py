@@ -43,15 +43,8 @@ from .types import MISS
 BREATHE: Final = 100
 #: Options that need a result to fall back on, or a moment at which the function has returned.
 NOT_FOR_STREAMS: Final = (
-    "stale_while_revalidate",
-    "stale_if_error",
-    "error_backoff",
-    "refresh_ahead",
-    "soft_timeout",
-    "hard_timeout",
-    "cache_exceptions",
-    "error_ttl",
-    "error_ttl_max",
+    *("stale_while_revalidate", "stale_if_error", "error_backoff", "refresh_ahead"),
+    *("soft_timeout", "hard_timeout", "cache_exceptions", "error_ttl", "error_ttl_max"),
 )
 
 #: Brings a reader to his stream: a ``Pair``, or None.

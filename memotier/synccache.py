@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from .durations import check_namespace
 from .engine.drive import drive
+from .engine.quotas import ScopeInfo
 from .keyed import DEFAULT_NAMESPACE, Keyed, Ttl
 from .types import MISS
 
@@ -112,6 +113,10 @@ class SyncCache:
     def forget(self, scope: Any) -> None:
         """See ``MultiLevelCache.forget``."""
         drive(self._keyed.forget(scope))
+
+    def scope_info(self, scope: Any) -> ScopeInfo:
+        """See ``MultiLevelCache.scope_info``."""
+        return self._keyed.scope_info(scope)
 
     def add_tags(self, key: Any, *tags: str, namespace: str = DEFAULT_NAMESPACE) -> bool:
         """See ``MultiLevelCache.add_tags``."""

@@ -25,14 +25,18 @@ from . import asked, batch
 from .engine.drive import Plan
 from .engine.stats import CacheInfo, info
 from .memo import Memo
+from .ofscopes import OfScopes
 
 #: What can be asked of a decorated function about one call; on methods the instance comes first.
 OF_A_CALL = ("invalidate", "expire", "refresh", "peek", "lookup", "cache_key", "bypass", "explain")
 #: What concerns all its calls.
-OF_ALL = ("cache_info", "cache_parameters", "cache_clear", "cache_expire", "forget", "map")
+OF_ALL = (
+    *("cache_info", "cache_parameters", "cache_clear", "cache_expire", "map"),
+    *("forget", "scope_info"),
+)
 
 
-class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
+class Tiered(OfScopes, wrapt.FunctionWrapper):  # type: ignore[type-arg]
     """
     A function whose results are cached. See docs/guide/decorator.md.
     """
@@ -203,12 +207,6 @@ class Tiered(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         Let all results of this function be stale from now on.
         """
         return self._self_memo.run(self._self_memo.expire())
-
-    def forget(self, scope: Any, /) -> Any:
-        """
-        Forget all results of one scope, in both tiers; see docs/guide/scope.md.
-        """
-        return self._self_memo.run(asked.forget_scope(self._self_memo, scope))
 
     def _self_run(
         self, plan: Callable[[Memo, tuple[Any, ...]], Plan], args: Any, kwargs: Any

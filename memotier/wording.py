@@ -30,6 +30,7 @@ _ADVICE = {
     Reason.IS_ERROR: "What to do: is_error= says what is one, stale_if_error= serves the last "
     "result.",
     Reason.SKIPPED: "What to do: look where the function says memotier.current().skip().",
+    Reason.QUOTA: "What to do: a larger quota=, if the scope is to have more.",
     Reason.OVERTAKEN: "Nothing to do: the next call computes and keeps it.",
     Reason.FAILED: "What to do: cache_exceptions= remembers errors, stale_if_error= serves the "
     "last result.",
@@ -119,6 +120,12 @@ def _miss(told: Explanation) -> str:
         return f"the function raised{at}, and errors are not kept"
     if reason is Reason.OVERTAKEN:
         return f"something was invalidated while its result was computed{at}, so it was not kept"
+    if reason is Reason.QUOTA and told.which == "computations_per_second":
+        return f"the function was not called{at}, because of the quota of its scope"
+    if reason is Reason.QUOTA and told.which == "bytes":
+        return f"its result was not stored{at}: it takes more than the quota of its scope"
+    if reason is Reason.QUOTA:
+        return f"its result made room{at} for others of its scope, which has what its quota allows"
     if reason is Reason.SKIPPED:
         return f"the function said that its result is not to be stored{at}"
     if reason is Reason.REFUSED:

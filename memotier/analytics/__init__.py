@@ -41,6 +41,8 @@ The form of a snapshot (``format`` 1; whoever reads another one leaves it aside)
       "latency": {"l2.bump": HISTOGRAM, ...},   # what belongs to no function; "l1.get" was tried
       "failures": {"l2.get": 1},          # operations of the second tier that failed
       "tags": [{"tag", "entries", "bytes", "hits", "seconds_saved"}],    # most used first
+      "scopes": [{"scope", "entries", "bytes", "hits", "misses", "computed", "refused",
+                  "evictions", "seconds_saved"}],       # most used first, then "others"
       "hot_keys": [{"key", "namespace", "function", "accesses", "hits", "misses", "seconds",
                     "error"}],            # most used first; empty unless they are tracked
       "history": [{"at", "seconds", **WINDOWED}]     # the last hour by minutes, all functions
@@ -68,7 +70,8 @@ were counted over: figures are taken when calls that are not hits come along, an
 asks, so it may be longer or, in a young process, shorter than the window.
 
 Nothing in a snapshot shows arguments: keys are ``label#digest``, and of tags that depend on
-arguments the part after the first colon is left out; ``CacheAnalytics(show_keys=True)`` shows
+arguments the part after the first colon is left out; a scope is the first digits of its digest;
+``CacheAnalytics(show_keys=True)`` shows
 them, in this process only for whoever asks that object.
 """
 

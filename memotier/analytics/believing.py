@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn
 
 from ..engine.histogram import Histogram
 from ..engine.meter import OPERATIONS
+from .byscope import NUMBERS
 from .counters import COUNTERS, WINDOWED
 from .taking import FORMAT
 from .windows import SPANS
@@ -70,6 +71,7 @@ def _snapshot(found: Any) -> dict[str, Any]:
         "latency": _latencies(found["latency"]),
         "failures": _numbers(found["failures"], list(found["failures"])[:100]),
         "tags": _list(found["tags"], _tag),
+        "scopes": _list(found.get("scopes", []), _scope),
         "hot_keys": _list(found["hot_keys"], _key),
         "history": _list(found["history"], _point),
         "ended": found.get("ended") is True,
@@ -145,6 +147,10 @@ def _tag(value: Any) -> dict[str, Any]:
         "tag": _text(value["tag"]),
         **_numbers(value, ("entries", "bytes", "hits", "seconds_saved")),
     }
+
+
+def _scope(value: Any) -> dict[str, Any]:
+    return {"scope": _text(value["scope"]), **_numbers(value, NUMBERS)}
 
 
 def _key(value: Any) -> dict[str, Any]:

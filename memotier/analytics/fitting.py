@@ -1,8 +1,8 @@
 """
 A snapshot as text that is no longer than it may be.
 
-What is least missed goes first: tags and keys beyond the most used, then functions beyond the most
-used, whose sum stays, as one row. So totals are those of the whole.
+What is least missed goes first: tags, scopes and keys beyond the most used, then functions beyond
+the most used, whose sum stays, as one row. So totals are those of the whole.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .byscope import folded
 from .merging import functions_summed
 
-#: Tags and keys that stay.
+#: Tags, scopes and keys that stay.
 _FEW: Final = 20
 #: What the namespace of the row is called that stands for the others.
 OTHERS: Final = "others"
@@ -27,6 +28,7 @@ def fitted(snapshot: Mapping[str, Any], most: int) -> bytes | None:
     if len(data) <= most:
         return data
     less = {**snapshot, **{name: snapshot[name][:_FEW] for name in ("tags", "hot_keys")}}
+    less["scopes"] = folded(snapshot["scopes"], _FEW)
     functions = sorted(
         snapshot["functions"],
         key=lambda one: -(one["counters"]["hits"] + one["counters"]["misses"]),

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from ..engine.histogram import Histogram
 from ..errors import ConfigError
+from .byscope import folded
 from .counters import WINDOWED, added
-from .taking import FORMAT, MOST_KEYS, MOST_TAGS
+from .taking import FORMAT, MOST_KEYS, MOST_SCOPES, MOST_TAGS
 
 #: Seconds; what happened in one of these is one point of a merged history.
 CELL: Final = 60.0
@@ -48,6 +49,7 @@ def merge(snapshots: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "tags": _ranked([one for each in given for one in each["tags"]], ("tag",), "hits")[
             :MOST_TAGS
         ],
+        "scopes": folded([row for one in given for row in one.get("scopes", ())], MOST_SCOPES),
         "hot_keys": _ranked(
             [one for each in given for one in each["hot_keys"]],
             ("key", "namespace", "function"),

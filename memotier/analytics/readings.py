@@ -216,8 +216,8 @@ class Readings:
         """
         Everything at once: ``hit_rate, miss_rate, eviction_rate, error_rate``, ``windows`` with
         these for ``"1m"``, ``"1h"``, ``"1d"``; ``latency`` and ``size_utilization`` as the methods
-        say; ``saved``; ``functions``, ``namespaces`` and ``tags`` one by one; ``hot_keys``,
-        ``arguments``, ``recommendations``; ``cache_stats`` is ``cache.get_stats()``.
+        say; ``saved``; ``functions``, ``namespaces``, ``tags`` and ``scopes`` one by one;
+        ``hot_keys``, ``arguments``, ``recommendations``; ``cache_stats`` is ``cache.get_stats()``.
         """
         taken = self.snapshot()
         counters = figures.total(taken)
@@ -238,6 +238,7 @@ class Readings:
                 for name, one in figures.by_namespace(taken).items()
             },
             "tags": taken["tags"],
+            "scopes": taken["scopes"],
             "hot_keys": self._hot(taken["hot_keys"]),
             "arguments": self._state.arguments(),
             "recommendations": self._state.advice(taken, None),

@@ -7,12 +7,14 @@ else runs there), and subtracted (``since``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..engine.histogram import Histogram
 from ..keyed import Keyed
 from ..types import Seconds
+from .byscope import less, scopes_of
 from .counters import Whose
 from .taking import functions_of, tiers_of
 
@@ -30,6 +32,7 @@ class Begun(NamedTuple):
     functions: Mapping[Whose, Mapping[str, Any]]
     latency: Mapping[str, Any]
     failures: Mapping[str, int]
+    scopes: Sequence[Mapping[str, Any]] = ()
 
 
 def begun(keyed: Keyed) -> Begun:
@@ -45,6 +48,7 @@ def begun(keyed: Keyed) -> Begun:
         {(one["namespace"], one["function"]): one for one in functions},
         {name: one.to_json() for name, one in engine.meter.latencies.items()},
         dict(engine.meter.errors),
+        scopes_of(engine, most=sys.maxsize),
     )
 
 
@@ -62,6 +66,7 @@ def since(snapshot: dict[str, Any], base: Begun) -> dict[str, Any]:
         "functions": [_function(one, base) for one in snapshot["functions"]],
         "latency": _latencies(snapshot["latency"], base.latency),
         "failures": _less(snapshot["failures"], base.failures),
+        "scopes": less(snapshot["scopes"], base.scopes),
     }
 
 

@@ -16,6 +16,7 @@ from ..entry import Resident
 from ..errors import ConfigError
 from ..keyed import Keyed
 from ..registry import cache_named
+from .byscope import scopes_of
 from .counters import added, counters_of, in_use, whose
 from .hotkeys import HotKeys, digits_of, identity, shown
 from .probing import probe
@@ -27,6 +28,7 @@ from .windows import Passed
 FORMAT: Final = 1
 
 MOST_TAGS: Final = 100
+MOST_SCOPES: Final = 100
 MOST_KEYS: Final = 100
 
 _SHARED: Final = ("hits", "misses", "evictions", "expirations")
@@ -77,6 +79,7 @@ def taken(keyed: Keyed, *, asks_store: bool = False, in_full: bool = False) -> d
         "latency": {name: one.to_json() for name, one in list(engine.meter.latencies.items())},
         "failures": dict(engine.meter.errors),
         "tags": tags_of(residents, tracker.tagged, most=MOST_TAGS, in_full=in_full),
+        "scopes": scopes_of(engine, most=MOST_SCOPES),
         "hot_keys": hot_keys(tracker.hot, residents, MOST_KEYS, in_full=in_full),
         "history": [
             {"at": one.at, "seconds": one.seconds, **one.total()} for one in tracker.history(now)

@@ -86,15 +86,21 @@ def read_arguments(texts: Iterable[str]) -> tuple[list[Any], dict[str, Any]]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not (equals and name.isidentifier()):
-            args.append(_read(text))
+            args.append(read_value(text))
             continue
         if name in kwargs:
             raise ConfigError(f"argument {name} is given twice")
-        kwargs[name] = _read(value)
+        kwargs[name] = read_value(value)
     return args, kwargs
 
 
-def _read(text: str) -> Any:
+def read_value(text: str) -> Any:
+    """
+    The literal that *text* is, or itself.
+
+    Raises:
+        ConfigError: If it begins like a literal and is none.
+    """
     for read in (ast.literal_eval, json.loads):
         try:
             return read(text)

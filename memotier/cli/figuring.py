@@ -50,6 +50,7 @@ def figured(
             for operation in figures.operations(whole)
         },
         "functions": ordered(functions, sort),
+        "scopes": whole["scopes"],
     }
 
 

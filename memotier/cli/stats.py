@@ -17,6 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..analytics import collect
+from ..analytics.byscope import digits_of_scope
+from .explain import read_value
 from .figuring import SORTS, figured
 from .frame import as_command, cache_option, json_option, namespace_option, option
 from .opening import with_second_tier
@@ -43,22 +45,53 @@ sort_option: Final = option(
     type=int,
     default=_LINES,
     metavar="N",
-    help=f"At most N functions (default: {_LINES}).",
+    help=f"At most N functions, or scopes (default: {_LINES}).",
+)
+@option(
+    "--by",
+    type=click.Choice(("function", "scope")),
+    default="function",
+    metavar="WHAT",
+    help="One line for each function (default), or for each scope.",
+)
+@option(
+    "--scope",
+    default=None,
+    metavar="VALUE",
+    help="Only this scope: its value as text or a literal, such as 42 or \"(1, 'ann')\".",
 )
 @json_option()
-def command(cache: str, namespace: str | None, sort: str, limit: int, as_json: bool) -> int:
-    data = figured(collect(with_second_tier(cache)), namespace, sort)
+def command(
+    cache: str,
+    namespace: str | None,
+    sort: str,
+    limit: int,
+    by: str,
+    scope: str | None,
+    as_json: bool,
+) -> int:
+    opened = with_second_tier(cache)
+    data = figured(collect(opened), namespace, sort)
+    if scope is not None:
+        wanted = digits_of_scope(opened._keyed.engine, read_value(scope))
+        data["scopes"] = [one for one in data["scopes"] if one["scope"] == wanted]
     if as_json:
         print(json.dumps(data, indent=2))
         return 0
     out = console()
-    out.print(Together(*parts(data, limit, out.width)))
+    by_scope = by == "scope" or scope is not None
+    out.print(Together(*parts(data, limit, out.width, by_scope=by_scope)))
     return 0
 
 
-def parts(data: Mapping[str, Any], limit: int, width: int) -> Iterator[Any]:
+def parts(
+    data: Mapping[str, Any], limit: int, width: int, *, by_scope: bool = False
+) -> Iterator[Any]:
     """
     What people see of ``figured``.
+
+    Args:
+        by_scope: Whether scopes are listed in place of functions.
     """
     yield _head(data)
     yield Text()
@@ -69,10 +102,13 @@ def parts(data: Mapping[str, Any], limit: int, width: int) -> Iterator[Any]:
     yield Text()
     yield _tiers(data["tiers"], width)
     yield Text()
-    yield by_function(data["functions"][:limit], width)
-    left = len(data["functions"]) - limit
+    lines = data["scopes" if by_scope else "functions"]
+    yield (_by_scope if by_scope else by_function)(lines[:limit], width)
+    if by_scope and not lines:
+        yield Text("Nothing is known of it: no function with a scope= was called for it lately.")
+    left = len(lines) - limit
     if left > 0:
-        yield shown(f"{left} more: --limit {len(data['functions'])}", "dim")
+        yield shown(f"{left} more: --limit {len(lines)}", "dim")
     for operation, count in data["failures"].items():
         yield shown(f"{operation} failed {number(count)} times", "yellow")
 
@@ -125,6 +161,17 @@ def _tiers(tiers: Mapping[str, Any], width: int) -> Table:
         ],
         width,
     )
+
+
+def _by_scope(scopes: Iterable[Mapping[str, Any]], width: int) -> Table:
+    rows: list[list[str | Text]] = []
+    for one in scopes:
+        names = ("entries", "hits", "misses", "refused", "evictions")
+        counts = [number(one[name]) for name in names]
+        saved = duration(one["seconds_saved"])
+        rows.append([shown(one["scope"]), *counts, size(one["bytes"]), saved])
+    columns = (">entries", ">hits", ">misses", ">refused", ">evicted", ">bytes", ">saved")
+    return table(("<scope", *columns), rows, width)
 
 
 def by_function(functions: Iterable[Mapping[str, Any]], width: int) -> Table:

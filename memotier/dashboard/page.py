@@ -54,6 +54,7 @@ def report(
         sections.tiers(snapshot),
         sections.hot(snapshot),
         sections.tags(snapshot),
+        sections.scopes(snapshot),
     )
     foot = tag("footer", "Made by memotier. This page loads nothing and shows no arguments.")
     return f"<!doctype html>\n{tag('html', head, tag('body', main, foot), lang='en')}\n"

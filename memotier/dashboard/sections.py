@@ -355,6 +355,22 @@ def tags(taken: figures.Snapshot) -> Html | None:
     return section("Tags", "tags", table(heads, rows, label="Tags")) if rows else None
 
 
+def scopes(taken: figures.Snapshot) -> Html | None:
+    names = ("entries", "hits", "misses", "refused", "evictions")
+    rows = [
+        tag(
+            "tr",
+            tag("th", tag("code", one["scope"]), scope="row"),
+            *(_cell(one[name], shown.count(one[name]), name) for name in names),
+            _cell(one["seconds_saved"], shown.duration(one["seconds_saved"]), "seconds_saved"),
+            data_scope=one["scope"],
+        )
+        for one in [*taken.get("scopes", ())][:MOST_KEYS]
+    ]
+    heads = ("scope", ">entries", ">hits", ">misses", ">refused", ">gone by quota", ">saved")
+    return section("Scopes", "scopes", table(heads, rows, label="Scopes")) if rows else None
+
+
 def _named(one: figures.Function) -> list[Html]:
     label = one["label"] if one["kind"] == "function" else "keys"
     where = f"{one['namespace']} · {one['function']}" if one["function"] else one["namespace"]

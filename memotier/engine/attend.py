@@ -44,7 +44,7 @@ def attend(
     """
     labels = labels_before(engine, call)
     if labels is None or engine.is_inside():
-        return past(engine, call.shelf, bypass(call), reader, make)
+        return past(engine, call.shelf, bypass(engine, call), reader, make)
     if renews:
         with engine.lock:
             engine.flights.unwanted((call.flight_key,))
@@ -102,6 +102,8 @@ def _enter(
         reader.join(running, running.head)
         reader.has_joined = True
         call.shelf.joined += 1
+        if call.shelf.ledger is not None:
+            call.shelf.ledger.account(call).joined += 1
         if call.traced is not None:
             call.traced.joined()
         return

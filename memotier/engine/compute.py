@@ -17,7 +17,7 @@ from typing import Any
 from ..codecs.copies import Kept
 from ..entry import NEVER
 from ..types import Seconds
-from . import evidence, soft, stale, worlds
+from . import evidence, quotas, soft, stale, worlds
 from .calls import Call, Labels
 from .clocks import Renewal
 from .drive import Plan
@@ -51,6 +51,13 @@ def compute(
     """
     shelf, clock = call.shelf, engine.clock
     assert call.function is not None
+    is_refresh = flight.behind if isinstance(flight, Renewal) else flight.renews
+    if shelf.ledger is not None:
+        refused = quotas.begin(engine, [call], is_refresh=is_refresh)
+        if refused is not None:
+            if isinstance(flight, Renewal):
+                flight.result = (refused,)
+            return (yield from fail(engine, call, flight, refused))
     if call.watch is not None:
         yield from worlds.note(engine, call, flight)
     began = clock.monotonic()
@@ -62,7 +69,6 @@ def compute(
         raise
     ended = clock.monotonic()
     cost = ended - began if flight.worked is None else flight.worked
-    is_refresh = flight.behind if isinstance(flight, Renewal) else flight.renews
     engine.meter.computed(call, cost, ended, is_refresh)
     if isinstance(flight, Renewal):
         if flight.unmodified is not None and value.__class__ is not Failed:
@@ -109,6 +115,8 @@ def compute(
         engine.sweep()
     if len(engine.debts.left) > MOST_LEFT:
         yield from flush(engine, only_left=True)
+    if shelf.ledger is not None and shelf.ledger.gone:
+        yield from quotas.let_go(engine, shelf)
     return value
 
 
@@ -257,12 +265,18 @@ def finish(
             engine.give_up(call)  # what is there is older
             if written is STORED and engine.index is not None:
                 engine.index.note(call, stamp, None, flight.epoch)
+            if written is STORED and call.shelf.ledger is not None:
+                call.shelf.ledger.note(engine, call, stamp, None)
         if not (inserted or written is STORED or written is UNWANTED):
             if written is REFUSED or not current:
                 engine.evidence.happened(engine, call, evidence.OVERTAKEN)
             elif engine.has_memory:
-                why = "it cannot be copied" if kept is None else "it is too large for memory"
-                engine.evidence.happened(engine, call, evidence.UNSTORED, why)
+                what, why = evidence.UNSTORED, "it is too large for memory"
+                if kept is None:
+                    why = "it cannot be copied"
+                elif call.shelf.ledger is not None and engine.memory.fits(kept.size, call.key):
+                    what, why = evidence.OVER_QUOTA, "bytes"
+                engine.evidence.happened(engine, call, what, why)
 
         if written is REFUSED or (kept is None and written is STORED and not engine.has_memory):
             flights.land(flight, AGAIN)

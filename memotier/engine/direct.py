@@ -13,7 +13,7 @@ from typing import Any
 from ..codecs.copies import Kept
 from ..errors import StoreError
 from ..types import MISS, Address, Seconds
-from . import worlds
+from . import quotas, worlds
 from .below import still_owed
 from .calls import Call, Labels
 from .drive import Plan
@@ -177,6 +177,9 @@ def set_many(
         raise
     if len(engine.debts.left) > MOST_LEFT:
         yield from flush(engine, only_left=True)
+    for shelf in dict.fromkeys(call.shelf for call, _ in pairs):
+        if shelf.ledger is not None and shelf.ledger.gone:
+            yield from quotas.let_go(engine, shelf)
 
 
 class _Setting:
@@ -264,6 +267,8 @@ def _keep(engine: Engine, setting: _Setting, cost: Seconds) -> bool:
             engine.give_up(call)
             if setting.stored and engine.index is not None:
                 engine.index.note(call, stamp, None, flight.epoch)
+            if setting.stored and call.shelf.ledger is not None:
+                call.shelf.ledger.note(engine, call, stamp, None)
         return not (setting.stored or (debt is not None and inserted))
 
 

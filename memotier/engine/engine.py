@@ -97,8 +97,7 @@ class Engine:
         self.before_close: list[Callable[[], None]] = []
         self.l2_errors = self.l2_invalidations = self.l2_replacements = 0
         self.l2_refused = 0  # records that were not believed
-        self.key_collisions = 0
-        self.writes_lost = 0
+        self.key_collisions = self.writes_lost = 0
         #: Places whose instance died; emptied at the next insertion, because a weak reference
         #: may call back at any moment, also while this thread holds the lock.
         self.orphans: deque[Place] = deque()
@@ -287,20 +286,19 @@ class Engine:
 
             debt: What the second tier has yet to be told (write-back).
         """
-        if self.closed or not self.memory.fits(kept.size, call.key):
+        ledger = call.shelf.ledger
+        fits = ledger is None or ledger.takes(call, kept.size, stamp)
+        if self.closed or not (fits and self.memory.fits(kept.size, call.key)):
             return False
         if self.orphans:
             bury(self)
-
         now = self.clock.monotonic()
         resident = Resident()
         resident.value, resident.thaw, resident.size = kept.value, kept.thaw, kept.size
-        resident.hits = 0
-        resident.born = resident.used = now
+        resident.hits, resident.epoch, resident.cost = 0, epoch, cost
         resident.fresh_until = NEVER if fresh == NEVER else now + fresh
-        resident.epoch, resident.cost = epoch, cost
         resident.table, resident.key, resident.place = call.table, call.key, call.place
-        resident.stamp, resident.node = stamp, None
+        resident.stamp, resident.node, resident.born, resident.used = stamp, None, now, now
         if call.shelf.checks is not None:
             resident.check_at = call.shelf.checks.draw()
         if call.shelf.windows is not None and stamp is not None:
@@ -325,6 +323,8 @@ class Engine:
         if debt is not None and stamp is not None:
             stamp.debt = debt
             self.debts.owe(resident)
+        if ledger is not None:
+            ledger.note(self, call, stamp, resident)
         return True
 
     def give_up(self, call: Call, why: str | bytes = "replaced") -> bool:

@@ -45,6 +45,7 @@ SKIPPED: Final = "skipped"
 UNSTORED: Final = "unstored"
 OVERTAKEN: Final = "overtaken"
 FAILED: Final = "failed"
+OVER_QUOTA: Final = "quota"  # its scope has as much as it may
 
 #: Causes that are no name: the key itself; nobody can say.
 BY_KEY: Final = b"key"

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..entry import Resident
+from . import quotas
 from .calls import Call
 from .clocks import Old, Renewal
 from .drive import Plan
@@ -92,7 +93,7 @@ def pass_on(engine: Engine, call: Call, value: Any, source: Source) -> Plan:
     What the caller gets where *value* was found for him.
     """
     allowed = yield from is_allowed(engine, call, value, source)
-    return value if allowed is True else (yield from instead(call, allowed))
+    return value if allowed is True else (yield from instead(engine, call, allowed))
 
 
 def may_have(engine: Engine, call: Call, flight: Flight, answer: Any) -> Plan:
@@ -106,7 +107,9 @@ def may_have(engine: Engine, call: Call, flight: Flight, answer: Any) -> Plan:
     return (yield from is_allowed(engine, call, answer, source))
 
 
-def instead(call: Call, allowed: bool | Failed, flight: Flight | None = None) -> Plan:
+def instead(
+    engine: Engine, call: Call, allowed: bool | Failed, flight: Flight | None = None
+) -> Plan:
     """
     What he gets who was not allowed to have what was found; by *flight*, if it was his.
     """
@@ -116,14 +119,18 @@ def instead(call: Call, allowed: bool | Failed, flight: Flight | None = None) ->
         (own,) = flight.result
         if own.__class__ is Failed:
             return own  # the function was asked already, and raised
-    return (yield from bypass(call))
+    return (yield from bypass(engine, call))
 
 
-def bypass(call: Call) -> Plan:
+def bypass(engine: Engine, call: Call) -> Plan:
     """
-    Call the function as if there were no cache.
+    Call the function as if there were no cache; a quota on computations holds all the same.
     """
     assert call.function is not None
+    if call.shelf.ledger is not None and not engine.is_inside():
+        refused = quotas.begin(engine, [call])
+        if refused is not None:
+            return refused
     call.shelf.bypassed += 1
     return (yield Invoke(Flight(call.flight_key, 0), call.function, call.args, call.kwargs))
 

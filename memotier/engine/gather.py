@@ -21,6 +21,7 @@ from .engine import Engine
 from .flights import Flight, Landing
 from .looking import learn_all
 from .places import Stamp
+from .quotas import let_go
 from .returned import withhold
 from .tier2 import keep
 from .wants import LEFT_OUT, Want
@@ -85,6 +86,9 @@ def keep_many(engine: Engine, wants: Sequence[Want], umbrella: Flight, cost: Sec
         engine.sweep()
     if len(engine.debts.left) > MOST_LEFT:
         yield from flush(engine, only_left=True)
+    shelf = wants[0].needs_call.shelf if wants else None
+    if shelf is not None and shelf.ledger is not None and shelf.ledger.gone:
+        yield from let_go(engine, shelf)
 
 
 def _describe(engine: Engine, want: Want, umbrella: Flight, cost: Seconds) -> Plan:

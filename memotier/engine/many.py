@@ -34,6 +34,7 @@ from .gather import keep_many
 from .labels import labels_before
 from .looking import GOOD_FOR, NOTHING, Looked, learn_all, let_go, look_many, read_below
 from .plan import new_flight, say_unusable
+from .quotas import begin
 from .tier2 import Found, learn
 from .wants import LEFT_OUT, Want, pass_many
 from .writes import Noted
@@ -105,13 +106,9 @@ def fetch_many(
             if (look := seen.get(id(want.call))) is not None:
                 want.value, want.source = look.value, look.source
         _count(engine, [want for want in wants if want.value is NOTHING], 1)
-        failed = yield from _bring_all(batch, wants)
-        let_go(engine, looks)
-        return failed
-    except BaseException:
-        let_go(engine, looks)
-        raise
+        return (yield from _bring_all(batch, wants))
     finally:
+        let_go(engine, looks)
         batch.waiting.end()
 
 
@@ -366,13 +363,15 @@ def _compute(engine: Engine, wants: Sequence[Want], source: Source) -> Plan:
     mine = [want for want in wants if want.flight is not None]
     for want in mine:
         want.flight.waits = waits  # type: ignore[union-attr]
+    calls = [want.needs_call for want in mine]
+    refused = begin(engine, calls) if calls and calls[0].shelf.ledger is not None else None
     clock = engine.clock
     began = clock.monotonic()
-    answer = yield source.invoke(umbrella, wants)
+    answer = (yield source.invoke(umbrella, wants)) if refused is None else refused
     ended = clock.monotonic()
     cost = (ended - began) / len(wants)
-    for want in mine:
-        engine.meter.computed(want.needs_call, cost, ended)
+    for call in calls if refused is None else ():
+        engine.meter.computed(call, cost, ended)
     results = []
     if answer.__class__ is not Failed:
         try:
@@ -383,8 +382,8 @@ def _compute(engine: Engine, wants: Sequence[Want], source: Source) -> Plan:
     if answer.__class__ is Failed:
         with engine.lock:
             for want in mine:
-                want.needs_call.shelf.computed += 1
-                want.needs_call.shelf.failed += 1
+                want.needs_call.shelf.computed += refused is None
+                want.needs_call.shelf.failed += refused is None
                 engine.flights.land(want.flight, Landing(answer, None, True))  # type: ignore[arg-type]
         return answer
     for want, value in zip(wants, results, strict=True):

@@ -165,6 +165,10 @@ class Meter:
         shelf.l2_hits += 1
         took = min(found.took, found.cost)
         shelf.saved += found.cost - took
+        if shelf.ledger is not None:
+            account = shelf.ledger.account(call)
+            account.l2_hits += 1
+            account.saved += found.cost - took
         shelf.found_seconds += took
         if shelf.price_of is not None:
             shelf.price_saved += found.stamp.price or 0.0
@@ -180,6 +184,8 @@ class Meter:
         """
         call.answered_by = "joined"
         call.shelf.joined += 1
+        if call.shelf.ledger is not None:
+            call.shelf.ledger.account(call).joined += 1
         call.shelf.price_saved += flight.price or 0.0
         if call.traced is not None:
             call.traced.joined()

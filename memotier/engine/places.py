@@ -92,6 +92,7 @@ class Shelf:
         "label",
         "labels",
         "latencies",
+        "ledger",
         "misses",
         "names",
         "namespace",
@@ -213,6 +214,8 @@ class Shelf:
         self.denied = 0  # results that were found, and not handed out (authorize=)
         # Why its entries left memory.
         self.evictions = self.expirations = self.invalidations = self.replacements = 0
+        #: What each scope has, if the function has one (ledger.py); None: it has none.
+        self.ledger: Any = None
         #: How long operations took, by the names of engine/meter.py.
         self.latencies: dict[str, Histogram] = {}
 
@@ -266,12 +269,14 @@ class Stamp:
         "debt",
         "expired_at",
         "fresh",
+        "holding",
         "names",
         "price",
         "seen",
         "tags",
         "tokens",
         "told_at",
+        "weight",
         "world",
         "writer",
     )
@@ -312,6 +317,10 @@ class Stamp:
         self.clocks: Clocks | None = None
         #: Write-back: what the second tier does not have yet, until it does.
         self.debt: Debt | None = None
+        #: Whose it is, where its function has a scope; see ledger.py.
+        self.holding: Any = None
+        #: Bytes of its record in the second tier, if that is known.
+        self.weight = 0
 
 
 class Debt:

@@ -20,7 +20,7 @@ from typing import Any
 
 from ..entry import Resident
 from ..types import Seconds
-from . import stale, worlds
+from . import quotas, stale, worlds
 from .around import around
 from .background import Behind
 from .below import look_below, note_slot
@@ -58,7 +58,7 @@ def fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool = True) -> P
 def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
     labels = labels_before(engine, call)
     if labels is None or engine.is_inside():
-        return (yield from bypass(call))
+        return (yield from bypass(engine, call))
     shelf, flights = call.shelf, engine.flights
     key, windows = call.flight_key, call.shelf.windows
     mine: Flight | None = None
@@ -192,7 +192,7 @@ def hand_out(
     if allowed is not True:
         if due is not None:
             give_back(engine, due)
-        return value if value is AGAIN else (yield from instead(call, allowed))
+        return value if value is AGAIN else (yield from instead(engine, call, allowed))
     if due is not None:
         yield from begin(engine, call, due, labels)
     elif call.shelf.checks is not None:
@@ -207,19 +207,14 @@ def refresh(engine: Engine, call: Call) -> Plan:
     """
     labels = labels_before(engine, call)
     if labels is None or engine.is_inside():
-        return (yield from bypass(call))
+        return (yield from bypass(engine, call))
     with engine.lock:
         engine.flights.unwanted((call.flight_key,))
     return (yield from alone(engine, call, labels, renews=True))
 
 
 def alone(
-    engine: Engine,
-    call: Call,
-    labels: Labels,
-    *,
-    renews: bool = False,
-    old: Old | None = None,
+    engine: Engine, call: Call, labels: Labels, *, renews: bool = False, old: Old | None = None
 ) -> Plan:
     """
     Bring the result for this caller only: to wait would never end, or not be right.
@@ -258,7 +253,7 @@ def bring(engine: Engine, call: Call, flight: Flight, labels: Labels, old: Old |
     if call.gate is not None:
         allowed = yield from may_have(engine, call, flight, answer)
         if allowed is not True:
-            return (yield from instead(call, allowed, flight))
+            return (yield from instead(engine, call, allowed, flight))
     found = flight.brought
     if call.shelf.checks is not None and found.__class__ is Found and found.refresh is None:
         yield from check(engine, call, labels, found, found.kept)
@@ -359,6 +354,8 @@ def take_found(engine: Engine, call: Call, flight: Flight, labels: Labels, found
         yield from begin(engine, call, found.refresh, labels)
     if isinstance(flight, Renewal):
         flight.result = (found.value,)
+    if call.shelf.ledger is not None and call.shelf.ledger.gone:
+        yield from quotas.let_go(engine, call.shelf)
     return found.value
 
 

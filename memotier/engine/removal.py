@@ -144,6 +144,8 @@ def clear_function(engine: Engine, shelf: Any) -> Plan:
         with engine.lock:
             engine.remove(shelf.residents(), shelf.function_name)
             engine.failures.forget_all(lambda one: one is shelf)
+            if shelf.ledger is not None:
+                shelf.ledger.forget()
         engine.sweep()
 
 

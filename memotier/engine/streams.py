@@ -199,6 +199,9 @@ class Stream:
         if isinstance(answer, Invoke):
             self.halted = answer
             return True
+        if answer.__class__ is Failed:  # its scope may not have it computed now
+            self.finish(State.FAILED, End(error=answer))
+            return False
         # Somebody else had stored it. Who looked reads that, the others look again.
         self.finish(State.COMPLETE, End(again=True, found=(answer,)))
         return False

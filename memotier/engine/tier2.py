@@ -296,6 +296,7 @@ def open_record(engine: Engine, call: Call, data: bytes, found: Found) -> None:
         found.is_damaged = True
     else:
         found.accept(engine, call, record, value, is_fresh=age < fresh)
+        found.stamp.weight = len(data)
         if shelf.former:
             found.former = former(call, record, data)
 

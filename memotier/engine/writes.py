@@ -172,6 +172,7 @@ def pack(engine: Engine, out: Outgoing) -> Item:
     assert codec is not None
     payload = codec.encode(out.held.hand_out())
     limit = engine.options.max_value_bytes
+    quota = None if out.shelf.ledger is None else out.shelf.ledger.quota
     if len(payload) > limit:
         raise ValueTooLarge(f"it takes {len(payload):,} bytes, more than max_value_bytes={limit:,}")
     record = Record(
@@ -191,6 +192,9 @@ def pack(engine: Engine, out: Outgoing) -> Item:
     )
     group = out.shelf.namespace
     data = engine.options.sealing.seal(record, address=out.address, group=group)
+    stamp.weight = len(data)
+    if quota is not None and quota.bytes is not None and len(data) > quota.bytes:
+        raise ValueTooLarge(f"it takes {len(data):,} bytes, more than the quota of its scope")
     until = out.debt.until
     left = None if until is None else until - engine.clock.monotonic() + out.debt.beyond
     if left is not None:

@@ -168,6 +168,8 @@ class MemoryTier:
         """
         before = 0 if resident.stamp is None else overhead("", resident.stamp)
         grown = overhead("", stamp) - (before or overhead("", None))
+        if resident.stamp is not None:
+            stamp.holding = resident.stamp.holding
         resident.stamp = stamp
         resident.size += grown
         self.bytes += grown
@@ -182,6 +184,17 @@ class MemoryTier:
             self.expirations += 1
             resident.place.shelf.expirations += 1
 
+    def oust(self, resident: Resident, when: float) -> None:
+        """
+        Evict *resident* because its scope has more than it may.
+        """
+        table = resident.table
+        if self._remove(resident):
+            if self.evidence is not None:
+                self.evidence.left(resident, table, "quota", when)
+            self.evictions += 1
+            resident.place.shelf.evictions += 1
+
     def invalidate(self, residents: Iterable[Resident]) -> int:
         """
         Remove those that are still here; returns how many that were.
@@ -192,6 +205,8 @@ class MemoryTier:
             if self._remove(resident):
                 count += 1
                 resident.place.shelf.invalidations += 1
+                if resident.stamp is not None and resident.stamp.holding is not None:
+                    resident.stamp.holding.drop()
                 heard = resident.place.shelf.heard
                 if heard is not None:
                     heard.invalidated(table, resident)
@@ -236,6 +251,8 @@ class MemoryTier:
         self.size -= 1
         self.bytes -= resident.size
         hits, resident.hits = resident.hits, 0
+        if resident.stamp is not None and resident.stamp.holding is not None:
+            resident.stamp.holding.left(resident, hits)
         if hits:
             shelf = resident.place.shelf
             shelf.hits_gone += hits
@@ -272,6 +289,8 @@ def overhead(key: Any, stamp: Any) -> int:
             size += CLOCKS
         if stamp.world is not None:
             size += getsizeof(stamp.world)
+        if stamp.holding is not None:
+            size += stamp.holding.room
     if type(key) is tuple:
         for part in key:
             size += getsizeof(part)

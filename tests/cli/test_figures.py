@@ -119,7 +119,7 @@ def test_stats_for_programs_have_these_fields(project):
 
     assert {
         *("cache", "taken", "since", "processes", "total", "windows", "tiers"),
-        *("pending_writes", "failures", "latency", "functions"),
+        *("pending_writes", "failures", "latency", "functions", "scopes"),
     } == set(data)
     (one,) = data["functions"]
     assert "tools.search" == one["function"]
@@ -148,6 +148,34 @@ def test_what_people_see_fits_the_terminal(project, words, columns):
         assert re.search(r"^(\w+ +)?search +tool\.se", done.out, re.M)
     if columns == "80":
         assert re.search(r"^(\w+ +)?the_.*…", done.out, re.M)
+
+
+def test_scopes_are_shown_by_their_digests(project):
+    """
+    ``--by scope`` lists them, ``--scope`` finds one by its value, which is printed nowhere.
+    """
+    _python(
+        project,
+        """
+import memotier
+@memotier.tiered_cache(namespace="tool.mail", ttl="1h", scope=("user",))
+def inbox(user, x): return x
+inbox("ann", 1); inbox("ann", 1); inbox((7, "bob"), 1)
+""",
+    )
+    data = _data(project("stats", "--json"))
+    (ann,) = _data(project("stats", "--json", "--scope", "ann"))["scopes"]
+    (bob,) = _data(project("stats", "--json", "--scope", "(7, 'bob')"))["scopes"]
+
+    assert [ann, bob] == data["scopes"]
+    assert (1, 1, 1) == tuple(ann[name] for name in ("entries", "hits", "misses"))
+    assert [] == _data(project("stats", "--json", "--scope", "eve"))["scopes"]
+    done = project("stats", "--by", "scope")
+    assert ann["scope"] in done.out and bob["scope"] in done.out
+    assert "ann" not in done.out
+    assert ann["scope"] not in project("stats").out
+    assert "Nothing is known" in project("stats", "--scope", "eve").out
+    assert 1 == project("stats", "--scope", "").code
 
 
 def test_functions_are_sorted_and_limited(project):

@@ -48,6 +48,12 @@ def used(make_cache, clock):
         clock.advance(40)
         if minute == 5:
             clock.advance(180)
+
+    @tiered_cache(cache=cache, name="app.mail", namespace="web", scope=("who",))
+    def mail(who):
+        return who
+
+    mail("ann"), mail("ann"), mail("bob")
     cache.sync.invalidate_tags("city:1")
     cache._keyed.engine.meter.failed("l2.get")
     return snapshot(cache)

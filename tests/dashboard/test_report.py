@@ -55,6 +55,9 @@ def test_the_numbers_on_the_page_are_those_of_the_cache(used, browser):
         assert one["accesses"] == dom.numbers(data_key=one["key"])["accesses"]
     for one in used["tags"]:
         assert one["hits"] == dom.numbers(data_tag=one["tag"])["hits"]
+    assert 2 == len(used["scopes"])
+    for one in used["scopes"]:
+        assert one["misses"] == dom.numbers(data_scope=one["scope"])["misses"]
 
 
 def _tiles(dom):

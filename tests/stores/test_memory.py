@@ -237,7 +237,8 @@ def test_forgotten_debts_are_handed_out(world):
     tells that it has left.
     """
     owed = world.resident(
-        "owed", stamp=SimpleNamespace(debt=object(), tokens=(b"t",), clocks=None, world=None)
+        "owed",
+        stamp=SimpleNamespace(debt=object(), tokens=(b"t",), clocks=None, world=None, holding=None),
     )
     world.tier.insert(owed)
     world.tier.policy = SimpleNamespace(add=None)
@@ -303,7 +304,10 @@ def test_bytes_are_those_of_value_key_and_entry(name):
         assert ENTRY + size + 10 == pytest.approx(world.tier.bytes - before, abs=8)
     before = world.tier.bytes
     world.tier.insert(
-        world.resident(8, stamp=SimpleNamespace(debt=None, tokens=(b"t",), clocks=None, world=None))
+        world.resident(
+            8,
+            stamp=SimpleNamespace(debt=None, tokens=(b"t",), clocks=None, world=None, holding=None),
+        )
     )
     assert world.tier.bytes - before > ENTRY + 200
     world.tier.drop(world.here())

@@ -9,12 +9,12 @@ from contextvars import ContextVar
 from typing import assert_type
 
 import memotier
-from memotier import Entry, MultiLevelCache, tiered_cache
+from memotier import Entry, MultiLevelCache, Quota, ScopeInfo, tiered_cache
 
 user: ContextVar[str] = ContextVar("user")
 
 
-@tiered_cache(scope=user, agent=True, effects="read")
+@tiered_cache(scope=user, agent=True, effects="read", quota=Quota(entries=10))
 def by_variable(x: int) -> str:
     return f"{x}"
 
@@ -29,7 +29,7 @@ def by_names(who: str, team: int) -> Iterator[str]:
     yield who
 
 
-@tiered_cache.many(scope="public", agent=True, effects="read")
+@tiered_cache.many(scope=user, quota=Quota(bytes="1MB"), agent=True, effects="read")
 def of_all(ids: list[int]) -> dict[int, str]:
     return {}
 
@@ -69,6 +69,7 @@ tiered_cache(scope=None)
 tiered_cache(scope=["who"])
 tiered_cache(scope=7)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 tiered_cache(scope="who")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+tiered_cache(quota=5)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 tiered_cache(agent="yes")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 
 assert_type(by_variable(1), str)
@@ -76,6 +77,10 @@ assert_type(by_variable.forget("ann"), None)
 assert_type(by_names.forget(("ann", 1)), None)
 assert_type(of_all.forget(1), None)
 assert_type(memotier.forget("ann"), None)
+assert_type(by_variable.scope_info("ann"), ScopeInfo)
+assert_type(by_callable.scope_info("ann"), ScopeInfo)
+assert_type(by_names.scope_info(("ann", 1)), ScopeInfo)
+assert_type(of_all.scope_info("ann"), ScopeInfo)
 
 
 async def main(cache: MultiLevelCache) -> None:
@@ -83,6 +88,7 @@ async def main(cache: MultiLevelCache) -> None:
     assert_type(await by_callable.forget("ann"), None)
     assert_type(await cache.forget("ann"), None)
     assert_type(cache.sync.forget("ann"), None)
+    assert_type(cache.scope_info("ann"), ScopeInfo)
 
 
 class Shop:
@@ -92,4 +98,5 @@ class Shop:
 
 
 assert_type(Shop().price.forget("ann"), None)
+assert_type(Shop().price.scope_info("ann"), ScopeInfo)
 Shop().price.forget()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]

@@ -1,0 +1,41 @@
+"""
+From the options of a function, and what the settings say of its namespace, to its shelf.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .engine.checks import Checks
+from .engine.places import Shelf
+from .scoped import ledger_of
+from .wiring import Wiring
+
+if TYPE_CHECKING:
+    from .memo import Memo
+
+
+def shelf_of(memo: Memo, wiring: Wiring) -> Shelf:
+    """
+    The place of the results of *memo* in an engine, which does not know it yet.
+    """
+    options, settings = memo.options, wiring.namespace(memo.options.namespace)
+    verify = options.verify
+    shelf = Shelf(
+        namespace=options.namespace,
+        identity=memo.identity.name,
+        label=memo.label,
+        copy=options.copy,
+        ttl=options.ttl if options.ttl is not None else settings.ttl,
+        tags=tuple(dict.fromkeys((*settings.tags, *options.static_tags))),
+        cache_if=options.cache_if,
+        windows=options.windows,
+        needs=() if options.needs is None else options.needs.names(wiring),
+        remembers=options.remembers,
+        refreshes=not memo.no_map,
+        price_of=options.cost,
+        is_error=options.is_error,
+        checks=None if verify is None else Checks(verify.share, verify.equal),
+    )
+    shelf.ledger = ledger_of(options)
+    return shelf
