@@ -41,6 +41,7 @@ from .options import FunctionOptions
 from .registry import cache_named
 from .scoped import locator, parts_of
 from .sharing import recording_of, share
+from .tapes import callee, open_from_environment
 from .templates import fill
 from .traces import past, traced
 from .types import MISS
@@ -128,6 +129,7 @@ class Memo:
         """
         Connect with the engine of the cache, and generate the hit path for it.
         """
+        open_from_environment()  # before the lock: it attaches every function anew
         with self._lock:
             engine = self.engine
             if engine is not None and not (engine.closed and isinstance(self.options.cache, str)):
@@ -242,7 +244,7 @@ class Memo:
         """
         Tell *call* how to compute, and what depends on the arguments.
         """
-        call.function = self.keys.guarded(call, self.function)
+        call.function = self.keys.guarded(call, callee(self))
         call.claims = None if (reach := self.options.single_flight) == "process" else reach
         call.args, call.kwargs = self.spread(values)
         if call.shelf.windows is not None and call.table is call.place.exact:
@@ -347,7 +349,7 @@ class Memo:
         """
         Call the function past the cache.
         """
-        return (yield Invoke(Flight(None, 0), self.function, args, kwargs))
+        return (yield Invoke(Flight(None, 0), callee(self), args, kwargs))
 
     def invoke_one(self, values: tuple[Any, ...]) -> Plan:
         """
