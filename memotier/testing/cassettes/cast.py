@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...errors import ConfigError
+from ...errors import ConfigError, ScopeMissing
 from ...scopes import canonical
 from .episodes import Cast, Episode
 from .questions import Actor
@@ -101,4 +101,7 @@ def check_scopes(scopes: Any) -> Casting:
     names = list(scopes.values())
     if any(type(one) is not str or not one for one in names) or len(set(names)) < len(names):
         raise ConfigError(f"cassette(): the names in scopes= cannot be used: {advice}")
-    return Casting(scopes)
+    try:
+        return Casting(scopes)
+    except ScopeMissing as error:
+        raise ConfigError(f"cassette(): scopes= holds what is nobody's scope: {advice}") from error

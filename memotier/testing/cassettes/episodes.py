@@ -167,6 +167,8 @@ def _integer(text: str) -> int:
 def _check(written: Any) -> None:
     if type(written) is not dict:
         raise DecodeRefused("the line is no object")
+    if not values.is_json(written, around=8):
+        raise DecodeRefused("it is nested too deeply, or has too much in it")
     for name, kind in (("function", str), ("arguments", dict), ("key", str)):
         if type(written.get(name)) is not kind:
             raise DecodeRefused(f'its "{name}" is missing, or not of the right kind')

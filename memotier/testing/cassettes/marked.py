@@ -5,6 +5,7 @@ The cassette of a test that has the marker: where it lies, and in which mode it 
 from __future__ import annotations
 
 import re
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from ...errors import ConfigError
 from .opening import tape_for
 from .tape import RECORD, Tape
 
+#: Letters of the name of a file.
+_LONGEST: Final = 100
 FOLDER: Final = "cassettes"
 _ODD: Final = re.compile(r"[^\w.\-]+")
 
@@ -61,5 +64,8 @@ def _own_name(item: Any) -> str:
     """
     ``test_search/TestIt.test_one-owl.jsonl`` for a test in ``test_search.py``.
     """
-    name = item.nodeid.partition("::")[2].replace("::", ".")
-    return f"{Path(item.path).stem}/{_ODD.sub('-', name).strip('-')}.jsonl"
+    said = item.nodeid.partition("::")[2].replace("::", ".")
+    name = _ODD.sub("-", said).strip("-")
+    if len(name) > _LONGEST:
+        name = f"{name[:_LONGEST]}-{blake2b(said.encode(), digest_size=4).hexdigest()}"
+    return f"{Path(item.path).stem}/{name}.jsonl"

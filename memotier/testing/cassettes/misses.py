@@ -12,7 +12,7 @@ from typing import Any, Final
 from ...errors import CassetteMiss, ConfigError
 from ...explanation import Difference
 from ...known import Digest, Known, KnownCalls
-from ...shown import LONGEST, called, shown
+from ...shown import HIDDEN, LONGEST, called, cut, shown
 from ...wording import HOW
 from .episodes import Episode
 from .questions import Question
@@ -46,7 +46,7 @@ def _why(question: Question, episodes: Sequence[Episode]) -> str:
     mine = [one for one in episodes if one.function == question.function]
     if not mine:
         others = sorted({one.function for one in episodes})
-        few = ", ".join(others[:_MOST]) + ", …" * (len(others) > _MOST)
+        few = ", ".join(cut(repr(one)) for one in others[:_MOST]) + ", …" * (len(others) > _MOST)
         return f"no call of it is there, only of {few}" if others else "it is empty"
     same = [one for one in mine if one.written["key"] == question.key]
     if same:
@@ -91,7 +91,7 @@ def _noted(name: str, arguments: dict[str, Any]) -> Any:
         return value
     if type(value) is str and len(value) <= LONGEST:
         return value
-    return Digest(shown(name, value), hash(dump(value)))
+    return Digest(_text(name, value), hash(dump(value)))
 
 
 def _difference(one: Difference) -> str:
@@ -100,4 +100,15 @@ def _difference(one: Difference) -> str:
 
 
 def _text(name: str, value: Any) -> str:
+    """
+    What stands on the tape, as Python would have it where that is no longer than this.
+    """
+    if value == HIDDEN:
+        return HIDDEN
+    if type(value) is dict and len(value) == 1:
+        [(kind, inside)] = value.items()
+        if kind == "tuple" and type(inside) is list:
+            return shown(name, tuple(inside))
+        if type(inside) is str and inside.startswith((f"{kind}(", f"{kind}.", f"<{kind}")):
+            return cut(inside)
     return shown(name, value)

@@ -131,14 +131,20 @@ def opened(tape: Tape) -> Iterator[None]:
     A block in which *tape* is asked; it is written at its end, however that comes.
     """
     with ExitStack() as stack:
+        outer = _take_place(tape)
+        stack.callback(_leave_place, tape)
         stack.enter_context(isolated_cache(clock=time_inside()))
         stack.callback(tape.close)
-        _enter(tape)
-        stack.callback(_leave, tape)
+        _ask(tape)
+        # Before it is closed: the others of an outer block go on with that.
+        stack.callback(_ask, outer)
         yield
 
 
-def _enter(tape: Tape) -> None:
+def _take_place(tape: Tape) -> Tape | None:
+    """
+    Make *tape* the innermost; the one that was it until now.
+    """
     with _lock:
         # (Anybody's block is inside of the one of the process.)
         others = [one for one in _open if one is not _of_process]
@@ -148,25 +154,24 @@ def _enter(tape: Tape) -> None:
                 "thread or task: a cassette holds for the whole process, so run tests one after "
                 "the other, or in processes (pytest-xdist)"
             )
+        outer = _open[-1] if _open else None
         _open.append(tape)
-        _put_in_place()
     _mine.set(tape)
+    return outer
 
 
-def _leave(tape: Tape) -> None:
+def _leave_place(tape: Tape) -> None:
     with _lock:
-        if tape in _open:
-            _open.remove(tape)
-        _put_in_place()
-    _mine.set(_open[-1] if _open else None)
+        _open.remove(tape)
+        outer = _open[-1] if _open else None
+    _mine.set(outer)
 
 
-def _put_in_place() -> None:
-    inner = _open[-1] if _open else None
-    if inner is None or inner.mode == LIVE:
+def _ask(tape: Tape | None) -> None:
+    if tape is None or tape.mode == LIVE:
         tapes.stand_in = None
     else:
-        tapes.stand_in = lambda memo: stand_in(inner, memo)
+        tapes.stand_in = lambda memo: stand_in(tape, memo)
 
 
 # -- the environment -----------------------------------------------------------------------
@@ -240,6 +245,8 @@ def _after_fork_in_child() -> None:
     # The thread that held it is not here to release it.
     global _lock
     _lock = threading.RLock()
+    for tape in _open:
+        tape.renew_lock()
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -32,7 +32,7 @@ from ...errors import (
 from ...memo import Memo
 from . import raised, values
 from .cast import Casting
-from .episodes import HEAD, Episode, place_of, read
+from .episodes import HEAD, MOST_BYTES, MOST_LINE, Episode, place_of, read
 from .misses import miss, missing_file
 from .questions import Question, question_of
 
@@ -78,12 +78,14 @@ class Tape:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._new: list[str] = []
+        self._size = 0
         self._heads: dict[str, weakref.ref[Memo]] = {}
         self._closed = False
         self._was = _stamp(path)
         self._known = self._load()
         self._by_place: dict[Any, list[Episode]] = {}
         for one in self._known:
+            self._size += len(one.text.encode()) + 1
             self._by_place.setdefault(one.place, []).append(one)
         self._asked = Counter[Any]()
         self._casting = scopes or Casting()
@@ -126,7 +128,7 @@ class Tape:
 
     @property
     def is_open(self) -> bool:
-        return not self._closed and self._pid == os.getpid()
+        return not self._closed
 
     # -- asking --------------------------------------------------------------------------
 
@@ -266,8 +268,8 @@ class Tape:
         return values.write(question.memo.label, result, question.secrets)
 
     def _keep(self, question: Question, outcome: Callable[[], dict[str, Any]]) -> None:
-        if not self.is_open:
-            return
+        if self._closed or self._pid != os.getpid():
+            return  # (a forked process has no part in the file)
         try:
             made = outcome()
             version = question.memo.version
@@ -283,7 +285,22 @@ class Tape:
                 "key": question.key,
                 "version": version,
             }
-            self._new.append(values.dump(written))
+            text = values.dump(written)
+            self._size += len(text.encode()) + 1
+            if self._size > MOST_BYTES or len(text) > MOST_LINE // 4:
+                raise self._noted(
+                    SerializationError(
+                        f"{question.memo.label}() cannot be recorded: with its result the cassette "
+                        f"{self.path} would be too large to be read"
+                    )
+                )
+            self._new.append(text)
+
+    def renew_lock(self) -> None:
+        """
+        In a forked process: whoever held the lock is not there to release it.
+        """
+        self._lock = threading.Lock()
 
     def _noted(self, error: Exception) -> Exception:
         self.problems.append(error)
@@ -298,7 +315,7 @@ class Tape:
         Raises:
             ConfigError: If somebody else has written it meanwhile, or it cannot be written.
         """
-        is_mine = self.is_open
+        is_mine = not self._closed and self._pid == os.getpid()
         self._closed = True
         if is_mine and (self.mode == RECORD or (self.mode == REPLAY and self._new)):
             lines = [values.dump(HEAD), *(one.text for one in self._known), *self._new]

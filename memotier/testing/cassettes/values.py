@@ -12,6 +12,7 @@ import base64
 import binascii
 import json
 import math
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ from ...shown import scrubbed, shown
 #: Bits of an integer that is written as a number.
 _MOST_BITS: Final = 256
 _CODEC: Final = SafeCodec()
+#: Letters that end a line for some programs, or change how the others are shown.
+_UNSEEN: Final = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 #: A value on a tape: ``{"result": ...}`` or ``{"encoded": {...}}``.
 Written = dict[str, Any]
@@ -31,9 +34,10 @@ Written = dict[str, Any]
 
 def dump(value: Any) -> str:
     """
-    JSON on one line.
+    JSON on one line, on which nobody sees less than what is there.
     """
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return text if text.isascii() else _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write(label: str, value: Any, secrets: Iterable[str] = ()) -> Written:
@@ -102,8 +106,6 @@ def check(written: dict[str, Any]) -> None:
     if ("result" in written) == ("encoded" in written):
         raise DecodeRefused('it needs one of "result" and "encoded"')
     if "result" in written:
-        if not is_json(written["result"]):
-            raise DecodeRefused('its "result" is nested too deeply')
         return
     encoded = written["encoded"]
     if type(encoded) is not dict or type(encoded.get("base64")) is not str:
@@ -112,12 +114,15 @@ def check(written: dict[str, Any]) -> None:
         raise DecodeRefused(f'its "codec" is not "{_CODEC.name}", the only one on a tape')
 
 
-def is_json(value: Any) -> bool:
+def is_json(value: Any, *, around: int = 0) -> bool:
     """
     Whether *value* comes back from JSON as exactly what it is.
+
+    Args:
+        around: Levels that there may be around the largest value, and some items on each.
     """
     level, count = [value], 0
-    for _ in range(MAX_DEPTH):
+    for _ in range(MAX_DEPTH + around):
         below: list[Any] = []
         for one in level:
             kind = type(one)
@@ -129,7 +134,7 @@ def is_json(value: Any) -> bool:
                 below.extend(one)
             elif not _is_atom(kind, one):
                 return False
-            if count + len(below) > MAX_ITEMS:
+            if count + len(below) > MAX_ITEMS + 1000 * around:
                 return False
         if not below:
             return True
