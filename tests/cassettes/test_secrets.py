@@ -223,13 +223,13 @@ def test_scopes_are_numbers(film, runs):
         return inbox(day)
 
     with film("record"):
-        read(CANARY, 1), read("bob", 2), read("bob", 1)
-    assert [1, 2, 2] == [one["scope"] for one in film.lines] and CANARY not in film.text
+        read(CANARY, 1), read("bob", 2), read(CANARY, 3), read("bob", 3)
+    assert [1, 2, 1, 2] == [one["scope"] for one in film.lines] and CANARY not in film.text
     with film():
-        # In another order: each is found by what he asked first.
-        assert "mail of 3" == read("bob", 2) == read("bob", 1)
-        assert f"mail of {len(CANARY)}" == read(CANARY, 1)
-    assert 3 == len(runs)
+        # In another order: each is found by what he asks first.
+        assert "mail of 3" == read("bob", 2) == read("bob", 3)
+        assert f"mail of {len(CANARY)}" == read(CANARY, 1) == read(CANARY, 3)
+    assert 4 == len(runs)
     with pytest.raises(CassetteMiss, match="has it for another scope"), film():  # noqa: PT012
         read("bob", 2)
         read("carol", 1)
@@ -273,6 +273,37 @@ def test_scopes_with_names(film):
     assert ["alice", "bob"] == [one["scope"] for one in film.lines]
     with film(scopes=names), ThreadPoolExecutor(2) as pool:
         assert ["U-18", "U-17"] == list(pool.map(ask, ["u-18", "u-17"]))
+
+
+@pytest.mark.parametrize("mode", ["record", "replay"])
+@pytest.mark.parametrize("others", [[("bob", 1)], [("bob", 2), ("bob", 1)]])
+def test_nobody_guesses_which_scope_is_which(film, mode, others):
+    """
+    Two that have made the call with which one begins need names, and a recording says so.
+    """
+
+    @tiered_cache(scope=user)
+    def me(x):
+        return user.get()
+
+    def ask(who, x):
+        user.set(who)
+        return me(x)
+
+    def session(*calls):
+        return [ask(who, x) for who, x in calls]
+
+    told = "two scopes have made a call of"
+    with pytest.raises(ConfigError, match=told) as error, film(mode):
+        session((CANARY, 1), *others)
+    assert CANARY not in str(error.value)
+    # The file is there, for who wants to look; a replay of it does not guess either.
+    with pytest.raises(ConfigError, match=told), film():
+        session(("bob", 1))
+    with film("record", scopes={CANARY: "alice"}):
+        session((CANARY, 1), *others)
+    with film(scopes={"A": "alice"}):
+        assert ["bob", CANARY] == session(("B", 1), ("A", 1))
 
 
 def test_a_call_of_nobody_is_an_error(film):

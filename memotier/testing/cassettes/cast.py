@@ -3,10 +3,13 @@ Who a call is for (its scope), and on which instance it is made, as a tape tells
 
 What a scope is would show who somebody is, and a digest of it could be guessed: user names are
 few. An instance that is known only by itself has nothing that outlasts the process. So both are
-numbers: the first is 1. In a replay nobody knows who was number 1, so an actor is the first one
-who has made such a call on the tape, and whom nobody was taken for yet.
+numbers: the first is 1. In a replay nobody knows who was number 1, so an actor is the one who has
+made such a call on the tape, and whom nobody was taken for yet. Of several instances, as of one
+client for each request, it is the first.
 
-A test that runs several users at once, who begin with the same call, gives their scopes names.
+What must never happen: a scope is given the results of another, because somebody guessed. If two
+have made the call by which one of them is to be known, that is an error, at the end of the
+recording already: the test gives them names.
 """
 
 from __future__ import annotations
@@ -35,17 +38,43 @@ class Casting:
         #: By call (function, key) and kind, the numbers that made it on the tape.
         self._made: dict[tuple[Any, ...], set[int]] = {}
         self._most: dict[str, int] = {}
+        #: The same for what is being written; and the call with which each scope begins there.
+        self._written: dict[tuple[Any, ...], set[int]] = {}
+        self._begins: dict[int, tuple[Any, ...]] = {}
 
     def learn(self, episodes: Iterable[Episode]) -> None:
         """
         Who is on the tape.
         """
         for one in episodes:
-            call = one.function, one.written["key"]
             for kind, number in one.cast.items():
                 if type(number) is int:
-                    self._made.setdefault((*call, kind), set()).add(number)
+                    call = one.function, one.written["key"], kind
+                    self._made.setdefault(call, set()).add(number)
                     self._most[kind] = max(self._most.get(kind, 0), number)
+            self.wrote(one.function, one.written["key"], one.cast)
+
+    def wrote(self, function: str, key: str, cast: Cast) -> None:
+        """
+        A line was written.
+        """
+        number, call = cast.get("scope"), (function, key, "scope")
+        if type(number) is int:
+            self._written.setdefault(call, set()).add(number)
+            self._begins.setdefault(number, call)
+
+    def check(self) -> None:
+        """
+        Whether a replay of what was written will know who is who.
+
+        Raises:
+            ConfigError: If not.
+        """
+        known: set[int] = set()
+        for number, call in self._begins.items():
+            if self._written[call] - known != {number}:
+                raise _who(call[0])
+            known.add(number)
 
     def of(self, actors: Iterable[Actor], function: str, key: str) -> Cast:
         """
@@ -73,10 +102,20 @@ class Casting:
         free = self._made.get(call, set()) - {
             number for (one, _), number in self._taken.items() if one == kind
         }
+        if kind == "scope" and len(free) > 1:
+            raise _who(call[0])
         if free:
             return min(free)
         self._most[kind] = self._most.get(kind, 0) + 1
         return self._most[kind]
+
+
+def _who(function: str) -> ConfigError:
+    return ConfigError(
+        f"two scopes have made a call of {function} with which one of them begins, so nobody can "
+        "say on a cassette which is which: give them names there, as cassette(..., "
+        "scopes={'u-17': 'alice', 'u-18': 'bob'})"
+    )
 
 
 def _reference(owner: Any) -> Any:

@@ -176,7 +176,10 @@ class Tape:
         """
         with self._lock:
             # Also while recording: who comes first is number 1.
-            place = self._place(question)
+            try:
+                place = self._place(question)
+            except ConfigError as error:
+                raise self._noted(error) from None
             episodes = self._by_place.get(place)
             if episodes is not None:
                 self._asked[place] += 1
@@ -295,6 +298,7 @@ class Tape:
                     )
                 )
             self._new.append(text)
+            self._casting.wrote(question.function, question.key, cast)
 
     def renew_lock(self) -> None:
         """
@@ -347,10 +351,12 @@ class Tape:
         Raises:
             CassetteMiss: If a call was refused.
 
-            MemotierError: If a call could not be read or recorded.
+            MemotierError: If a call could not be read or recorded, or will not be found again.
         """
         if self.problems:
             raise self.problems[0]
+        if self._new:
+            self._casting.check()
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
