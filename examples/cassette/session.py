@@ -4,8 +4,9 @@ What the agent does, with a scripted model: it looks twice, orders, and looks ag
 
 from __future__ import annotations
 
-import memotier
 import tools
+
+import memotier
 
 
 def run(account: str) -> list[str]:

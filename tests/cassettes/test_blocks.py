@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -274,6 +275,15 @@ def test_who_computes_beyond_the_end_is_as_without(film):
     assert [1] == results and [] == film.lines
 
 
+def forked():
+    """
+    ``os.fork()``, of which newer Pythons warn where there are threads.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_answers_and_does_not_write(film):
     """
@@ -286,7 +296,7 @@ def test_a_forked_process_answers_and_does_not_write(film):
 
     with film("record"):
         f(1)
-        pid = os.fork()
+        pid = forked()
         if pid == 0:
             f(2)
             os._exit(0)
@@ -294,7 +304,7 @@ def test_a_forked_process_answers_and_does_not_write(film):
     assert 1 == len(film.lines)
 
     with film():
-        pid = os.fork()
+        pid = forked()
         if pid == 0:
             os._exit(f(1) != film.lines[0]["result"])
         assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -257,6 +257,51 @@ def test_a_result_that_was_edited_is_what_is_replayed(film):
         assert {"n": 2} == f()
 
 
+@pytest.mark.parametrize(
+    "other", [{"left_out": True}, {"stream": True, "result": [[1], None]}], ids=str
+)
+def test_a_line_of_another_kind_is_no_result(call, film, other):
+    """
+    A plain function gets neither a stream nor nothing; a stream gets no plain result.
+    """
+
+    @call.cached(name="f")
+    def f():
+        return [[1], None]
+
+    @tiered_cache(name="f")
+    def stream():
+        yield 1
+
+    with film("record"):
+        call(f())
+    plain = film.lines[0]
+    with pytest.raises(DecodeRefused, match="this is no stream"), film():
+        list(stream())
+    del plain["result"]
+    film.write({**plain, **other})
+    with pytest.raises(DecodeRefused, match="this is no result"), film():
+        call(f())
+
+
+def test_a_list_of_results_lacks_none(film):
+    """
+    Who returns a list has a result for each id.
+    """
+
+    @tiered_cache.many
+    def f(ids) -> list[int]:
+        return ids
+
+    with film("record"):
+        f([1, 2])
+    one, two = film.lines
+    del two["result"]
+    film.write(one, {**two, "left_out": True})
+    with pytest.raises(DecodeRefused, match=r"one\.jsonl:3: this is no result"), film():
+        f([1, 2])
+
+
 def test_what_cannot_be_recorded_fails_at_once(call, film):
     """
     A result without a lasting form is an error of the call that records it.

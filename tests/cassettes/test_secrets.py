@@ -4,6 +4,7 @@ What must not be read by others does not stand on a tape, nor can it be guessed 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -118,6 +119,39 @@ def test_a_secret_argument_in_a_result_is_refused(film, wrapped):
         assert wrapped(CANARY) == whoami(CANARY)
     with film():
         assert "hidden" == whoami(CANARY)
+
+
+def test_what_is_written_in_place_of_results(film):
+    """
+    The hook is given the items of a stream and each result of a batch; its errors are told.
+    """
+
+    @tiered_cache
+    def words():
+        yield "a"
+        yield CANARY
+
+    @tiered_cache.many
+    def many(ids):
+        return dict.fromkeys(ids, CANARY)
+
+    def hide(name, result):
+        assert name.rpartition(".")[2] in ("words", "many")
+        if isinstance(result, list):
+            return [one.replace(CANARY, "b") for one in result]
+        return result.replace(CANARY, "b")
+
+    with film("record", redact_result=hide):
+        assert ["a", CANARY] == list(words())
+        assert {1: CANARY} == many([1])
+    assert CANARY not in film.text
+    with film():
+        assert ["a", "b"] == list(words()) and {1: "b"} == many([1])
+    with pytest.raises(AttributeError), film("record", redact_result=lambda name, result: (1).no):
+        try:
+            many([1])
+        except AttributeError:
+            pass
 
 
 def test_results_that_say_they_are_secrets_are_refused(film):

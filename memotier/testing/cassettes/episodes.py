@@ -51,6 +51,10 @@ class Episode:
         return str(self.written.get("version", ""))
 
     @property
+    def is_stream(self) -> bool:
+        return self.written.get("stream") is True
+
+    @property
     def is_left_out(self) -> bool:
         """
         Whether a function of many ids had no result for this one.

@@ -99,7 +99,8 @@ class _Ids:
         for at, one in enumerate(self._ids):
             question = tape.ask_values(memo, (*head, one, *tail))
             found = tape.answer(question)
-            self._results.append(None if found is None else tape.value_of(found))
+            lacks = not memo.gives_list
+            self._results.append(None if found is None else tape.value_of(found, may_lack=lacks))
             if found is None:
                 self._left.append(at)
                 self.questions.append(question)

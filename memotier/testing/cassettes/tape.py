@@ -198,11 +198,16 @@ class Tape:
             )
         return found
 
-    def value_of(self, episode: Episode) -> Any:
+    def value_of(self, episode: Episode, *, may_lack: bool = False) -> Any:
         """
-        The result in *episode*, or LEFT_OUT; its error is raised.
+        The result in *episode*; its error is raised.
+
+        Args:
+            may_lack: Whether there may be none: then it is LEFT_OUT.
         """
         try:
+            if episode.is_stream or (episode.is_left_out and not may_lack):
+                raise DecodeRefused(f"{episode.where}: this is no result; record anew")
             error = episode.error(self._raises)
             if error is None:
                 return LEFT_OUT if episode.is_left_out else episode.value()
@@ -215,14 +220,12 @@ class Tape:
         The items in *episode*, what the stream returned, and its error.
         """
         try:
-            items, returned = episode.value()
-            return list(items), returned, episode.error(self._raises)
-        except (TypeError, ValueError) as trouble:
-            if isinstance(trouble, DecodeRefused):
-                raise self._noted(trouble) from trouble.__cause__
-            raise self._noted(
-                DecodeRefused(f"{episode.where}: this is no stream; record anew")
-            ) from None
+            pair = episode.value() if episode.is_stream else None
+            if type(pair) is not list or len(pair) != 2 or type(pair[0]) is not list:
+                raise DecodeRefused(f"{episode.where}: this is no stream; record anew")
+            return *pair, episode.error(self._raises)
+        except DecodeRefused as trouble:
+            raise self._noted(trouble) from trouble.__cause__
 
     def _place(self, question: Question) -> tuple[Any, ...]:
         """
@@ -256,7 +259,8 @@ class Tape:
         """
 
         def outcome() -> dict[str, Any]:
-            made = {"stream": True, **self._outcome(question, [items, returned])}
+            shown = list(self._redacted(question, items))
+            made = {"stream": True, **self._written(question, [shown, returned])}
             if error is not None:
                 made["raises"] = raised.write(error, question.secrets)
             return made
@@ -266,9 +270,14 @@ class Tape:
     def _outcome(self, question: Question, result: Any) -> dict[str, Any]:
         if result is LEFT_OUT:
             return {"left_out": True}
-        if self._redact_result is not None:
-            result = self._redact_result(question.function, result)
-        return values.write(question.memo.label, result, question.secrets)
+        return self._written(question, self._redacted(question, result))
+
+    def _redacted(self, question: Question, result: Any) -> Any:
+        hook = self._redact_result
+        return result if hook is None else hook(question.function, result)
+
+    def _written(self, question: Question, value: Any) -> dict[str, Any]:
+        return values.write(question.memo.label, value, question.secrets)
 
     def _keep(self, question: Question, outcome: Callable[[], dict[str, Any]]) -> None:
         if self._closed or self._pid != os.getpid():
@@ -276,7 +285,7 @@ class Tape:
         try:
             made = outcome()
             version = question.memo.version
-        except SerializationError as error:
+        except Exception as error:  # also of the user's redact_result=
             raise self._noted(error) from error.__cause__
         with self._lock:
             cast = self._casting.of(question.actors, question.function, question.key)
@@ -289,8 +298,9 @@ class Tape:
                 "version": version,
             }
             text = values.dump(written)
-            self._size += len(text.encode()) + 1
-            if self._size > MOST_BYTES or len(text) > MOST_LINE // 4:
+            size = len(text.encode())
+            self._size += size + 1
+            if self._size > MOST_BYTES or size > MOST_LINE:
                 raise self._noted(
                     SerializationError(
                         f"{question.memo.label}() cannot be recorded: with its result the cassette "

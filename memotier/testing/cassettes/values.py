@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from ...codecs.survey import ATOMS, MAX_DEPTH, MAX_ITEMS
-from ...codecs.values import SafeCodec
+from ...codecs.values import SafeCodec, is_text
 from ...errors import DecodeRefused, SerializationError
 from ...recording.signature import SECRET_TYPES, inside
 from ...shown import scrubbed, shown
@@ -127,7 +127,7 @@ def is_json(value: Any, *, around: int = 0) -> bool:
         for one in level:
             kind = type(one)
             if kind is dict:
-                if not all(type(key) is str and _is_text(key) for key in one):
+                if not all(type(key) is str and is_text(key) for key in one):
                     return False
                 below.extend(one.values())
             elif kind is list:
@@ -145,22 +145,12 @@ def is_json(value: Any, *, around: int = 0) -> bool:
 
 def _is_atom(kind: type, value: Any) -> bool:
     if kind is str:
-        return _is_text(value)
+        return is_text(value)
     if kind is int:
         return bool(value.bit_length() <= _MOST_BITS)
     if kind is float:
         return math.isfinite(value)
     return kind is bool or value is None
-
-
-def _is_text(value: str) -> bool:
-    if value.isascii():
-        return True
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def holds_secret_type(value: Any) -> bool:
