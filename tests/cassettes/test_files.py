@@ -40,7 +40,7 @@ def encoded(payload, codec="safe"):
         "{",
         "[]",
         "1",
-        '{"function": "f", "function": "g"}',
+        json.dumps(GOOD).replace('"result": 1', '"result": 1, "result": 2'),
         json.dumps(GOOD).replace("1}", "NaN}", 1),
         json.dumps(GOOD).replace("1}", "Infinity}", 1),
         json.dumps(GOOD).replace("1}", "1e999}", 1),
@@ -235,10 +235,12 @@ def test_arguments_that_no_such_error_has(film):
 
     with film("record"), pytest.raises(ValueError, match="x"):
         f()
-    raises = {"type": "UnicodeDecodeError", "text": "bad", "args": ["bad"]}
-    film.write({**film.lines[0], "raises": raises})
-    with film(), pytest.raises(ReplayedError, match="UnicodeDecodeError: bad"):
-        f()
+    line = film.lines[0]
+    # (One becomes another type when it is made: a FileNotFoundError.)
+    for name, args in (("UnicodeDecodeError", ["bad"]), ("OSError", {"result": [2, "bad"]})):
+        film.write({**line, "raises": {"type": name, "text": "bad", "args": args}})
+        with film(), pytest.raises(ReplayedError, match=f"{name}: bad"):
+            f()
 
 
 def test_a_result_that_was_edited_is_what_is_replayed(film):

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memotier import tiered_cache
+from memotier import ScopeMissing, tiered_cache
 from memotier.testing import CassetteMiss, assert_computed, assert_hit
 from memotier.testing.cassettes import values
 
@@ -305,6 +305,9 @@ def test_batches_are_recorded_by_id(call, film, runs):
     assert [[1, 2, 3], [4]] == runs
     with pytest.raises(CassetteMiss, match="'ids': "), film():
         call(f([1, 5]))
+    with film():
+        assert (1, "kg") == call(f.refresh(1))
+    assert 2 == len(runs)
 
 
 def test_batches_that_return_lists(call, film, runs):
@@ -359,9 +362,10 @@ def test_map(call, film, runs):
     assert [1, 2] == sorted(runs) and 2 == len(film.lines)
 
 
-def items_of(stream):
+def items_of(stream, *, spoils=False):
     """
-    The items of a stream of either colour, and the error that ended it.
+    The items of a stream of either colour, and the error that ended it. *spoils*: who reads it
+    changes each item that he was given.
     """
 
     async def read():
@@ -369,6 +373,8 @@ def items_of(stream):
         try:
             async for item in stream:
                 items.append(item)
+                if spoils:
+                    item.append("changed")
         except Exception as error:
             return items, error
         return items, None
@@ -379,6 +385,8 @@ def items_of(stream):
     try:
         for item in stream:
             items.append(item)
+            if spoils:
+                item.append("changed")
     except Exception as error:
         return items, error
     return items, None
@@ -390,7 +398,7 @@ def test_streams(film, runs, is_async):
     A stream is one line with its items, as they were when they came, and the error at its end.
     """
 
-    @tiered_cache
+    @tiered_cache(copy=False)
     def words(n):
         runs.append(n)
         for at in range(n):
@@ -398,7 +406,7 @@ def test_streams(film, runs, is_async):
         if n == 2:
             raise ValueError("broken")
 
-    @tiered_cache(name="words")
+    @tiered_cache(name="words", copy=False)
     async def awords(n):
         runs.append(n)
         for at in range(n):
@@ -408,8 +416,7 @@ def test_streams(film, runs, is_async):
 
     f = awords if is_async else words
     with film("record"):
-        first = items_of(f(3))
-        first[0][0].append("changed")
+        items_of(f(3), spoils=True)
         items_of(f(2))
     with film("replay-strict"):
         assert ([[0], [1], [2]], None) == items_of(f(3))
@@ -586,6 +593,20 @@ def test_a_function_inside_of_one_that_is_on_the_tape(film, runs):
     with pytest.raises(CassetteMiss, match="outer"), film():
         outer(2)
     assert [1] == runs
+
+
+def test_what_memotier_raises_is_not_recorded(call, film):
+    """
+    It tells of the program that runs, not of what the function found.
+    """
+
+    @call.cached()
+    def f():
+        raise ScopeMissing("nobody")
+
+    with film("record"), pytest.raises(ScopeMissing):
+        call(f())
+    assert [] == film.lines
 
 
 def test_the_kit_counts_runs(film):
