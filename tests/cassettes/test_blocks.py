@@ -393,3 +393,40 @@ def test_blocks_within_that_of_the_environment(program, tmp_path, monkeypatch):
     monkeypatch.setenv("MEMOTIER_CASSETTE_MODE", "again")
     with pytest.raises(ConfigError, match="MEMOTIER_CASSETTE_MODE = 'again'"):
         cassette("one.jsonl").__enter__()
+
+
+def test_the_block_of_the_environment_is_the_outermost(tmp_path):
+    """
+    Also where the first call is made within an isolated block: what comes after that is not
+    written to the caches of the program.
+    """
+    code = """
+        from memotier import MultiLevelCache, tiered_cache
+        from memotier.testing import isolated_cache
+
+        cache = MultiLevelCache(directory="disk")
+
+        @tiered_cache(cache=cache, name="f")
+        def f(x):
+            return x
+
+        with isolated_cache():
+            f(1)
+        f(2)
+        print(cache.get_stats()["l2"])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "MEMOTIER_CASSETTE": "tape.jsonl",
+            "MEMOTIER_CASSETTE_MODE": "record",
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ("None\n", "") == (done.stdout, done.stderr)
+    assert 3 == len((tmp_path / "tape.jsonl").read_text().splitlines())
