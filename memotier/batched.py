@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Any, Final, Union, get_origin
 
-from .auditing import called
 from .batch import copies
 from .durations import short
 from .engine.calls import Call
@@ -28,6 +27,7 @@ from .keys.bind import VAR_KEYWORD, VAR_POSITIONAL
 from .memo import Memo
 from .options import FunctionOptions
 from .sharing import result_annotation
+from .tapes import callee
 from .types import MISS
 
 _AS_TEXT: Final = re.compile(r"(?:\w+\.)*(\w+)\b")
@@ -180,7 +180,7 @@ class ManyMemo(Memo):
     def _compute_one(self, values: tuple[Any, ...]) -> Any:
         at = self.at
         args, kwargs = self.spread((*values[:at], [values[at]], *values[at + 1 :]))
-        answer = called(self)(*args, **kwargs)
+        answer = callee(self)(*args, **kwargs)
         return (
             self._awaited(answer, values[at]) if self.is_async else self._only(answer, values[at])
         )
@@ -264,7 +264,7 @@ class _Source:
         memo, values, at = self._memo, self._values, self._memo.at
         ids = [want.item for want in wants]
         args, kwargs = memo.spread((*values[:at], ids, *values[at + 1 :]))
-        return Invoke(umbrella, called(memo), args, kwargs)
+        return Invoke(umbrella, callee(memo), args, kwargs)
 
     def results(self, answer: Any, wants: Sequence[Want]) -> list[Any]:
         return self._memo.taken_apart(answer, [want.item for want in wants])

@@ -111,3 +111,26 @@ class ValueTooLarge(SerializationError):
     """
     A value is larger than ``max_value_bytes``; it is returned but not stored.
     """
+
+
+class CassetteMiss(MemotierError, LookupError):
+    """
+    A call is not on the cassette of a test that allows no other; the function was not called.
+    """
+
+
+class ReplayedError(MemotierError, RuntimeError):
+    """
+    An error that was recorded, of a type that the cassette may not raise; *type_name* says which.
+    """
+
+    def __init__(self, type_name: str, text: str) -> None:
+        super().__init__(
+            f"{type_name}: {text} (recorded; raises=({type_name.rpartition('.')[2]},) of the "
+            "cassette allows the type itself)"
+        )
+        self.type_name = type_name
+        self.text = text
+
+    def __reduce__(self) -> tuple[type[ReplayedError], tuple[str, str]]:
+        return ReplayedError, (self.type_name, self.text)

@@ -181,11 +181,14 @@ class KnownCalls:
         The known call that differs from *call* in the fewest arguments; of several the most
         alike, and then the last one.
         """
-        if call.parts is None:
-            return None
-        mine = self.of(call)
+        return None if call.parts is None else self.nearest_among(self.of(call), self)
+
+    def nearest_among(self, mine: Known, others: Iterable[Known]) -> Nearest | None:
+        """
+        The one of *others* that is nearest to *mine*.
+        """
         fewest, found = len(mine.names) + 2, list[Known]()
-        for known in self:
+        for known in others:
             count = sum(1 for _ in self._differing(mine, known))
             if 0 < count < fewest:
                 fewest, found = count, []

@@ -77,7 +77,7 @@ class Locator:
         """
         place, names = shelf.place, self._counted_names
         if self._key is not None:
-            return exact(place, self._label, ("key",), (self._asked(values),))
+            return exact(place, self._label, ("key",), (self.asked(values),))
 
         keyed = values if self._takes_all else tuple([values[at] for at in self._at])
         if self.owner_counts:
@@ -119,6 +119,12 @@ class Locator:
         """
         return function
 
+    def scope_of(self, values: tuple[Any, ...]) -> Any:
+        """
+        For whom a call with these values is, made here and now; see scoped.py.
+        """
+        return None
+
     def counted(self, values: tuple[Any, ...]) -> dict[str, Any]:
         """
         By name, the arguments without which the call could not be made again with this key.
@@ -131,7 +137,7 @@ class Locator:
             counted[self._owner_name] = values[0]
         return counted
 
-    def _asked(self, values: tuple[Any, ...]) -> Any:
+    def asked(self, values: tuple[Any, ...]) -> Any:
         """
         What the user's ``key=`` says of a call.
         """

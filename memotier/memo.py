@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from .auditing import Audit, called, stand
+from .auditing import Audit, stand
 from .authorized import gate_of
 from .callnames import identity_of
 from .engine import plan, predict, removal, tracing, worlds
@@ -46,6 +46,7 @@ from .registry import cache_named, note_use
 from .scoped import locator, parts_of
 from .sharing import recording_of, share
 from .shelving import shelf_of
+from .tapes import callee, open_from_environment
 from .templates import fill
 from .traces import past, traced
 from .types import MISS
@@ -142,6 +143,7 @@ class Memo:
         """
         Connect with the engine of the cache, and generate the hit path for it.
         """
+        open_from_environment()  # before the lock: it attaches every function anew
         with self._lock:
             engine = self.engine
             if engine is not None and not (engine.closed and isinstance(self.options.cache, str)):
@@ -245,7 +247,7 @@ class Memo:
         """
         Tell *call* how to compute, and what depends on the arguments.
         """
-        call.function = self.keys.guarded(call, called(self))
+        call.function = self.keys.guarded(call, callee(self))
         call.claims = None if (reach := self.options.single_flight) == "process" else reach
         call.gate, (call.args, call.kwargs) = self.gate, self.spread(values)
         if (call.shelf.windows or call.shelf.checks) and call.table is call.place.exact:
@@ -350,7 +352,7 @@ class Memo:
         """
         Call the function past the cache.
         """
-        return (yield Invoke(Flight(None, 0), self.function, args, kwargs))
+        return (yield Invoke(Flight(None, 0), callee(self), args, kwargs))
 
     def invoke_one(self, values: tuple[Any, ...]) -> Plan:
         """

@@ -96,7 +96,7 @@ class ScopedLocator(Locator):
 
             UnkeyableArgument: If an argument has no stable key.
         """
-        return self._locate(engine, shelf, values, self._value(values))
+        return self._locate(engine, shelf, values, self.scope_of(values))
 
     def for_batch(self) -> Locate:
         if self._scope.read is None:
@@ -126,7 +126,7 @@ class ScopedLocator(Locator):
 
         return run
 
-    def _value(self, values: tuple[Any, ...]) -> Any:
+    def scope_of(self, values: tuple[Any, ...]) -> Any:
         if self._scope.read is not None:
             return self._scope.now(self._label)
         told = tuple(values[at] for at in self._told_by)
@@ -135,7 +135,7 @@ class ScopedLocator(Locator):
     def _locate(self, engine: Engine, shelf: Shelf, values: tuple[Any, ...], scope: Any) -> Call:
         text = canonical(self._label, scope)
         if self._key is not None:
-            asked = self._asked(values)
+            asked = self.asked(values)
             call = exact(shelf.place, self._label, ("key", VALUE), (asked, scope))
         else:
             call = super().locate(engine, shelf, values if self._told_by else (*values, scope))

@@ -13,7 +13,8 @@ from .explanation import Difference, Explanation, Reason
 from .types import Seconds
 
 _TIERS = {"l1": "memory", "l2": "the second tier"}
-_HOW = {
+#: In what way arguments differ that mean the same to people.
+HOW = {
     "case": "they differ in upper and lower case only",
     "space": "they differ in spaces only",
     "type": "they are equal, but of different types",
@@ -198,7 +199,7 @@ def _about_arguments(differences: tuple[Difference, ...]) -> str:
     hows = {one.how for one in differences}
     if len(hows) == 1 and hows != {""}:
         return (
-            f"What to do: {_HOW[hows.pop()]}; make {names} uniform before the call, or say with "
+            f"What to do: {HOW[hows.pop()]}; make {names} uniform before the call, or say with "
             "key= what counts."
         )
     return (

@@ -59,7 +59,7 @@ class SafeCodec:
         kind = type(value)
         if kind is bytes:
             return b"".join((BYTES, value))
-        if kind is str and (value.isascii() or _is_text(value)):
+        if kind is str and (value.isascii() or is_text(value)):
             return b"".join((TEXT, value.encode()))
 
         kinds, _ = survey(value, MAX_ITEMS)
@@ -123,7 +123,10 @@ def _plain(data: memoryview) -> Any:
     return value
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
+    """
+    Whether *value* is text that UTF-8 can hold: no lone surrogates.
+    """
     try:
         value.encode()
     except UnicodeEncodeError:

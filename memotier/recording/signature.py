@@ -154,7 +154,7 @@ def is_secret(name: str, value: Any) -> bool:
         below: list[tuple[str, Any]] = []
         for _, one in level:
             if id(type(one)) not in _ATOMS:
-                below.extend(islice(_inside(one), MOST_ITEMS + 1))
+                below.extend(islice(inside(one), MOST_ITEMS + 1))
                 if count + len(below) > MOST_ITEMS:
                     raise Unrecordable("an argument has too much in it")
         if not below:
@@ -182,7 +182,7 @@ def names_secret(name: str, *, of_number: bool = False) -> bool:
     return _SECRET.search(_CAMEL.sub("_", name)) is not None
 
 
-def _inside(value: Any) -> Iterator[tuple[str, Any]]:
+def inside(value: Any) -> Iterator[tuple[str, Any]]:
     """
     What *value* consists of, by name where it has names. Read past what its class overrides.
     """

@@ -18,7 +18,10 @@ from .schema import PREFIX
 PROJECT_FILE: Final = "pyproject.toml"
 CONFIG_VARIABLE: Final = "MEMOTIER_CONFIG"
 #: Variables that are no settings: where to read, what to sign with, and those of test suites.
-OTHER_VARIABLES: Final = (CONFIG_VARIABLE, "MEMOTIER_KEY")
+OTHER_VARIABLES: Final = (
+    *(CONFIG_VARIABLE, "MEMOTIER_KEY"),
+    *("MEMOTIER_CASSETTE", "MEMOTIER_CASSETTE_MODE"),
+)
 _FOR_TESTS: Final = "MEMOTIER_TEST_"
 
 

@@ -30,11 +30,15 @@ from ..engine.drive import drive
 from ..engine.engine import Engine
 from ..keyed import Keyed
 from ..memo import Memo, memos
+from ..tapes import open_from_environment
 from ..types import Store
 from ..wiring import Wiring
 
 #: Entries of a stand-in for a cache without a memory tier.
 ROOM = 1000
+
+#: The time of the blocks that are open, the innermost last.
+_clocks: list[Clock] = []
 
 
 @contextmanager
@@ -55,14 +59,24 @@ def isolated_cache(
     Returns:
         The cache named "default".
     """
+    open_from_environment()  # a cassette of the whole process lies around all blocks
     engines = _StandIns(clock, open_store)
     with ExitStack() as stack:
+        _clocks.append(clock)
+        stack.callback(_clocks.pop)
         # Last of all: nobody is attached to them any more.
         stack.callback(engines.close)
         stack.enter_context(_other_functions(engines))
         stack.enter_context(_other_engines(engines))
         stack.enter_context(_other_names(engines))
         yield registry.cache_named("default")
+
+
+def time_inside() -> Clock:
+    """
+    The time of the innermost block; the system's outside of all.
+    """
+    return _clocks[-1] if _clocks else SYSTEM
 
 
 class _StandIns:
