@@ -242,7 +242,8 @@ def tiered_cache(
         record: Whether calls are recorded, with their arguments, so that ``memotier.warm`` can
             make them again: True says that this does no harm. None: what the settings say.
 
-        redact: Names of parameters whose values are never written down when a call is recorded.
+        redact: Names of parameters whose values are never written down or shown; they count in the
+            key, by a keyed digest.
 
         record_user: The parameter that says for whom a call is, for warming by user.
 

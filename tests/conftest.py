@@ -61,6 +61,13 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item not in left_out]
 
 
+def stable(value) -> str:
+    """
+    *value* in the name of a test: the same in every process, so without addresses.
+    """
+    return re.sub(r" at 0x\w+", "", repr(value))
+
+
 @pytest.fixture(autouse=True)
 def apart(monkeypatch, tmp_path):
     """

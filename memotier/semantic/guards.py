@@ -58,8 +58,11 @@ def same_negations(one: Words, other: Words) -> bool:
 
 def same_order(one: Words, other: Words) -> bool:
     """
-    The content words that both have stand in the same order: "USD to EUR" is not "EUR to USD".
+    The content words that both have stand in the same order: "USD to EUR" is not "EUR to USD"; and
+    none is where one text comes from and the other goes: nor is "to USD from EUR".
     """
+    if _turned(one.ways, other.ways):
+        return False
     shared = frozenset(one.content) & frozenset(other.content)
     mine = [word for word in one.content if word in shared]
     theirs = [word for word in other.content if word in shared]
@@ -115,6 +118,11 @@ def _opposed(
     here = {number for number, side in enumerate(sides) if side & mine}
     there = {number for number, side in enumerate(sides) if side & theirs}
     return bool(here - there) and bool(there - here)
+
+
+def _turned(mine: frozenset[tuple[str, str]], theirs: frozenset[tuple[str, str]]) -> bool:
+    both = {word for word, _ in mine} & {word for word, _ in theirs}
+    return any(word in both for word, _ in mine ^ theirs)
 
 
 def _once(words: list[str]) -> list[str]:

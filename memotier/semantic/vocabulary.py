@@ -92,6 +92,9 @@ STOP = frozenset(
     )
 )
 
+#: Where something comes from, and where it goes.
+WAYS = {"from": "from", "to": "to", "into": "to", "onto": "to", "towards": "to"}
+
 #: Sides of an opposition. A text with one side is not near a text with another.
 OPPOSITES = tuple(
     tuple(frozenset(side.split("/")) for side in row.split())

@@ -25,6 +25,7 @@ from .vocabulary import (
     SMALL,
     STOP,
     UNITS,
+    WAYS,
 )
 
 # None of these looks at a character more than a few times, whatever the text: it may come from
@@ -50,6 +51,8 @@ class Words:
     tokens: tuple[str, ...]
     #: Content words, shortened to a stem, in the order of what they say.
     content: tuple[str, ...]
+    #: Content words behind a "from" or a "to", with that.
+    ways: frozenset[tuple[str, str]]
     #: Values and units ("": none that is known), in order. "3.10" stays what it is, a version.
     numbers: tuple[tuple[str, str], ...]
     negations: int
@@ -71,6 +74,7 @@ def read(text: str) -> Words:
     return Words(
         tokens=tokens,
         content=_content(tokens, used),
+        ways=_ways(tokens),
         numbers=numbers,
         negations=sum(token in NEGATIONS for token in tokens),
         asks=_asks(tokens),
@@ -240,6 +244,18 @@ def _content(tokens: tuple[str, ...], used: frozenset[int]) -> tuple[str, ...]:
             continue
         content.append(stem(token))
     return tuple(content if owner is None else [*content, owner])
+
+
+def _ways(tokens: tuple[str, ...]) -> frozenset[tuple[str, str]]:
+    found: set[tuple[str, str]] = set()
+    way = None
+    for token in tokens:
+        if token in WAYS:
+            way = WAYS[token]
+        elif way is not None and token not in STOP:
+            found.add((stem(token.removesuffix("'s")), way))
+            way = None
+    return frozenset(found)
 
 
 def _asks(tokens: tuple[str, ...]) -> frozenset[str]:

@@ -19,6 +19,8 @@ import pytest
 
 from memotier import MISS, looks_like_error
 
+from ..conftest import stable
+
 RUNNING = "An error occurred while running the tool. Please try again."
 PARSING = "An error occurred while parsing tool arguments. Please try again with valid JSON."
 
@@ -103,7 +105,7 @@ class Status(enum.IntEnum):
         *(Response({}, status_code=one) for one in (500, 503, 599, 401, 403, 407, 408, 425, 429)),
         Response({}, status_code=Status.UNAVAILABLE),
     ],
-    ids=repr,
+    ids=stable,
 )
 def test_objects_that_are_errors(value):
     """
@@ -135,7 +137,7 @@ def test_objects_that_are_errors(value):
         of("shop.jobs", "ToolMessage", status="error")(),
         of("shop.jobs", "Job", "headers", status="error")({}),
     ],
-    ids=repr,
+    ids=stable,
 )
 def test_objects_that_are_results(value):
     """
@@ -160,7 +162,7 @@ def test_objects_that_are_results(value):
         {"status": "error", "message": "x"},
         {"status": "error", "error_message": "x"},
     ],
-    ids=repr,
+    ids=stable,
 )
 def test_dicts_that_are_errors(value):
     """
@@ -194,7 +196,7 @@ def test_dicts_that_are_errors(value):
         {"errors": ["x"]},
         {"result": {"error": "x"}},
     ],
-    ids=repr,
+    ids=stable,
 )
 def test_dicts_that_are_results(value):
     """
@@ -283,7 +285,7 @@ def test_texts_about_errors(text):
 @pytest.mark.parametrize(
     "value",
     [None, True, 0, 1.5, 1j, b"Error", [], (), set(), frozenset(), MISS, object(), print, type],
-    ids=repr,
+    ids=stable,
 )
 def test_plain_things(value):
     """

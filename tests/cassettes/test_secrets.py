@@ -15,6 +15,8 @@ import pytest
 from memotier import ConfigError, ScopeMissing, SerializationError, tiered_cache
 from memotier.testing import CassetteMiss
 
+from ..conftest import stable
+
 CANARY = "c4n4ry-5ecret"
 #: Looks like a secret, whatever it is called.
 TELLTALE = "sk-abcdefghijklmnopqrst"
@@ -57,7 +59,7 @@ class Login:
         {"x": f"token={CANARY}".encode()},
         {"x": [[[[[[[[CANARY]]]]]]]]},
     ],
-    ids=str,
+    ids=stable,
 )
 def test_secret_arguments_are_nowhere(call, film, runs, arguments):
     """

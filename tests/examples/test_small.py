@@ -37,6 +37,16 @@ def test_the_cassette_can_be_recorded_anew(run, tmp_path):
 
 
 @pytest.mark.extras
+def test_questions_in_other_words(run):
+    """
+    What is served, refused and would have been wrong is as the README shows it.
+    """
+    ((command, shown),) = commands(transcript("semantic_faq"))
+
+    assert shown == run(command)
+
+
+@pytest.mark.extras
 def test_the_project_is_configured_by_its_pyproject(run):
     """
     Two runs of the project and its settings, as the README shows them.

@@ -47,6 +47,8 @@ APART = {
         ("convert USD to EUR", "convert EUR to USD"),
         ("does Anna owe Ben money", "does Ben owe Anna money"),
         ("dogs chasing cats", "cats chased by dogs"),
+        ("ship from Spain to Norway", "ship to Spain from Norway"),
+        ("move the files to the disk", "move the files from the disk"),
     ],
     "names": [
         ("the weather in Oslo", "the weather in Bergen"),
@@ -81,6 +83,8 @@ TOGETHER = [
     ("parse JSON in Python", "parsing JSON with python"),
     ("how many people live there", "what is the population"),
     ("turn the light on", "turn on the light"),
+    ("how to ship from Spain to Norway", "can I ship from Spain into Norway?"),
+    ("how to get to Oslo", "get me to Oslo"),
 ]
 
 
