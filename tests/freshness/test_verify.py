@@ -18,6 +18,7 @@ from memotier.engine import checks
 from memotier.engine.checks import MOST, Checks
 from memotier.verified import same
 
+from ..conftest import stable
 from ..engine.worlds import Gate
 from .conftest import engine_of
 
@@ -488,7 +489,7 @@ class Odd:
         ([Plain()], [Plain()], None),
         (Odd(), Odd(), None),
     ],
-    ids=repr,
+    ids=stable,
 )
 def test_the_same_content(old, new, expected):
     """
