@@ -51,7 +51,7 @@ def lengths(texts: list[str]) -> list[int]:
     return [len(text) for text in texts]
 
 
-@tiered_cache.many(jitter=0.1)
+@tiered_cache.many(jitter=0.1, redact=("token",))
 async def alengths(texts: list[str]) -> list[int]:
     return [len(text) for text in texts]
 
