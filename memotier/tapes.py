@@ -24,12 +24,17 @@ MODE_VARIABLE: Final = "MEMOTIER_CASSETTE_MODE"
 stand_in: Callable[[Memo], Callable[..., Any]] | None = None
 
 
-def callee(memo: Memo) -> Callable[..., Any]:
+def callee(memo: Memo, *, past: bool = False) -> Callable[..., Any]:
     """
     What is called to compute a result of *memo*.
+
+    Args:
+        past: Whether the call is past the cache, and so nothing to audit.
     """
     instead = stand_in  # once: another thread may close the cassette
-    return called(memo) if instead is None else instead(memo)
+    if instead is not None:
+        return instead(memo)
+    return memo.function if past else called(memo)
 
 
 def open_from_environment() -> None:
