@@ -12,7 +12,7 @@ from typing import Any
 
 from ..codecs.copies import Kept
 from ..errors import StoreError
-from ..types import MISS, Address, Seconds
+from ..types import MISS, Seconds
 from . import quotas, worlds
 from .below import still_owed
 from .calls import Call, Labels
@@ -154,22 +154,13 @@ def set_many(
                 batch.append(out)
         answers = iter((yield from send(engine, batch)) if batch else ())
         doubtful: list[_Setting] = []
-        addresses: list[Address | None] = []
         for setting in settings:
             if setting.is_sent:
                 setting.stored = next(answers) is True
             if _keep(engine, setting, cost):
                 doubtful.append(setting)
-                addresses.append(setting.call.address)
         if doubtful:
-            newer = [setting.call.resident() for setting in doubtful]
-            yield from drop_below(engine, addresses, newer)
-            with engine.lock:
-                for setting in doubtful:
-                    if setting.overtaken:
-                        # Somebody may have read there what is gone now.
-                        engine.flights.unwanted((setting.flight.key,))
-                        engine.give_up(setting.call)
+            yield from _take_back(engine, doubtful)
         _land(engine, flights)
         engine.sweep()
     except BaseException:
@@ -180,6 +171,21 @@ def set_many(
     for shelf in dict.fromkeys(call.shelf for call, _ in pairs):
         if shelf.ledger is not None and shelf.ledger.gone:
             yield from quotas.let_go(engine, shelf)
+
+
+def _take_back(engine: Engine, doubtful: Sequence[_Setting]) -> Plan:
+    """
+    Remove from below what was stored there and may not be what is to be read.
+    """
+    calls = [setting.call for setting in doubtful]
+    newer = [call.resident() for call in calls]
+    yield from drop_below(engine, [call.address for call in calls], newer)
+    with engine.lock:
+        for setting in doubtful:
+            if setting.overtaken:
+                # Somebody may have read there what is gone now.
+                engine.flights.unwanted((setting.flight.key,))
+                engine.give_up(setting.call)
 
 
 class _Setting:
