@@ -363,15 +363,15 @@ def _compute(engine: Engine, wants: Sequence[Want], source: Source) -> Plan:
     mine = [want for want in wants if want.flight is not None]
     for want in mine:
         want.flight.waits = waits  # type: ignore[union-attr]
-    calls = [want.needs_call for want in mine]
+    calls = [want.call for want in wants if want.call is not None]
     refused = begin(engine, calls) if calls and calls[0].shelf.ledger is not None else None
     clock = engine.clock
     began = clock.monotonic()
     answer = (yield source.invoke(umbrella, wants)) if refused is None else refused
     ended = clock.monotonic()
     cost = (ended - began) / len(wants)
-    for call in calls if refused is None else ():
-        engine.meter.computed(call, cost, ended)
+    for want in mine if refused is None else ():
+        engine.meter.computed(want.needs_call, cost, ended)
     results = []
     if answer.__class__ is not Failed:
         try:
