@@ -97,6 +97,16 @@ def pass_on(engine: Engine, call: Call, value: Any, source: Source) -> Plan:
     return value if allowed is True else (yield from instead(engine, call, allowed))
 
 
+def is_error_of_another(call: Call, flight: Flight, landing: Landing) -> bool:
+    """
+    Whether what *flight*, somebody else's, has landed is an error, raised or returned, that says
+    nothing of what *call* would bring: there is a gate, and nothing that it could be asked about.
+    """
+    if call.gate is None:
+        return False
+    return landing.value.__class__ is Failed or (bool(flight.is_error) and flight.brought is None)
+
+
 def may_have(engine: Engine, call: Call, flight: Flight, answer: Any) -> Plan:
     """
     As ``is_allowed``, of what the caller's own *flight* has brought: if it was computed for him he

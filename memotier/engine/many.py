@@ -30,6 +30,7 @@ from .effects import Invoke, Wait
 from .engine import Engine
 from .evidence import DOUBTED
 from .flights import AGAIN, ALONE, Failed, Flight, Landing
+from .gates import is_error_of_another
 from .gather import keep_many
 from .labels import labels_before
 from .looking import GOOD_FOR, NOTHING, Looked, learn_all, let_go, look_many, read_below
@@ -290,8 +291,8 @@ def _follow(batch: _Batch, want: Want) -> Plan:
     finally:
         with engine.lock:
             flights.leave(flight)
-    is_failed = isinstance(landing, Landing) and landing.value.__class__ is Failed
-    if landing is ALONE or (is_failed and call.gate is not None):  # it was not his call
+    has_landed = isinstance(landing, Landing)
+    if landing is ALONE or (has_landed and is_error_of_another(call, flight, landing)):
         want.is_alone = True
         return None
     if landing is AGAIN or (not landing.current and want.joined_at != flight.epoch):
@@ -300,7 +301,7 @@ def _follow(batch: _Batch, want: Want) -> Plan:
         return None
     with engine.lock:
         engine.meter.joined(call, flight)
-    if is_failed:
+    if landing.value.__class__ is Failed:
         return landing.value
     try:
         want.value = landing.value if landing.thaw is None else landing.thaw(landing.value)

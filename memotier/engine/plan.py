@@ -33,7 +33,7 @@ from .drive import Plan
 from .engine import Engine
 from .evidence import DOUBTED, MOVED, UNCOPIED
 from .flights import AGAIN, ALONE, Failed, Flight
-from .gates import bypass, instead, is_allowed, may_have, pass_on
+from .gates import bypass, instead, is_allowed, is_error_of_another, may_have, pass_on
 from .labels import labels_before
 from .meter import waiting
 from .places import Held
@@ -152,8 +152,8 @@ def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
                     flights.detach(flight)
                     shelf.misses -= 1  # it will be counted again
                 continue
-            if landing.value.__class__ is Failed and call.gate is not None:
-                return (yield from alone(engine, call, labels, old=old))  # not his call failed
+            if is_error_of_another(call, flight, landing):
+                return (yield from alone(engine, call, labels, old=old))
             with engine.lock:
                 engine.meter.joined(call, flight)
             if landing.value.__class__ is Failed:
