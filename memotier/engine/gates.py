@@ -128,8 +128,8 @@ def instead(
         return allowed
     if isinstance(flight, Renewal) and flight.result is not None:
         (own,) = flight.result
-        if own.__class__ is Failed:
-            return own  # the function was asked already, and raised
+        if own.__class__ is Failed or (flight.is_error and flight.unmodified is None):
+            return own  # the function was asked already, and this is its error
     return (yield from bypass(engine, call))
 
 
