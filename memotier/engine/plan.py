@@ -256,7 +256,7 @@ def bring(engine: Engine, call: Call, flight: Flight, labels: Labels, old: Old |
             return (yield from instead(engine, call, allowed, flight))
     found = flight.brought
     if call.shelf.checks is not None and found.__class__ is Found and found.refresh is None:
-        yield from check(engine, call, labels, found, found.kept)
+        yield from check(engine, call, labels, flight, found.kept)
     return answer
 
 
@@ -300,7 +300,7 @@ def begin(
         raise
 
 
-def check(engine: Engine, call: Call, labels: Labels, source: Resident | Found, kept: Any) -> Plan:
+def check(engine: Engine, call: Call, labels: Labels, source: Resident | Flight, kept: Any) -> Plan:
     """
     Compute once more in the background what the caller is given, if that is to be checked.
     """
