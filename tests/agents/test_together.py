@@ -7,9 +7,11 @@ from __future__ import annotations
 import pytest
 
 from memotier import CacheLevelConfig, Quota, QuotaExceeded, tiered_cache
+from memotier.testing import FakeClock
 
 from ..batches.conftest import until
-from ..engine.worlds import Background, Gate
+from ..engine.test_interrupts import Stop, stopped_at
+from ..engine.worlds import Background, Gate, in_threads
 from .conftest import as_user, user
 
 TTL, WINDOW = 10, 20
@@ -288,12 +290,6 @@ def _flights(cache):
     return flights.table, flights.beside
 
 
-class Stop(BaseException):
-    """
-    Stands for KeyboardInterrupt.
-    """
-
-
 @pytest.mark.parametrize("option", ["authorize", "is_error", "scope"])
 @pytest.mark.parametrize("state", ["fresh", "due", "gone"])
 def test_an_interrupt_out_of_a_callable_leaves_no_flight(call, tiers, clock, settle, option, state):
@@ -323,3 +319,46 @@ def test_an_interrupt_out_of_a_callable_leaves_no_flight(call, tiers, clock, set
     assert [1] == call(f(1))
     settle(tiers)
     assert ({}, {}) == _flights(tiers)
+
+
+WAYS = {
+    "verify": {"verify": 1.0},
+    "denied": {"authorize": lambda *_: False, "scope": ("x",), "quota": Quota(entries=5)},
+    "is_error": {"ttl": TTL, "stale_if_error": WINDOW, "is_error": lambda value: value == ["bad"]},
+    "due": {"ttl": TTL, "stale_while_revalidate": WINDOW, "authorize": lambda *_: True},
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_fault_38_interrupted_at_any_line_of_these(make_cache, way):
+    """
+    As of a plain call: no flight is left, also none of what was to run in the background, which
+    goes on having threads; and the next call is right.
+    """
+    number, interrupted = 0, 0
+    while True:
+        number += 1
+        clock, fails = FakeClock(), []
+        cache = make_cache(clock=clock)
+        f = tiered_cache(cache=cache, **WAYS[way])(lambda x: ["bad"] if fails else [x])
+        f(1)
+        clock.advance(TTL + 1 if "ttl" in WAYS[way] else 0)
+        if way == "is_error":
+            fails.append(True)
+        try:
+            with stopped_at(number) as lines:
+                f(1)
+        except Stop:
+            interrupted += 1
+        fails.clear()
+        threads = list(cache._keyed.engine.background._threads)
+        assert all(thread.ident for thread in threads), lines[-1]
+        for thread in threads:
+            thread.join(10)
+        assert ({}, {}) == _flights(cache), lines[-1]
+        clock.advance(TTL + WINDOW)
+        assert [[1]] == in_threads(lambda: f(1)), lines[-1]
+        cache.sync.close()
+        if len(lines) < number:
+            break
+    assert interrupted == number - 1 > 20
