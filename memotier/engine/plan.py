@@ -166,8 +166,9 @@ def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
             return (yield from pass_on(engine, call, answer, flight))
     except BaseException:
         began = None  # nobody knows how long it would have taken
-        if mine is not None:
-            give_back(engine, mine)
+        for one in (mine, call.behind):
+            if one is not None:
+                give_back(engine, one)
         raise
     finally:
         if began is not None:
