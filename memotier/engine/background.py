@@ -139,12 +139,14 @@ class Background:
             free = (f"memotier-{self._what}-{number}" for number in range(self._most_threads))
             name = next(name for name in free if name not in names)
             thread = threading.Thread(target=self._work, name=name, daemon=True)
-            self._threads.add(thread)
             try:
+                self._threads.add(thread)
                 thread.start()
             except (RuntimeError, MemoryError):
-                # At the limit of the system, or at the end of the interpreter.
-                self._threads.discard(thread)
+                pass  # at the limit of the system, or at the end of the interpreter
+            finally:
+                if thread.ident is None:  # also if an interrupt came before
+                    self._threads.discard(thread)
         return bool(self._threads)
 
     def _work(self) -> None:

@@ -72,6 +72,7 @@ class Call:
         "_canonical",
         "answered_by",
         "args",
+        "behind",
         "claim",
         "claims",
         "encode",
@@ -124,6 +125,8 @@ class Call:
         self.claims: str | None = None
         self.claim: Any = None
         self.mark: bytes | None = None
+        #: The flight of what is to be brought in the background because of it; see stale.py.
+        self.behind: Any = None
         #: What a batch has seen of it in the second tier; see engine/looking.py.
         self.looked: Any = None
         #: Whether the arguments still have this key; None: they are atoms, or it does not matter.

@@ -103,16 +103,19 @@ def is_due(call: Call) -> bool:
 
 
 def chosen(
-    engine: Engine, call: Call, labels: Labels, source: Resident | Found, kept: Held | Kept | None
+    engine: Engine, call: Call, labels: Labels, source: Resident | Flight, kept: Held | Kept | None
 ) -> Check | None:
     """
     The check of a hit that is about to be handed out, if there is to be one.
 
     Args:
+        source: Where it was found; of the second tier, the flight that has brought it.
+
         kept: A private snapshot of it; None: one is made for this.
     """
     checks: Checks = call.shelf.checks
-    clock, stamp = engine.clock, source.stamp
+    found: Resident | Found = source if isinstance(source, Resident) else source.brought
+    clock, stamp = engine.clock, found.stamp
     if isinstance(source, Resident):
         if source.hits <= source.check_at:
             return None
@@ -122,10 +125,10 @@ def chosen(
             return None  # stale, and known to be
         age = clock.monotonic() - source.born if stamp is None else clock.wall() - stamp.created
     else:
-        if source.is_stale or checks.draw():
+        if source.brought.is_stale or checks.draw():
             return None
         age = clock.wall() - stamp.created
-    kept = keep(engine, call, source.value) if kept is None else kept
+    kept = keep(engine, call, found.value) if kept is None else kept
     if kept is None:
         return None
     served = Held(kept.value, kept.thaw)
@@ -133,7 +136,7 @@ def chosen(
         engine.look()
         table = engine.flights.table
         checks.flights = [one for one in checks.flights if table.get(one.key) is one]
-        if len(checks.flights) >= MOST:
+        if len(checks.flights) >= MOST or not _still_holds(engine, call, labels, source):
             return None
         flight = stale.begin_behind(engine, call, labels, None)
         if flight is None:
@@ -141,6 +144,15 @@ def chosen(
         flight.renews = True
         checks.flights.append(flight)
     return Check(flight, served, max(0.0, age))
+
+
+def _still_holds(engine: Engine, call: Call, labels: Labels, source: Resident | Flight) -> bool:
+    """
+    Whether nothing has become of it while its caller's gate was asked. Called under the lock.
+    """
+    if isinstance(source, Resident):
+        return engine.examine(call.table, call.key)[0] is source
+    return source.wanted and not engine.is_outdated(call, source, labels.names)
 
 
 def compared(engine: Engine, call: Call, labels: Labels, check: Check, renewing: Plan) -> Plan:
@@ -151,7 +163,8 @@ def compared(engine: Engine, call: Call, labels: Labels, check: Check, renewing:
     fresh = yield from renewing
     with engine.lock:
         is_overtaken = not flight.wanted or engine.is_outdated(call, flight, labels.names)
-    if fresh.__class__ is Failed or flight.failed or flight.skipped or is_overtaken:
+    is_result = fresh.__class__ is not Failed and flight.is_error is False
+    if not is_result or flight.failed or flight.skipped or is_overtaken:
         with engine.lock:
             checks.failed += 1
         return fresh

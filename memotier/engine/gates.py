@@ -30,7 +30,8 @@ from .clocks import Old, Renewal
 from .drive import Plan
 from .effects import Invoke
 from .engine import Engine
-from .flights import Failed, Flight, Signal
+from .flights import Failed, Flight, Landing, Signal
+from .ledger import Account
 from .places import Stamp
 from .tier2 import Found
 
@@ -96,6 +97,16 @@ def pass_on(engine: Engine, call: Call, value: Any, source: Source) -> Plan:
     return value if allowed is True else (yield from instead(engine, call, allowed))
 
 
+def is_error_of_another(call: Call, flight: Flight, landing: Landing) -> bool:
+    """
+    Whether what *flight*, somebody else's, has landed is an error, raised or returned, that says
+    nothing of what *call* would bring: there is a gate, and nothing that it could be asked about.
+    """
+    if call.gate is None:
+        return False
+    return landing.value.__class__ is Failed or (bool(flight.is_error) and flight.brought is None)
+
+
 def may_have(engine: Engine, call: Call, flight: Flight, answer: Any) -> Plan:
     """
     As ``is_allowed``, of what the caller's own *flight* has brought: if it was computed for him he
@@ -117,8 +128,8 @@ def instead(
         return allowed
     if isinstance(flight, Renewal) and flight.result is not None:
         (own,) = flight.result
-        if own.__class__ is Failed:
-            return own  # the function was asked already, and raised
+        if own.__class__ is Failed or (flight.is_error and flight.unmodified is None):
+            return own  # the function was asked already, and this is its error
     return (yield from bypass(engine, call))
 
 
@@ -142,8 +153,9 @@ def turn_away(engine: Engine, call: Call, source: Source) -> None:
     shelf = call.shelf
     with engine.lock:
         shelf.denied += 1
+        account = None if shelf.ledger is None else shelf.ledger.account(call)
         if isinstance(source, Resident):
-            _uncount(source)
+            _uncount(source, account)
         elif isinstance(source, Found):
             if source.stamp.debt is None:  # (what is owed was not counted)
                 took = min(source.took, source.cost)
@@ -152,15 +164,20 @@ def turn_away(engine: Engine, call: Call, source: Source) -> None:
                 shelf.found_seconds -= took
                 if shelf.price_of is not None:
                     shelf.price_saved -= source.stamp.price or 0.0
+                if account is not None:
+                    account.l2_hits -= 1
+                    account.saved -= source.cost - took
         elif isinstance(source, Flight):
             shelf.joined -= 1
             shelf.price_saved -= source.price or 0.0
+            if account is not None:
+                account.joined -= 1
     call.answered_by = ""
     if call.traced is not None:
         call.traced.denied()
 
 
-def _uncount(resident: Resident) -> None:
+def _uncount(resident: Resident, account: Account | None) -> None:
     if resident.table is not None:
         resident.hits -= 1
         return
@@ -169,3 +186,6 @@ def _uncount(resident: Resident) -> None:
     shelf.saved -= resident.cost
     if shelf.price_of is not None and isinstance(resident.stamp, Stamp):
         shelf.price_saved -= resident.stamp.price or 0.0
+    if account is not None:
+        account.hits_gone -= 1
+        account.saved -= resident.cost

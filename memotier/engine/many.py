@@ -30,6 +30,7 @@ from .effects import Invoke, Wait
 from .engine import Engine
 from .evidence import DOUBTED
 from .flights import AGAIN, ALONE, Failed, Flight, Landing
+from .gates import is_error_of_another
 from .gather import keep_many
 from .labels import labels_before
 from .looking import GOOD_FOR, NOTHING, Looked, learn_all, let_go, look_many, read_below
@@ -290,8 +291,8 @@ def _follow(batch: _Batch, want: Want) -> Plan:
     finally:
         with engine.lock:
             flights.leave(flight)
-    is_failed = isinstance(landing, Landing) and landing.value.__class__ is Failed
-    if landing is ALONE or (is_failed and call.gate is not None):  # it was not his call
+    has_landed = isinstance(landing, Landing)
+    if landing is ALONE or (has_landed and is_error_of_another(call, flight, landing)):
         want.is_alone = True
         return None
     if landing is AGAIN or (not landing.current and want.joined_at != flight.epoch):
@@ -300,7 +301,7 @@ def _follow(batch: _Batch, want: Want) -> Plan:
         return None
     with engine.lock:
         engine.meter.joined(call, flight)
-    if is_failed:
+    if landing.value.__class__ is Failed:
         return landing.value
     try:
         want.value = landing.value if landing.thaw is None else landing.thaw(landing.value)
@@ -363,15 +364,15 @@ def _compute(engine: Engine, wants: Sequence[Want], source: Source) -> Plan:
     mine = [want for want in wants if want.flight is not None]
     for want in mine:
         want.flight.waits = waits  # type: ignore[union-attr]
-    calls = [want.needs_call for want in mine]
+    calls = [want.call for want in wants if want.call is not None]
     refused = begin(engine, calls) if calls and calls[0].shelf.ledger is not None else None
     clock = engine.clock
     began = clock.monotonic()
     answer = (yield source.invoke(umbrella, wants)) if refused is None else refused
     ended = clock.monotonic()
     cost = (ended - began) / len(wants)
-    for call in calls if refused is None else ():
-        engine.meter.computed(call, cost, ended)
+    for want in mine if refused is None else ():
+        engine.meter.computed(want.needs_call, cost, ended)
     results = []
     if answer.__class__ is not Failed:
         try:

@@ -33,7 +33,7 @@ from .drive import Plan
 from .engine import Engine
 from .evidence import DOUBTED, MOVED, UNCOPIED
 from .flights import AGAIN, ALONE, Failed, Flight
-from .gates import bypass, instead, is_allowed, may_have, pass_on
+from .gates import bypass, instead, is_allowed, is_error_of_another, may_have, pass_on
 from .labels import labels_before
 from .meter import waiting
 from .places import Held
@@ -152,8 +152,8 @@ def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
                     flights.detach(flight)
                     shelf.misses -= 1  # it will be counted again
                 continue
-            if landing.value.__class__ is Failed and call.gate is not None:
-                return (yield from alone(engine, call, labels, old=old))  # not his call failed
+            if is_error_of_another(call, flight, landing):
+                return (yield from alone(engine, call, labels, old=old))
             with engine.lock:
                 engine.meter.joined(call, flight)
             if landing.value.__class__ is Failed:
@@ -166,8 +166,9 @@ def _fetch(engine: Engine, call: Call, *, in_task: bool, joins: bool) -> Plan:
             return (yield from pass_on(engine, call, answer, flight))
     except BaseException:
         began = None  # nobody knows how long it would have taken
-        if mine is not None:
-            give_back(engine, mine)
+        for one in (mine, call.behind):
+            if one is not None:
+                give_back(engine, one)
         raise
     finally:
         if began is not None:
@@ -256,7 +257,7 @@ def bring(engine: Engine, call: Call, flight: Flight, labels: Labels, old: Old |
             return (yield from instead(engine, call, allowed, flight))
     found = flight.brought
     if call.shelf.checks is not None and found.__class__ is Found and found.refresh is None:
-        yield from check(engine, call, labels, found, found.kept)
+        yield from check(engine, call, labels, flight, found.kept)
     return answer
 
 
@@ -300,7 +301,7 @@ def begin(
         raise
 
 
-def check(engine: Engine, call: Call, labels: Labels, source: Resident | Found, kept: Any) -> Plan:
+def check(engine: Engine, call: Call, labels: Labels, source: Resident | Flight, kept: Any) -> Plan:
     """
     Compute once more in the background what the caller is given, if that is to be checked.
     """

@@ -51,12 +51,9 @@ def withhold(engine: Engine, call: Call, flight: Flight, labels: Labels, value: 
         shelf.errors_returned += 1
         engine.evidence.happened(engine, call, evidence.ERROR)
     if isinstance(flight, Renewal):
-        # Who waits for it apart (engine/timed.py) takes this before what lands.
-        flight.result = None
         held = yield from stale.fall_back(engine, call, flight, "returned an error")
         if held is not None:
             return stale.hand_out(held, value)
-        flight.result = (value,)
     kept = None if flight.future is None else keep(engine, call, value)
     with engine.lock:
         # As with a result: who joined before an invalidation may have what he waited for.

@@ -94,6 +94,7 @@ def begin_behind(engine: Engine, call: Call, labels: Labels, old: Old | None) ->
     mine = Renewal(key, engine.versions.epoch, behind=True)
     mine.world = call.world
     mine.old = old
+    call.behind = mine  # before anyone can join it: who is interrupted now has nothing else of it
     flights.table[key] = mine
     return mine
 

@@ -53,13 +53,20 @@ def apart(engine: Engine, call: Call, flight: Renewal, plan: Plan, old: Old | No
         return landing
     result = flight.result
     is_signal = landing.__class__ is Signal
-    if result is not None and (is_signal or result[0].__class__ is not Failed):
+    if result is not None and (is_signal or not _is_replaced(flight, result[0])):
         return result[0]  # whoever asked for it gets the thing itself, as without timeouts
     if is_signal:
         return AGAIN
     if landing.value.__class__ is Failed:
         return landing.value
     return Held(landing.value, landing.thaw).hand_out()
+
+
+def _is_replaced(flight: Renewal, result: Any) -> bool:
+    """
+    Whether an old result has landed in place of *result*, which is an error, or may have.
+    """
+    return result.__class__ is Failed or (bool(flight.is_error) and flight.brought is not None)
 
 
 def wait(engine: Engine, call: Call, flight: Flight, old: Old | None) -> Plan:

@@ -237,8 +237,7 @@ class NearMemo(Memo):
             told = tracing.Record(engine.clock, "", "", "", "")
             if other is not None:
                 other.traced = told
-                if call.gate is not None:
-                    other.gate, other.scoped = call.gate, call.scoped
+                other.gate, other.scoped = call.gate, call.scoped
             answer = (yield from direct.get_many(engine, [other], MISS)) if other else (MISS,)
             if answer.__class__ is Failed:
                 return answer
