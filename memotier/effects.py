@@ -100,13 +100,15 @@ def of_hints(annotations: Any) -> str | None:
 
 def hint(annotations: Any, name: str) -> Any:
     """
-    One hint; None if it is not given. Two spellings that differ: the one that promises less.
+    One hint; None if it is not given. A mapping with two spellings that differ: the one that
+    promises less. An object has one, and may answer to the other with a warning that it is old.
     """
     spellings = (name, _HINTS[name])
     if isinstance(annotations, Mapping):
         found = [annotations.get(one) for one in spellings]
     else:
-        found = [getattr(annotations, one, None) for one in spellings]
+        is_new = hasattr(annotations, _HINTS[name])
+        found = [getattr(annotations, _HINTS[name] if is_new else name, None)]
     given = [one for one in found if one is not None]
     if not given:
         return None
@@ -117,4 +119,4 @@ def hint(annotations: Any, name: str) -> Any:
 def _has_place_for_hints(effects: Any) -> bool:
     if isinstance(effects, Mapping):
         return True
-    return any(hasattr(effects, one) for pair in _HINTS.items() for one in pair)
+    return any(hasattr(effects, one) for one in (*_HINTS.values(), *_HINTS))

@@ -22,7 +22,7 @@ class Chosen:
         ConfigError: If it is neither.
     """
 
-    __slots__ = ("_given",)
+    __slots__ = ("given",)
 
     def __init__(self, cache: Any) -> None:
         if not (isinstance(cache, MultiLevelCache) or (type(cache) is str and cache)):
@@ -30,13 +30,13 @@ class Chosen:
                 f"cache={short(cache)} cannot be used: give a MultiLevelCache, or the name of a "
                 "configured one"
             )
-        self._given: MultiLevelCache | str = cache
+        self.given: MultiLevelCache | str = cache
 
     def __repr__(self) -> str:
-        return repr(self._given)
+        return repr(self.given)
 
     def now(self) -> MultiLevelCache:
         """
         The cache. A name that no settings know is a ``ConfigError`` here, at the first use.
         """
-        return cache_named(self._given) if isinstance(self._given, str) else self._given
+        return cache_named(self.given) if isinstance(self.given, str) else self.given

@@ -18,8 +18,9 @@ from typing import Any, Literal
 from ..cache import MultiLevelCache
 from ..errors import ScopeMissing
 from ..types import Seconds
+from .answers import Hit, Unkept
 from .keyvalue import MemotierStore
-from .toolcalls import Hit, ToolCalls, Unkept
+from .toolcalls import ToolCalls
 
 try:
     import mcp_types
@@ -122,27 +123,28 @@ class MemotierMiddleware(Middleware):
                 raise Unkept(result)
             return text
 
-        for again in (False, True):
-            try:
-                text, hit = await self._calls.call(
-                    self._name or server.name,
-                    name,
-                    options,
-                    message.arguments or {},
-                    run,
-                    also=(tool.version, running._is_modern_protocol()),
-                    function=tool.fn if type(tool) is FunctionTool else None,
-                    again=again,
-                )
-            except ScopeMissing as missing:
-                raise ToolError(f"{name} was not run: for whom it is cannot be told") from missing
-            if hit is None:
-                assert result is not None
-                return result
-            kept = _result_of(text, hit)
-            if kept is not None:
-                return kept
-            # What lies there is no result: the next round replaces it.
+        function = tool.fn if type(tool) is FunctionTool else None
+        try:
+            asked = self._calls.asked(
+                self._name or server.name,
+                name,
+                options,
+                message.arguments or {},
+                also=(tool.version, running._is_modern_protocol()),
+                functions=() if function is None else (function,),
+                owner=server if function is None else None,
+            )
+            for again in (False, True):
+                text, hit = await asked.acall(run, again=again)
+                if hit is None:
+                    assert result is not None
+                    return result
+                kept = _result_of(text, hit)
+                if kept is not None:
+                    return kept
+                # What lies there is no result: the next round replaces it.
+        except ScopeMissing as missing:
+            raise ToolError(f"{name} was not run: for whom it is cannot be told") from missing
         return await call_next(context)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ..cache import MultiLevelCache
 from ..durations import check_namespace
-from ..registry import get_cache
+from .chosen import Chosen
 
 try:
     from key_value.aio.errors import DeserializationError
@@ -51,7 +51,7 @@ class MemotierStore(BaseDestroyCollectionStore, BaseDestroyStore, BaseStore):
         default_collection: The collection of those who name none.
 
     Raises:
-        ConfigError: If *namespace* cannot be one.
+        ConfigError: If *cache* or *namespace* cannot be used.
     """
 
     def __init__(
@@ -62,14 +62,9 @@ class MemotierStore(BaseDestroyCollectionStore, BaseDestroyStore, BaseStore):
         default_collection: str | None = None,
         **options: Any,
     ) -> None:
-        self._named = cache
+        self._cache = Chosen(cache)
         self._namespace = check_namespace(namespace)
         super().__init__(default_collection=default_collection, stable_api=True, **options)
-
-    @property
-    def _cache(self) -> MultiLevelCache:
-        named = self._named
-        return get_cache(named) if isinstance(named, str) else named
 
     def _space(self, collection: str) -> str:
         # Letters before it keep the two apart; there are no levels inside a collection's name.
@@ -87,12 +82,12 @@ class MemotierStore(BaseDestroyCollectionStore, BaseDestroyStore, BaseStore):
             return None
 
     async def _get_managed_entry(self, *, collection: str, key: str) -> ManagedEntry | None:
-        return self._entry(await self._cache.get(key, self._space(collection)))
+        return self._entry(await self._cache.now().get(key, self._space(collection)))
 
     async def _get_managed_entries(
         self, *, collection: str, keys: Sequence[str]
     ) -> list[ManagedEntry | None]:
-        found = await self._cache.get_many(keys, namespace=self._space(collection))
+        found = await self._cache.now().get_many(keys, namespace=self._space(collection))
         return [self._entry(found.get(key)) for key in keys]
 
     async def _put_managed_entry(
@@ -104,14 +99,14 @@ class MemotierStore(BaseDestroyCollectionStore, BaseDestroyStore, BaseStore):
             return
         text = self._serialization_adapter.dump_json(managed_entry)
         ttl = math.inf if left is None else left
-        await self._cache.set(key, text, self._space(collection), ttl=ttl)
+        await self._cache.now().set(key, text, self._space(collection), ttl=ttl)
 
     async def _delete_managed_entry(self, *, key: str, collection: str) -> bool:
-        return await self._cache.delete(key, self._space(collection))
+        return await self._cache.now().delete(key, self._space(collection))
 
     async def _delete_collection(self, *, collection: str) -> bool:
-        return await self._cache.clear_namespace(self._space(collection)) > 0
+        return await self._cache.now().clear_namespace(self._space(collection)) > 0
 
     async def _delete_store(self) -> bool:
-        await self._cache.clear_namespace(self._namespace)
+        await self._cache.now().clear_namespace(self._namespace)
         return True

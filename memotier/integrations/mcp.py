@@ -19,7 +19,7 @@ from typing import Final
 
 from ..cache import MultiLevelCache
 from ..durations import check_namespace
-from ..registry import get_cache
+from .chosen import Chosen
 from .mcptools import MemotierTools, text_of
 
 try:
@@ -56,17 +56,17 @@ class ResponseStore:
         namespace: Where the entries lie; ``clear()`` removes them all.
 
     Raises:
-        ConfigError: If *namespace* cannot be one.
+        ConfigError: If an argument cannot be used.
     """
 
     def __init__(
         self, cache: MultiLevelCache | str = "default", *, namespace: str = "mcp.responses"
     ) -> None:
-        self._named, self._namespace = cache, check_namespace(namespace)
+        self._cache, self._namespace = Chosen(cache), check_namespace(namespace)
 
     async def get(self, key: CacheKey) -> CacheEntry | None:
         """The entry under *key*; None if there is none that can be read."""
-        found = await _opened(self._named).get(_key(key), self._namespace)
+        found = await self._cache.now().get(_key(key), self._namespace)
         model = MODELS.get(key.method)
         if model is None or type(found) is not tuple or len(found) != 3:
             return None
@@ -80,26 +80,24 @@ class ResponseStore:
 
     async def set(self, key: CacheKey, entry: CacheEntry) -> None:
         """Keep *entry*, or forget what was there if it would not come back equal."""
-        cache, until = _opened(self._named), entry.expires_at
+        until = entry.expires_at
         text = text_of(entry.value, MODELS.get(key.method))
         if text is None or until is None:
             await self.delete(key)
             return
         # Who gets it looks at the time itself; the ttl only lets go of it.
         ttl = min(max(until - time.time(), 1.0), LONGEST)
-        await cache.set(_key(key), (text, entry.scope, float(until)), self._namespace, ttl=ttl)
+        await self._cache.now().set(
+            _key(key), (text, entry.scope, float(until)), self._namespace, ttl=ttl
+        )
 
     async def delete(self, key: CacheKey) -> None:
         """Forget what is under *key*."""
-        await _opened(self._named).delete(_key(key), self._namespace)
+        await self._cache.now().delete(_key(key), self._namespace)
 
     async def clear(self) -> None:
         """Forget everything, of all partitions."""
-        await _opened(self._named).clear_namespace(self._namespace)
-
-
-def _opened(cache: MultiLevelCache | str) -> MultiLevelCache:
-    return get_cache(cache) if isinstance(cache, str) else cache
+        await self._cache.now().clear_namespace(self._namespace)
 
 
 def _key(key: CacheKey) -> tuple[str, str, str]:

@@ -14,9 +14,10 @@ from typing import Any, Protocol
 
 from ..cache import MultiLevelCache
 from ..errors import ConfigError
-from ..registry import get_cache
 from ..types import Seconds
-from .toolcalls import ToolCalls, Unkept
+from .answers import Unkept
+from .chosen import Chosen
+from .toolcalls import ToolCalls
 
 try:
     import mcp_types as types
@@ -70,7 +71,7 @@ class MemotierTools:
     ) -> None:
         if name is None:
             raise ConfigError("MemotierTools: name=None cannot be used: say which server it is")
-        self._name, self._named = name, cache
+        self._name, self._cache = name, Chosen(cache)
         self._hints: dict[str, types.ToolAnnotations | None] = {}
         self._calls = ToolCalls(
             "MemotierTools",
@@ -111,10 +112,9 @@ class MemotierTools:
                 raise Unkept(result)
             return text
 
+        asked = self._calls.asked(self._name, name, options, arguments or {})
         for again in (False, True):
-            text, hit = await self._calls.call(
-                self._name, name, options, arguments or {}, run, again=again
-            )
+            text, hit = await asked.acall(run, again=again)
             if hit is None:
                 assert result is not None
                 return result
@@ -134,8 +134,7 @@ class MemotierTools:
     async def forget(self) -> None:
         """Forget the hints and all results."""
         self._hints.clear()
-        cache = get_cache(self._named) if isinstance(self._named, str) else self._named
-        await cache.invalidate_tags(f"tools:{self._name}")
+        await self._cache.now().invalidate_tags(f"tools:{self._name}")
 
 
 def text_of(value: Any, model: type[types.Result] | None) -> str | None:

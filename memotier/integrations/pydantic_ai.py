@@ -21,16 +21,13 @@ from typing import Any, Literal
 
 from ..cache import MultiLevelCache
 from ..codecs.classes import register
-from ..errors import ScopeMissing
 from ..types import Seconds
-from .toolcalls import ToolCalls, Unkept
+from .toolcalls import ToolCalls
 
 try:
     from pydantic_ai import (
-        ApprovalRequired,
         AudioUrl,
         BinaryContent,
-        CallDeferred,
         DocumentUrl,
         ImageUrl,
         RunContext,
@@ -96,7 +93,8 @@ class MemotierToolset(WrapperToolset[AgentDepsT]):
         if self.calls is None:
             self.calls = ToolCalls(
                 "MemotierToolset",
-                scope=("who",) if self._asks else self.scope,
+                scope=self.scope,
+                asks="the RunContext",
                 tools=self.tools,
                 read_only=self.read_only,
                 ttl=self.ttl,
@@ -104,10 +102,6 @@ class MemotierToolset(WrapperToolset[AgentDepsT]):
                 namespace=self.namespace,
                 name=self.name,
             )
-
-    @property
-    def _asks(self) -> bool:
-        return callable(self.scope)
 
     async def call_tool(
         self,
@@ -124,36 +118,17 @@ class MemotierToolset(WrapperToolset[AgentDepsT]):
         if options is None or ctx.tool_call_approved or tool.tool_def.kind != "function":
             return await super().call_tool(name, tool_args, ctx, tool)
 
-        async def run() -> Any:
-            try:
-                return await self.wrapped.call_tool(name, tool_args, ctx, tool)
-            except (ApprovalRequired, CallDeferred) as asked:
-                # About this one call: whoever waits for the same has to be asked for himself.
-                raise Unkept(asked) from None
-
-        value, hit = await self.calls.call(
+        function = _function_of(name, tool)
+        asked = self.calls.asked(
             self.name or self.wrapped.id or "",
             name,
             options,
             tool_args,
-            run,
-            who=self._who(name, ctx),
-            function=_function_of(name, tool),
+            asker=ctx,
+            functions=() if function is None else (function,),
         )
-        if hit is None and isinstance(value, (ApprovalRequired, CallDeferred)):
-            raise value
+        value, _ = await asked.acall(lambda: self.wrapped.call_tool(name, tool_args, ctx, tool))
         return value
-
-    def _who(self, name: str, ctx: RunContext[AgentDepsT]) -> Any:
-        if not callable(self.scope):
-            return None
-        try:
-            return self.scope(ctx)
-        except Exception as error:
-            raise ScopeMissing(
-                f"tool {name!r} was not called: its scope= raised {type(error).__qualname__}, and "
-                "nobody else's result may be used"
-            ) from error
 
 
 def _function_of(name: str, tool: ToolsetTool[Any]) -> Any:

@@ -2,65 +2,39 @@
 What adapters for tools of agents share: which tools are cached, for whom, and what a hit was.
 
 No framework is imported here. An adapter says which tool is called, with which arguments, and how
-to run it; each tool has a cached function of its own (``agent=True``), so that scopes, tags,
+to run it; each tool has cached functions of its own (``agent=True``), so that scopes, tags,
 single flight and ``forget()`` are those of the decorator.
 
 What must never happen: a tool that nobody named is cached without ``read_only=True``, one whose
-hints say that it destroys is cached at all, or a result that the adapter does not want is kept.
+hints say that it destroys is cached at all, or one tool's result is taken for that of another with
+its name.
 """
 
 from __future__ import annotations
 
-import time
+import inspect
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from hashlib import blake2b
 from string import Formatter
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from ..callnames import identity_of
 from ..decorator import tiered_cache
 from ..durations import short
 from ..effects import hint, of_hints
-from ..errors import ConfigError, ScopeMissing, UnkeyableArgument
+from ..errors import ConfigError, ScopeMissing
 from ..keyed import check_tags
-from ..keys.identity import source_version, underlying
+from ..keys.identity import source_version
 from ..scopes import PUBLIC
 from ..templates import fill
-from ..types import MISS
+from .answers import Asked
+from .chosen import Chosen
 
 OPTIONS: Final = ("effects", "ttl", "tags")
 _LONGEST: Final = 200
-
-
-class Unkept(Exception):
-    """
-    Raised by what runs a tool, with the result in it: it is for this caller alone, and not kept.
-    """
-
-    def __init__(self, result: Any) -> None:
-        super().__init__("a result that is not kept")
-        self.result = result
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """
-    Who answered a call for which no tool was run: *tier* is ``"l1"`` or ``"l2"``, or ``"joined"``
-    if another call was computing it; *age* is how many seconds ago the tool ran, None if unknown.
-    """
-
-    tier: str
-    age: float | None
-
-    def shown(self) -> dict[str, Any]:
-        """
-        As JSON has it.
-        """
-        return {"tier": self.tier, "age": None if self.age is None else round(self.age, 3)}
 
 
 class ToolCalls:
@@ -70,11 +44,14 @@ class ToolCalls:
     Args:
         label: What the adapter is called in error messages.
 
-        scope: As that of ``@tiered_cache``; ``("who",)`` if the adapter passes *who*.
+        scope: A ``ContextVar``, ``"public"``, or a callable: without arguments, or if the adapter
+            has *asks*, of what it passes as *asker*.
+
+        asks: What that is called; empty: there is none.
 
         tools: Tools that are cached, by name, each with ``effects`` and, if wanted, ``ttl`` and
             ``tags`` (texts, templates over the tool's arguments, or a callable of the dict of
-            them).
+            them), and what *more* names, which is the adapter's own.
 
         read_only: Whether tools whose hints say that they only read are cached as well.
 
@@ -97,8 +74,10 @@ class ToolCalls:
         cache: Any,
         namespace: str,
         name: str | None,
+        asks: str = "",
+        more: tuple[str, ...] = (),
     ) -> None:
-        self._label = label
+        self._label, self._known = label, (*OPTIONS, *more)
         if name is not None and (type(name) is not str or not name):
             raise ConfigError(f"{label}: name={short(name)} cannot be used: a text, not empty")
         if not isinstance(tools, Mapping):
@@ -106,10 +85,18 @@ class ToolCalls:
                 f"{label}: tools={short(tools)} cannot be used: give a dict of tools, each with "
                 'what its call does: {"search": {"effects": "read"}}'
             )
-        if not (scope in (PUBLIC, ("who",)) or isinstance(scope, ContextVar) or callable(scope)):
+        given = f"is given {asks}" if asks else "is called without arguments"
+        is_text = type(scope) is str and scope == PUBLIC
+        if not (is_text or isinstance(scope, ContextVar) or callable(scope)):
             raise ConfigError(
                 f"{label}: scope={short(scope)} cannot be used: give a ContextVar or a callable "
-                'that says for whom a call is, or "public" if all callers may share the results'
+                f'that {given} and says for whom a call is, or "public" if all callers may share '
+                "the results"
+            )
+        if inspect.iscoroutinefunction(scope):
+            raise ConfigError(
+                f"{label}: scope={short(scope)} cannot be used: it is called without await; give a "
+                "plain function"
             )
         if type(read_only) is not bool:
             raise ConfigError(f"{label}: read_only={short(read_only)}: True or False")
@@ -118,15 +105,18 @@ class ToolCalls:
                 f'{label} would cache nothing: name tools={{"search": {{"effects": "read"}}}}, or '
                 "write read_only=True for all whose readOnlyHint you trust"
             )
-        self._scope, self._cache, self._namespace = scope, cache, namespace
+        self._cache, self._namespace = Chosen(cache).given, namespace
+        #: Says whose a call is, if who asks does.
+        self._ask = scope if asks and callable(scope) else None
+        self._scope = scope if self._ask is None else ("who",)
         self._read_only, self._ttl, self._tools = read_only, ttl, dict(tools)
-        # Without a name a function inside another one, or a server elsewhere, is known here alone.
-        self._token = uuid.uuid4().hex if name is None else ""
-        self._memos: dict[tuple[str, str, str], Any] = {}
-        self._versions: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
-        self._memo("", "", {"effects": "read"})
+        self._is_named = name is not None
+        self._memos: dict[tuple[str, str, str, bool], Any] = {}
+        self._tokens = PerObject(lambda _: uuid.uuid4().hex)
+        self._versions = PerObject(source_version)
+        self._memo("", "", {"effects": "read"}, True)
         for tool, options in self._tools.items():
-            self._memo("", tool, self._checked(tool, options))
+            self._memo("", tool, self._checked(tool, options), True)
         self._memos.clear()
 
     def concerns(self, tool: str) -> bool:
@@ -149,53 +139,56 @@ class ToolCalls:
             return {"effects": "read"}
         return None
 
-    async def call(
+    def asked(
         self,
         server: str,
         tool: str,
         options: Mapping[str, Any],
         arguments: Mapping[str, Any],
-        run: Callable[[], Awaitable[Any]],
         *,
-        who: Any = None,
+        asker: Any = None,
         also: Any = None,
-        function: Any = None,
-        again: bool = False,
-    ) -> tuple[Any, Hit | None]:
+        functions: Iterable[Any] = (),
+        owner: Any = None,
+        is_async: bool = True,
+    ) -> Asked:
         """
-        What *run* returns, or returned before; and the hit, if it was one.
+        One call.
 
         Args:
             also: What counts besides the arguments.
 
-            function: The function behind the tool, if the adapter knows it: its source counts.
+            functions: Those behind the tool, if the adapter knows them: their source counts.
 
-            again: Run it now, and keep the result instead of what is there.
+            owner: What there is once for each tool that may do something else: without a *name*
+                it counts, unless all *functions* are those of a module. None: the functions, or
+                the adapter.
+
+        Raises:
+            ScopeMissing: If nobody tells for whom it is.
         """
-        memo = self._memo(server, tool, options)
-        ran = False
+        memo = self._memo(server, tool, options, is_async)
+        code = self._code_of(tuple(functions), owner)
+        return Asked(memo, (self._who(tool, asker), also, code, dict(arguments)))
 
-        async def once() -> Any:
-            nonlocal ran
-            ran = True
-            return await run()
-
-        key = (who, also, self._code_of(function), dict(arguments), once)
-        began, here = time.monotonic(), _is_here(memo, key)
+    def _who(self, tool: str, asker: Any) -> Any:
+        if self._ask is None:
+            return None
         try:
-            value = await (memo.refresh if again else memo)(*key)
-        except Unkept as unkept:
-            # What another caller was given for himself alone is not for this one.
-            return (unkept.result if ran else await _own(run)), None
-        if ran:
-            return value, None
-        age = await _age(memo, key)
-        is_new = age is None or age <= time.monotonic() - began
-        return value, Hit("l1" if here else "joined" if is_new else "l2", age)
+            return self._ask(asker)
+        except Exception as error:
+            raise ScopeMissing(
+                f"tool {tool!r} was not called: its scope= raised {type(error).__qualname__}, and "
+                "nobody else's result may be used"
+            ) from error
 
     def _checked(self, tool: str, options: Any) -> Mapping[str, Any]:
         given = options if isinstance(options, Mapping) else {}
-        if "effects" not in given or not set(given) <= set(OPTIONS) or callable(given.get("ttl")):
+        if (
+            "effects" not in given
+            or not set(given) <= set(self._known)
+            or callable(given.get("ttl"))
+        ):
             raise ConfigError(
                 f"{self._label}: tools={{{tool!r}: {short(options)}}} cannot be used: give a dict "
                 'with "effects" ("pure", "read" or "idempotent": what a call does besides '
@@ -203,14 +196,14 @@ class ToolCalls:
             )
         return given
 
-    def _memo(self, server: str, tool: str, options: Mapping[str, Any]) -> Any:
-        at = (server, tool, options["effects"])
+    def _memo(self, server: str, tool: str, options: Mapping[str, Any], is_async: bool) -> Any:
+        at = (server, tool, options["effects"], is_async)
         memo = self._memos.get(at)
         if memo is None:
-            memo = self._memos.setdefault(at, self._made(server, tool, options))
+            memo = self._memos.setdefault(at, self._made(server, tool, options, is_async))
         return memo
 
-    def _made(self, server: str, tool: str, options: Mapping[str, Any]) -> Any:
+    def _made(self, server: str, tool: str, options: Mapping[str, Any], is_async: bool) -> Any:
         own = options.get("tags", ())
         label = f"{self._label}: tool {tool!r}"
 
@@ -218,12 +211,16 @@ class ToolCalls:
             found = own(arguments) if callable(own) else [fill(label, t, arguments) for t in own]
             return [f"tools:{server}", *found]
 
-        async def tool_call(who: Any, also: Any, code: Any, arguments: Any, run: Any) -> Any:
+        async def acall(who: Any, also: Any, code: Any, arguments: Any, run: Any) -> Any:
             return await run()
+
+        def call(who: Any, also: Any, code: Any, arguments: Any, run: Any) -> Any:
+            return run()
 
         if not callable(own):
             _check_templates(label, own)
-        tool_call.__qualname__ = tool if tool.isidentifier() else "tool_call"
+        called = acall if is_async else call
+        called.__qualname__ = tool if tool.isidentifier() else "tool_call"
         name = f"{len(server)}:{server}/{tool}"  # so that no other pair has the same text
         if len(name) > _LONGEST:
             name = blake2b(name.encode("utf-8", "surrogatepass")).hexdigest()
@@ -242,26 +239,55 @@ class ToolCalls:
             # A model may send what has no stable key: the call goes through.
             "on_unkeyable": "bypass",
         }
-        return tiered_cache(**cached)(tool_call)
+        return tiered_cache(**cached)(called)
 
-    def _code_of(self, function: Any) -> tuple[str, ...]:
-        if function is None:
-            return ("", self._token)
-        identity = identity_of(function, None)
-        return (
-            identity.name if self._token else "",
-            self._version_of(function),
-            "" if identity.stable else self._token,
-        )
-
-    def _version_of(self, function: Any) -> str:
-        inner = underlying(function)
+    def _code_of(self, functions: tuple[Any, ...], owner: Any) -> Any:
+        versions = tuple(map(self._versions.of, functions))
+        if self._is_named:
+            return versions
+        found = [identity_of(one, None) for one in functions]
+        names = tuple(one.name for one in found)
+        if found and all(one.stable for one in found):
+            return (versions, names)
+        owners = (functions or (self,)) if owner is None else (owner,)
         try:
-            return self._versions[inner]
-        except KeyError:
-            return self._versions.setdefault(inner, source_version(function))
-        except TypeError:  # it takes no weak reference
-            return source_version(function)
+            return (versions, names, tuple(map(self._tokens.kept, owners)))
+        except TypeError:
+            return object()  # no key: the call goes through
+
+
+class PerObject:
+    """
+    What is made once for each object, and kept as long as that is there.
+    """
+
+    def __init__(self, make: Callable[[Any], str]) -> None:
+        self._make = make
+        self._made: dict[int, tuple[weakref.ref[Any], str]] = {}
+
+    def of(self, one: Any) -> str:
+        """
+        What is made of *one*, also if it cannot be kept.
+        """
+        try:
+            return self.kept(one)
+        except TypeError:
+            return self._make(one)
+
+    def kept(self, one: Any) -> str:
+        """
+        Raises:
+            TypeError: If *one* takes no weak reference.
+        """
+        at = id(one)
+        known = self._made.get(at)
+        if known is None or known[0]() is not one:  # by identity: objects may be equal, or no keys
+            made = self._make(one)
+            known = (weakref.ref(one, lambda _: self._made.pop(at, None)), made)
+            known = self._made.setdefault(at, known)
+            if known[0]() is not one:
+                known = self._made[at] = (weakref.ref(one), made)
+        return known[1]
 
 
 def _check_templates(label: str, tags: Any) -> None:
@@ -270,25 +296,3 @@ def _check_templates(label: str, tags: Any) -> None:
             list(Formatter().parse(tag))
     except ValueError as error:  # a ConfigError is one
         raise ConfigError(f"{label}: tags={short(tags)} cannot be used: {error}") from None
-
-
-def _is_here(memo: Any, key: tuple[Any, ...]) -> bool:
-    try:
-        return memo.peek(*key) is not MISS
-    except UnkeyableArgument:
-        return False
-
-
-async def _age(memo: Any, key: tuple[Any, ...]) -> float | None:
-    try:
-        entry = await memo.lookup(*key)
-    except (ScopeMissing, UnkeyableArgument):  # a scope= that tells something else each time
-        return None
-    return None if entry is None else float(entry.age)
-
-
-async def _own(run: Callable[[], Awaitable[Any]]) -> Any:
-    try:
-        return await run()
-    except Unkept as unkept:
-        return unkept.result

@@ -104,6 +104,24 @@ def test_two_spellings_that_differ_promise_what_both_do(first, second, expected)
     assert expected == of_hints({**second, **in_python(first)})
 
 
+def test_an_object_is_not_asked_for_an_old_name():
+    """
+    Some packages answer to it, and warn.
+    """
+
+    class Both(types.SimpleNamespace):
+        @property
+        def readOnlyHint(self):
+            raise AssertionError("it was asked for")
+
+        idempotentHint = destructiveHint = readOnlyHint
+
+    reads = Both(**{**NOTHING, "read_only_hint": True})
+    assert "read" == of_hints(reads)
+    assert of_hints(Both(**NOTHING)) is None
+    assert "read" == tiered_cache(effects=reads)(lambda x: x).cache_parameters()["effects"]
+
+
 @pytest.mark.parametrize(
     ("hints", "expected"),
     [({READ: True}, "read"), ({AGAIN: True, HARM: False}, "idempotent")],

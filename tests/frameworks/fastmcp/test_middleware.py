@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from contextvars import ContextVar
 
 import pytest
 from fastmcp import Client, FastMCP
 from fastmcp.exceptions import ToolError
-from fastmcp.tools.base import ToolResult
+from fastmcp.tools.base import Tool, ToolResult
 from mcp_types import ToolAnnotations
 
 from memotier import ConfigError, MultiLevelCache
@@ -223,6 +224,102 @@ async def test_two_servers_of_one_name_do_not_share(cache):
     assert ["one", "two"] == told
 
 
+class Account:
+    def __init__(self, word) -> None:
+        self.word = word
+
+    def search(self, q: str) -> str:
+        return self.word
+
+
+@pytest.mark.parametrize("kind", ["method", "partial", "mounted", "client"])
+@pytest.mark.parametrize("servers", [1, 2])
+async def test_what_has_the_name_of_another_tool_is_not_taken_for_it(cache, kind, servers):
+    """
+    One middleware for two servers of one name, or one whose tool is replaced: methods of two
+    objects, partials, and functions that close over a client have nothing to tell them apart.
+    """
+    middleware = MemotierMiddleware(scope="public", tools=SEARCH, cache=cache)
+    mcp, told = None, []
+    for word in ("one", "two"):
+        if mcp is None or servers == 2:
+            mcp = FastMCP("notes")
+            mcp.add_middleware(middleware)
+        elif kind == "mounted":
+            return  # nobody can see what a server that is mounted does
+        else:
+            mcp.local_provider.remove_tool("search")
+        account = Account(word)
+        found = {
+            "method": account.search,
+            "partial": functools.partial(Account.search, account),
+            "mounted": account.search,
+            "client": (lambda client: lambda q: client.word)(account),
+        }[kind]
+        tool = Tool.from_function(found, name="search")
+        if kind == "mounted":
+            inner = FastMCP("inner")
+            inner.add_tool(tool)
+            mcp.mount(inner)
+        else:
+            mcp.add_tool(tool)
+        for _ in range(2):
+            async with Client(mcp) as client:
+                result = await client.call_tool("search", {"q": "owl"})
+        assert "l1" == mark(result)["tier"]
+        told.append(result.content[0].text)
+
+    assert ["one", "two"] == told
+
+
+@pytest.mark.parametrize(
+    ("meta", "runs"),
+    [
+        ({"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "a=b"}, 1),
+        ({"progressToken": 7}, 1),
+        ({"fastmcp": {"version": "2"}}, 2),
+    ],
+)
+async def test_what_a_client_adds_to_a_call(cache, meta, runs):
+    """
+    Traces and progress make no difference to a result; a version of the tool does.
+    """
+    server = Server(cache, scope="public", tools=SEARCH)
+    for _ in range(2):
+        async with Client(server.mcp) as client:
+            try:
+                await client.call_tool("search", {"q": "owl"}, meta=meta)
+            except ToolError:
+                server.runs.append("no such version")
+
+    assert runs == len(server.runs)
+
+
+async def test_an_error_is_that_of_one_call(cache):
+    """
+    Who waits for a run that fails runs the tool, as without a cache.
+    """
+    mcp, runs = FastMCP("notes"), []
+
+    @mcp.tool
+    async def search(q: str) -> str:
+        runs.append(q)
+        number = len(runs)
+        await asyncio.sleep(0.01)
+        if number == 1:
+            raise ToolError("its connection broke")
+        return q
+
+    mcp.add_middleware(MemotierMiddleware(scope="public", tools=SEARCH, cache=cache))
+
+    async def ask():
+        async with Client(mcp) as client:
+            return await client.call_tool("search", {"q": "owl"}, raise_on_error=False)
+
+    told = await asyncio.gather(*(ask() for _ in range(3)))
+    assert [False, False, True] == sorted(one.is_error for one in told)
+
+
 async def test_ttl_and_tags(cache, clock):
     """
     A tool has a ttl of its own; tags are made of its arguments, and there is one of the server.
@@ -320,6 +417,8 @@ async def test_what_is_no_result_is_replaced(cache, lie, monkeypatch):
         ({"tools": SEARCH}, "scope"),
         ({"scope": "me", "tools": SEARCH}, "scope='me'"),
         ({"scope": 7, "tools": SEARCH}, "scope=7"),
+        ({"scope": ("who",), "tools": SEARCH}, "scope=\\("),
+        ({"scope": asyncio.sleep, "tools": SEARCH}, "without await"),
         ({"scope": "public"}, "would cache nothing"),
         ({"scope": "public", "read_only": 1}, "read_only=1"),
         ({"scope": "public", "tools": {"a": {}}}, '"effects"'),

@@ -15,8 +15,8 @@ from fastmcp.tools.base import InputRequiredToolResult, RawStructuredToolResult,
 from mcp_types import InputRequiredResult, TextContent
 
 from memotier import MultiLevelCache
+from memotier.integrations.answers import Hit
 from memotier.integrations.fastmcp import MemotierMiddleware, _result_of, _text_of
-from memotier.integrations.toolcalls import Hit
 
 BLOCKS = [
     TextContent(type="text", text="ä\u2028\x00"),

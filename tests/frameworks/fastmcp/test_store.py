@@ -146,7 +146,7 @@ async def test_what_is_no_entry_is_not_found(store, lie):
     """
     Whatever lies in the cache, nothing else than a dict is made of it.
     """
-    await store._cache.set("k", lie, "keyvalue.c-default_collection")
+    await store._cache.now().set("k", lie, "keyvalue.c-default_collection")
 
     assert await store.get("k") is None
     assert [None] == await store.get_many(["k"])

@@ -115,6 +115,34 @@ async def test_errors_and_questions_are_never_kept(cache):
     assert 2 == len(calls(server))
 
 
+async def test_a_connection_that_breaks_is_that_of_one_call(cache):
+    """
+    Who waits for a call on another connection makes it on his own.
+    """
+    tools = MemotierTools("notes", scope="public", tools=SEARCH, cache=cache)
+    asks = asyncio.Event()
+
+    class Broken:
+        async def call_tool(self, name, arguments=None):
+            asks.set()
+            await asyncio.sleep(0.01)
+            raise ConnectionError("it broke")
+
+    class Whole:
+        async def call_tool(self, name, arguments=None):
+            return types.CallToolResult(content=[types.TextContent(text="owl")])
+
+    async def later():
+        await asks.wait()
+        return await tools.call_tool(Whole(), "search", {"q": "owl"})
+
+    broken, whole = await asyncio.gather(
+        tools.call_tool(Broken(), "search", {"q": "owl"}), later(), return_exceptions=True
+    )
+    assert isinstance(broken, ConnectionError)
+    assert "owl" == whole.content[0].text
+
+
 async def test_changed_tools_are_forgotten(cache):
     """
     ``on_message`` hears it where somebody listens: hints and results are gone.

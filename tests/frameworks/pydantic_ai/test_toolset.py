@@ -373,6 +373,8 @@ async def test_copies_of_the_toolset_are_the_same(cache):
     [
         ({"scope": "me", "tools": SEARCH}, "scope='me'"),
         ({"scope": ("user",), "tools": SEARCH}, r"scope=\('user',\)"),
+        ({"scope": ("who",), "tools": SEARCH}, "is given the RunContext"),
+        ({"scope": asyncio.sleep, "tools": SEARCH}, "without await"),
         ({"scope": "public"}, "would cache nothing"),
         ({"scope": "public", "tools": {"a": {}}}, '"effects"'),
         ({"scope": "public", "tools": {"a": {"effects": "write"}}}, "run at every"),
