@@ -82,6 +82,7 @@ def test_a_test_is_recorded_and_replayed(run, tmp_path):
     """
     status, told = run(text)
     assert 1 == status and "there is no cassette" in told
+    assert "pytest --cassette-mode=record" in told
     status, told = run(text, "--cassette-mode=record")
     assert 0 == status, told
     path = tmp_path / "tests" / "cassettes" / "one.jsonl"
