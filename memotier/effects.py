@@ -51,6 +51,7 @@ def check_effects(label: str, effects: Any, *, agent: bool) -> str | None:
                 f"{label}: effects={short(effects)} cannot be used: write {WAYS}; or give the "
                 "annotations of an MCP tool"
             )
+        _check_spelling(label, effects)
         said = of_hints(effects)
         if said == "write":
             raise ConfigError(
@@ -61,8 +62,9 @@ def check_effects(label: str, effects: Any, *, agent: bool) -> str | None:
             )
     if said is None:
         if agent:
+            given = "" if effects is None else ", and its annotations say nothing of it"
             raise ConfigError(
-                f"{label}: agent=True needs to know what else a call does: write {WAYS}"
+                f"{label}: agent=True needs to know what else a call does{given}: write {WAYS}"
             )
         return None
     if said not in KINDS:
@@ -114,6 +116,22 @@ def hint(annotations: Any, name: str) -> Any:
         return None
     harmless = name != "destructiveHint"
     return harmless if all(one is harmless for one in given) else not harmless
+
+
+def _check_spelling(label: str, annotations: Any) -> None:
+    """
+    Refuse a mapping with a hint that would not be seen; what is no hint is passed over.
+    """
+    if not isinstance(annotations, Mapping):
+        return
+    seen = {*_HINTS, *_HINTS.values()}
+    for key in annotations:
+        plain = str(key).replace("_", "").casefold()
+        for name in _HINTS if key not in seen else ():
+            if plain == name.casefold():
+                raise ConfigError(
+                    f"{label}: effects= has {short(key)}, which is no annotation: write {name!r}"
+                )
 
 
 def _has_place_for_hints(effects: Any) -> bool:

@@ -40,6 +40,8 @@ class Quota:
 
     def __post_init__(self) -> None:
         rate = self.computations_per_second
+        if self.burst is not None and rate is None:
+            raise ConfigError(f"Quota(burst={short(self.burst)}) needs computations_per_second=")
         if self.entries is None and self.bytes is None and rate is None:
             raise ConfigError(
                 "Quota() bounds nothing: give entries=, bytes= or computations_per_second="
@@ -53,8 +55,6 @@ class Quota:
                 "above 0, such as 5, or 0.1 for one in ten seconds"
             )
         _check_count("burst", self.burst)
-        if self.burst is not None and rate is None:
-            raise ConfigError(f"Quota(burst={self.burst}) needs computations_per_second=")
 
     @property
     def is_of_storage(self) -> bool:
@@ -74,7 +74,10 @@ class Quota:
 
 def _check_count(name: str, value: Any) -> None:
     if value is not None and (type(value) is not int or value < 1):
-        raise ConfigError(f"Quota({name}={short(value)}) cannot be used: give 1 or more, or None")
+        raise ConfigError(
+            f"Quota({name}={short(value)}) cannot be used: give a whole number of 1 or more, or "
+            "None"
+        )
 
 
 def check_quota(label: str, quota: Any, *, is_scoped: bool, on_unkeyable: str) -> Quota | None:

@@ -44,7 +44,7 @@ def check_verify(label: str, verify: Any, equal: Any, *, effects: Any) -> Verify
         raise refuse("verify", verify, "the share of hits to check, from 0 to 1, such as 0.01")
     if equal is not None and not verify:
         raise refuse("equal", equal, "it compares the results that verify= checks; give that, too")
-    if equal is not None and (not callable(equal) or inspect.iscoroutinefunction(equal)):
+    if equal is not None and not _compares(equal):
         raise refuse("equal", equal, "a plain function of the old and the new result")
     if not verify:
         return None
@@ -57,6 +57,20 @@ def check_verify(label: str, verify: Any, equal: Any, *, effects: Any) -> Verify
         )
     compare = same if equal is None else lambda old, new: bool(equal(old, new))
     return Verify(share=float(verify), equal=compare, shown=equal)
+
+
+def _compares(equal: Any) -> bool:
+    if not callable(equal) or inspect.iscoroutinefunction(equal):
+        return False
+    try:
+        signature = inspect.signature(equal)
+    except (TypeError, ValueError):
+        return True  # a builtin that does not tell
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        return False
+    return True
 
 
 def same(old: Any, new: Any) -> bool | None:

@@ -172,3 +172,20 @@ def test_batches_take_annotations(cache):
     assert "read" == many.cache_parameters()["effects"]
     with pytest.raises(ConfigError, match="say that it writes"):
         tiered_cache.many(effects={READ: False})(lambda ids: {})
+
+
+@pytest.mark.parametrize("name", ["readonlyHint", "readonly_hint", "DestructiveHint"])
+def test_a_hint_that_is_misspelt_is_an_error(name):
+    """
+    It would say nothing, and a tool that writes be cached.
+    """
+    with pytest.raises(ConfigError, match=f"{name}.*write .(readOnly|destructive)Hint"):
+        tiered_cache(effects={"title": "T", name: True})(lambda x: x)
+
+
+def test_annotations_without_a_hint_are_said_to_have_none(made):
+    """
+    A tool of agents has to say the word then, and is told why what it gave is not enough.
+    """
+    with pytest.raises(ConfigError, match="its annotations say nothing of it: write effects="):
+        tiered_cache(agent=True, scope="public", effects=made({}))(lambda x: x)

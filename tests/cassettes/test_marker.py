@@ -82,12 +82,80 @@ def test_a_test_is_recorded_and_replayed(run, tmp_path):
     """
     status, told = run(text)
     assert 1 == status and "there is no cassette" in told
+    assert "pytest --cassette-mode=record" in told
     status, told = run(text, "--cassette-mode=record")
     assert 0 == status, told
     path = tmp_path / "tests" / "cassettes" / "one.jsonl"
     assert [[1], [2]] == [list(one["arguments"].values()) for one in lines(path)]
     status, told = run(text)
     assert 0 == status, told
+
+
+def test_classes_of_annotations_are_known_in_another_process(run):
+    """
+    A replay makes objects of the classes that functions say they return, in a process in which
+    none of them was ever made: of a function, a coroutine function, a batch and streams.
+    """
+    test = """
+        from collections.abc import AsyncIterator, Iterator
+        from dataclasses import dataclass
+        import asyncio
+
+        @dataclass
+        class Place:
+            name: str
+
+        @dataclass
+        class Order:
+            item: str
+            place: Place
+
+        def order(item):
+            ran.append(item)
+            return Order(item, Place("shelf"))
+
+        @tiered_cache
+        def one(item) -> list[Order]:
+            return [order(item)]
+
+        @tiered_cache(codec="pickle", key=lambda item: item)
+        async def later(item) -> Order | None:
+            return order(item)
+
+        @tiered_cache.many
+        def many(items) -> dict[str, Order]:
+            return {item: order(item) for item in items}
+
+        @tiered_cache
+        def stream(item) -> Iterator[Order]:
+            yield order(item)
+
+        @tiered_cache
+        async def astream(item) -> AsyncIterator[Order]:
+            yield order(item)
+
+        async def read():
+            return [each async for each in astream("e")]
+
+        @pytest.mark.parametrize("found", [
+            lambda: one("a"),
+            lambda: [asyncio.run(later("b"))],
+            lambda: list(many(["c"]).values()),
+            lambda: list(stream("d")),
+            lambda: asyncio.run(read()),
+        ], ids="abcde")
+        @pytest.mark.cassette
+        def test_orders(found, request):
+            (made,) = found()
+            assert request.node.callspec.id == made.item and "shelf" == made.place.name
+            assert type(made) is Order and type(made.place) is Place
+            assert bool(ran) == (request.config.getoption("--cassette-mode") == "record")
+    """
+    status, told = run(test, "--cassette-mode=record")
+    assert 0 == status, told
+    for one in "abcde":
+        status, told = run(test, "-k", f"test_orders[{one}]")
+        assert 0 == status, told
 
 
 def test_files_of_tests_without_a_name(run, tmp_path):

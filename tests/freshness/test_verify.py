@@ -611,6 +611,8 @@ def test_a_share_is_from_0_to_1(verify):
         ({"equal": lambda a, b: True}, "equal=.*verify="),
         ({"verify": 0, "equal": lambda a, b: True}, "equal=.*verify="),
         ({"verify": 0.1, "equal": "=="}, "equal=.*plain function"),
+        ({"verify": 0.1, "equal": lambda result: True}, "equal=.*the old and the new result"),
+        ({"verify": 0.1, "equal": lambda a, b, *, c: True}, "equal=.*the old and the new result"),
         ({"verify": 0.1, "effects": "idempotent"}, 'verify=0.1.*effects="idempotent"'),
     ],
 )

@@ -25,8 +25,9 @@ _ADVICE: Final = 'mode="record" records anew, mode="replay" adds what is missing
 
 def missing_file(path: Path) -> ConfigError:
     return ConfigError(
-        f'there is no cassette {path}: record it with mode="record", or with the environment '
-        "variable MEMOTIER_CASSETTE_MODE=record where no mode= is given"
+        f'there is no cassette {path}: record it with mode="record"; with pytest '
+        "--cassette-mode=record, if it is a marker's; or with the environment variable "
+        "MEMOTIER_CASSETTE_MODE=record, if no mode is said"
     )
 
 

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from ...codecs.classes import register_from_annotation
 from ...engine.many import LEFT_OUT
 from ...errors import (
     CassetteMiss,
@@ -30,6 +31,7 @@ from ...errors import (
     UnkeyableArgument,
 )
 from ...memo import Memo
+from ...sharing import result_annotation
 from . import raised, values
 from .cast import Casting
 from .episodes import HEAD, MOST_BYTES, MOST_LINE, Episode, place_of, read
@@ -156,6 +158,9 @@ class Tape:
 
     def _check_name(self, memo: Memo, question: Question) -> None:
         name = question.function
+        if name not in self._heads:
+            # As a second tier does, which a block has not: no tape makes a class known.
+            register_from_annotation(result_annotation(memo.function))
         with self._lock:
             known = self._heads.setdefault(name, weakref.ref(memo))
             other = known()
