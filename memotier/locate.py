@@ -210,6 +210,6 @@ def exact(place: Place, label: str, names: tuple[str, ...], keyed: tuple[Any, ..
         key = blake2b(canonical, digest_size=32, person=b"memotier-l1").digest()
     call = Call(place, place.exact, key, lambda: canonical, canonical)
     call.parts = names, keyed, codes
-    if call.hides and place.shelf.digester is not None:
+    if place.shelf.digester is not None and call.hides:
         place.shelf.digester.prepare()
     return call

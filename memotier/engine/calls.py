@@ -70,6 +70,7 @@ class Call:
     __slots__ = (
         "_address",
         "_canonical",
+        "_hides",
         "answered_by",
         "args",
         "behind",
@@ -78,7 +79,6 @@ class Call:
         "encode",
         "function",
         "gate",
-        "hides",
         "is_as_asked",
         "key",
         "kwargs",
@@ -111,8 +111,8 @@ class Call:
         self.encode = encode
         self._canonical = canonical
         self._address: Address | None = None
-        #: Whether it hides something from who reads the store. (Atoms are no marked values.)
-        self.hides = self.shelf.hides or (canonical is not None and holds_secret(canonical))
+        #: What ``hides`` says; None: nobody has asked. (Atoms are no marked values.)
+        self._hides: bool | None = self.shelf.hides if canonical is None else None
         self.function: Callable[..., Any] | None = None
         self.args: tuple[Any, ...] = ()
         self.kwargs: Mapping[str, Any] = {}
@@ -147,6 +147,15 @@ class Call:
         #: Asked before a result is handed out that this call has not computed (gates.py); None:
         #: nobody is.
         self.gate: Any = None
+
+    @property
+    def hides(self) -> bool:
+        """
+        Whether it hides something from who reads the store.
+        """
+        if self._hides is None:
+            self._hides = self.shelf.hides or holds_secret(self.canonical)
+        return self._hides
 
     @property
     def watch(self) -> Watch | None:
