@@ -31,6 +31,7 @@ from .places import Shelf
 if TYPE_CHECKING:
     from .calls import Call
     from .engine import Engine
+    from .evidence import Evidence
     from .flights import Flight
     from .tier2 import Found
 
@@ -88,9 +89,10 @@ class Meter:
     What the operations of one engine took, as far as they belong to no function.
     """
 
-    __slots__ = ("due", "errors", "latencies", "starter", "watcher")
+    __slots__ = ("due", "errors", "evidence", "latencies", "starter", "watcher")
 
-    def __init__(self) -> None:
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
         self.latencies: dict[str, Histogram] = {}
         #: Operations that failed.
         self.errors: dict[str, int] = {}
@@ -136,6 +138,8 @@ class Meter:
             call.shelf.latencies[operation].add(seconds)
         except KeyError:
             self.note(operation, seconds, call.shelf)
+        if not is_refresh:
+            self.evidence.asked(call, computed=True)
         if call.traced is not None and not is_refresh:
             call.traced.computed(seconds)
         if self.watcher is not None:
@@ -161,6 +165,7 @@ class Meter:
         nothing, if asking took longer. Called under the lock.
         """
         call.answered_by = "l2"
+        self.evidence.asked(call, computed=False)
         shelf = call.shelf
         shelf.l2_hits += 1
         took = min(found.took, found.cost)
