@@ -114,7 +114,7 @@ class Leaving:
     def look_soon(self) -> None:
         keyed = self._keyed()
         if keyed is not None:
-            keyed.engine.meter.due = 0.0
+            keyed.engine.meter.start_soon()
 
     def _leave(
         self, keyed: Keyed, seen: dict[Whose, tuple[float, ...]], *, ended: bool = False

@@ -66,7 +66,7 @@ class Watcher(Protocol):
     """
 
     def tick(self) -> None:
-        """At least ``Meter.due``; sets that anew. Called by whoever measures, without the lock."""
+        """At ``Meter.due``; says ``Meter.again``. Called by whoever measures, without the lock."""
 
     def hit(self, resident: Resident) -> None:
         """Memory answered, the slow way. Called under the lock."""
@@ -89,7 +89,7 @@ class Meter:
     What the operations of one engine took, as far as they belong to no function.
     """
 
-    __slots__ = ("due", "errors", "evidence", "latencies", "starter", "watcher")
+    __slots__ = ("due", "errors", "evidence", "latencies", "starter", "starts", "watcher")
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
@@ -97,10 +97,25 @@ class Meter:
         #: Operations that failed.
         self.errors: dict[str, int] = {}
         self.watcher: Watcher | None = None
-        #: Monotonic seconds from which on the watcher wants to be told.
+        #: Monotonic seconds from which on the watcher wants to be told; see ``again``.
         self.due: Seconds = NEVER
         #: Called as often, in the thread of a caller: that the cache is used. See snapshots.py.
         self.starter: Callable[[], None] | None = None
+        #: Whether it has still to be called for the first time.
+        self.starts = False
+
+    def start_soon(self) -> None:
+        """
+        Call the starter at the next miss, whatever the watcher says meanwhile.
+        """
+        self.starts, self.due = True, 0.0
+
+    def again(self, at: Seconds) -> None:
+        """
+        The watcher wants to be told *at* that time.
+        """
+        if not self.starts:
+            self.due = at
 
     def note(
         self, operation: str, seconds: Seconds, shelf: Shelf | None = None, times: int = 1
@@ -122,6 +137,7 @@ class Meter:
         if now < self.due:
             return
         if self.starter is not None:
+            self.starts = False
             self.starter()
         if self.watcher is not None:
             self.watcher.tick()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from memotier import MultiLevelCache, snapshots, tiered_cache
+from memotier import CacheAnalytics, MultiLevelCache, snapshots, tiered_cache
 from memotier.analytics import collect, figures, merge, snapshot
 from memotier.analytics.believing import believed
 from memotier.analytics.fitting import OTHERS, fitted
@@ -265,6 +265,61 @@ def test_a_hit_in_memory_wakes_nobody(cache):
 
     double(2)
     assert woken
+
+
+def _woken(cache):
+    woken = []
+    cache._keyed.engine.meter.starter = lambda: woken.append(1)
+    return woken
+
+
+@pytest.mark.parametrize("asks", ["made", "asked", "monitored"])
+def test_who_asks_for_figures_first_does_not_delay_them(cache, asks):
+    """
+    The first miss wakes who leaves them, also if analytics looked at the cache before it.
+    """
+    analytics = CacheAnalytics(cache)
+    if asks == "asked":
+        analytics.get_comprehensive_stats()
+    if asks == "monitored":
+        analytics._state.check()
+    woken = _woken(cache)
+
+    _used(cache, calls=1)
+
+    assert [1] == woken
+
+
+def test_who_asks_for_figures_after_a_fork_does_not_delay_them(cache):
+    """
+    Nor in a child, in which somebody looks before its first miss.
+    """
+    double = _used(cache)
+    leaving = Leaving(cache._keyed)
+    leaving.after_fork()
+    leaving.look_soon()
+    snapshot(cache)
+    woken = _woken(cache)
+
+    double(2)
+
+    assert [1] == woken
+
+
+def test_later_only_who_is_due_is_told(cache, clock):
+    """
+    Once it was told, it is not told at each miss.
+    """
+    CacheAnalytics(cache)
+    woken = _woken(cache)
+    double = _used(cache, calls=1)
+    for x in range(10, 20):
+        double(x)
+
+    assert [1] == woken
+    clock.advance(5)
+    double(3)
+    assert [1, 1] == woken
 
 
 # -- how much --------------------------------------------------------------------------------
