@@ -520,6 +520,29 @@ def test_a_forked_process_counts_its_own_calls(tmp_path):
     assert 3 == child["tiers"]["l1"]["hits"] + child["tiers"]["l1"]["misses"]
 
 
+def test_a_forked_process_has_tags_and_keys_of_its_own(tmp_path):
+    """
+    In what it leaves, those that it used itself.
+    """
+    _run(
+        tmp_path,
+        "analytics = memotier.CacheAnalytics()\n"
+        "@tiered_cache(namespace='tool.i', ttl='1h', name='app.tagged', tags=['t'])\n"
+        "def tagged(x): return x\n"
+        "for _ in range(10): tagged(1)\n"
+        "seen(lambda found: found and found[0]['hot_keys'])\n"
+        "if os.fork() == 0:\n"
+        "    for _ in range(3): tagged(1), tagged(2)\n"
+        "    sys.exit()\n"
+        "os.wait()\n"
+        "seen(lambda found: len(found) == 2 and any(one['ended'] for one in found))\n",
+    )
+
+    _, child = sorted(collect(_looks(tmp_path)), key=lambda one: one["since"])
+    assert [5] == [row["hits"] for row in child["tags"]]
+    assert [3, 3] == [row["accesses"] for row in child["hot_keys"]]
+
+
 def test_a_read_only_directory_costs_nothing_but_a_count(tmp_path):
     """
     The program works, and says nothing of it.
