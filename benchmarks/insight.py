@@ -21,7 +21,7 @@ from measure import Row, Table, compare, main
 
 from memotier import CacheAnalytics, MultiLevelCache, tiered_cache
 from memotier.analytics import snapshot
-from memotier.engine.meter import COMPUTE, Meter
+from memotier.engine.meter import COMPUTE
 from memotier.engine.places import Shelf
 
 COMMAND = "python benchmarks/insight.py"
@@ -94,7 +94,10 @@ def measuring() -> Row:
     """
     Two looks at the clock and one count.
     """
-    meter, shelf = Meter(), Shelf(namespace="insight", identity="one", label="one")
+    meter, shelf = (
+        MultiLevelCache()._keyed.engine.meter,
+        Shelf(namespace="insight", identity="one", label="one"),
+    )
     clock = time.monotonic
 
     def run() -> float:
@@ -137,10 +140,10 @@ def evicting() -> Row:
     (resident,) = engine.local_residents(None)
 
     def run() -> float:
-        left = engine.evidence.left
+        evicted = engine.evidence.evicted
         begin = time.thread_time_ns()
         for _ in range(TIMES):
-            left(resident, resident.table, "evicted", 1.0)
+            evicted(resident, resident.table, 1.0, 1)
         return (time.thread_time_ns() - begin) / TIMES
 
     return run

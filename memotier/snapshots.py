@@ -45,7 +45,7 @@ def watch_for(keyed: Keyed) -> None:
     engine = keyed.engine
     if keyed.wiring.snapshots and getattr(engine.store, "notices", None) is not None:
         engine.meter.starter = partial(_used, weakref.ref(keyed))
-        engine.meter.due = 0.0
+        engine.meter.start_soon()
 
 
 def _used(ref: weakref.ref[Keyed]) -> None:
@@ -54,7 +54,7 @@ def _used(ref: weakref.ref[Keyed]) -> None:
         return
     meter = keyed.engine.meter
     if meter.watcher is None:
-        meter.due = keyed.engine.clock.monotonic() + LOOK
+        meter.again(keyed.engine.clock.monotonic() + LOOK)
     rounds.wake(keyed)
 
 

@@ -56,7 +56,10 @@ COUNTERS: ``hits`` (all calls answered without running the function: ``l1_hits``
 ``joined``), ``misses`` (calls that nobody could answer), ``l1_misses``, ``l2_misses``,
 ``computed`` (runs of the function, also refreshes), ``failed`` (of them those that raised),
 ``bypassed``, ``unstored`` (results that stay in memory), ``evictions``, ``expirations``,
-``invalidations``, ``replacements`` (why entries left memory), ``stale_served``,
+``invalidations``, ``replacements`` (why entries left memory), ``evicted_asked`` (misses of memory
+that twice its room would have answered: their entry had been evicted no more evictions ago than
+memory has entries), ``evicted_computed`` (of them those that nobody could answer),
+``stale_served``,
 ``stale_on_error``, ``stale_on_timeout``, ``timeouts``, ``errors_served``, ``seconds_saved``
 (computing that hits did not take, less the look-ups in the second tier; a look-up in memory, some
 0.2 µs, is neglected; a hit that took longer than computing saves nothing), ``found_seconds`` (what

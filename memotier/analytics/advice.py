@@ -5,6 +5,9 @@ Each rule is a function of a snapshot that yields recommendations; ``RULES`` is 
 extend. *expected_impact* says only what follows from the figures by arithmetic. Where the change
 is one of settings, *change* has it in a form that a simulation can try, and ``advise(...,
 predict=...)`` lets it: what that returns becomes *predicted*.
+
+More memory is recommended only where keys are asked for again that it had no room for: the engine
+counts how many twice the room would have answered (``evicted_asked``, ``evicted_computed``).
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ LOW_HIT_RATE: Final = 0.3
 VERY_LOW_HIT_RATE: Final = 0.1
 HIGH_EVICTION_RATE: Final = 0.1
 FULL: Final = 0.9
+#: By how much a hit rate has to rise for more memory to be worth its words.
+WORTH: Final = 0.01
 #: Milliseconds.
 SLOW_LOOKUP: Final = 5.0
 
@@ -67,16 +72,29 @@ def advise(
 
     Args:
         predict: Is given each recommendation that has a *change*, and returns what that would
-            bring, or None.
+            bring, or None. One whose hit rate would rise by less than 1 point says so, or is left
+            out if the change is all there is to do.
 
         more: Recommendations that do not follow from a snapshot.
     """
     found = [one for rule in RULES for one in rule(snapshot)]
     if predict is not None:
-        found = [
-            one if one.change is None else replace(one, predicted=predict(one)) for one in found
-        ]
+        found = [kept for one in found if (kept := _tried(one, predict)) is not None]
     return sorted([*found, *more], key=lambda one: PRIORITIES.index(one.priority))
+
+
+def _tried(one: Recommendation, predict: Predict) -> Recommendation | None:
+    predicted = None if one.change is None else predict(one)
+    if predicted is None:
+        return one
+    one, now = replace(one, predicted=predicted), predicted.get("hit_rate_now")
+    if now is None or predicted.get("hit_rate", 1.0) - now >= WORTH:
+        return one
+    if one.kind == "high_eviction_rate":
+        return None
+    return replace(
+        one, expected_impact="More room would raise the hit rate by less than 1 point, as simulated"
+    )
 
 
 # -- rules: of one function ----------------------------------------------------------------------
@@ -121,7 +139,7 @@ def low_hit_rate(snapshot: figures.Snapshot) -> Iterator[Recommendation]:
         accesses, rate = figures.accesses(counters), figures.hit_rate(counters)
         if accesses < ENOUGH or rate >= LOW_HIT_RATE:
             continue
-        why, action, change = _why_so_low(counters)
+        why, action, change = _why_so_low(counters, snapshot["tiers"])
         yield Recommendation(
             priority="high" if rate < VERY_LOW_HIT_RATE else "medium",
             kind="low_hit_rate",
@@ -137,18 +155,31 @@ def low_hit_rate(snapshot: figures.Snapshot) -> Iterator[Recommendation]:
                 "accesses": accesses,
                 "hit_rate": rate,
                 **{name: counters[name] for name in ("expirations", "evictions", "invalidations")},
+                "evicted_computed": counters.get("evicted_computed", 0),
             },
             change=change,
         )
 
 
-def _why_so_low(counters: figures.Counters) -> tuple[str, str, Mapping[str, Any] | None]:
+def _why_so_low(
+    counters: figures.Counters, tiers: Mapping[str, Any]
+) -> tuple[str, str, Mapping[str, Any] | None]:
     """
     What became of the entries that were not there: the most frequent cause, if it is one.
     """
     misses = counters["misses"]
-    gone = {name: counters[name] for name in ("expirations", "evictions", "invalidations")}
+    gone = {name: counters[name] for name in ("expirations", "invalidations")}
+    # Not all that were evicted: most may never be asked for again.
+    gone["evictions"] = counters.get("evicted_computed", 0)
     cause = max(gone, key=lambda name: gone[name])
+    if gone[cause] < 0.2 * misses and counters["evictions"]:
+        return (
+            "Most misses are of keys that were never seen before, or so long ago that twice the "
+            "room in memory would not have kept them.",
+            "Leave arguments that do not matter out of the key (ignore=, key=), or warm the calls "
+            "that are known to come; memotier simulate tries other sizes.",
+            None,
+        )
     if gone[cause] < 0.2 * misses:
         return (
             "Most misses are of keys that were never seen before: nothing that is kept longer, or "
@@ -165,9 +196,11 @@ def _why_so_low(counters: figures.Counters) -> tuple[str, str, Mapping[str, Any]
         )
     if cause == "evictions":
         return (
-            f"{gone[cause]:,.0f} entries made room for others, for {misses:,.0f} misses.",
-            "Give memory more room (l1 max_size, max_bytes), or add a second tier.",
-            None,
+            f"{gone[cause]:,.0f} of {misses:,.0f} misses were of entries that had made room for "
+            "others shortly before.",
+            "Give memory more room (l1 max_size, max_bytes)"
+            + ("." if tiers["l2"] else ", or add a second tier."),
+            {"l1": _doubled(tiers["l1"])},
         )
     return (
         f"{gone[cause]:,.0f} entries were invalidated, for {misses:,.0f} misses.",
@@ -182,7 +215,8 @@ def _why_so_low(counters: figures.Counters) -> tuple[str, str, Mapping[str, Any]
 def evicts_much(snapshot: figures.Snapshot) -> Iterator[Recommendation]:
     counters, tier = figures.total(snapshot), snapshot["tiers"]["l1"]
     accesses, rate = figures.accesses(counters), figures.eviction_rate(counters)
-    if accesses < ENOUGH or rate <= HIGH_EVICTION_RATE:
+    again, gain = counters["evicted_asked"], figures.share(counters["evicted_asked"], accesses)
+    if accesses < ENOUGH or rate <= HIGH_EVICTION_RATE or gain < WORTH:
         return
     yield Recommendation(
         priority="medium" if snapshot["tiers"]["l2"] else "high",
@@ -190,19 +224,27 @@ def evicts_much(snapshot: figures.Snapshot) -> Iterator[Recommendation]:
         title=f"Memory evicts an entry in {rate:.0%} of all accesses",
         description=(
             f"{counters['evictions']:,.0f} entries made room for others in {accesses:,.0f} "
-            "accesses" + (", and were found in the second tier" if snapshot["tiers"]["l2"] else "")
+            f"accesses, and {again:,.0f} were asked for again shortly after"
+            + ("; the second tier had most of them." if _had_most(snapshot, counters) else ".")
         ),
         expected_impact=(
-            f"At most {counters['evictions']:,.0f} misses of memory less; how many, depends on "
-            "which keys come back"
+            f"Twice the room would have answered some {again:,.0f} accesses more from memory, "
+            f"{100 * gain:.0f} points"
         ),
         action=_more_room(tier),
         evidence={
             "accesses": accesses,
             "eviction_rate": rate,
             "utilization": figures.utilization(tier),
+            **{name: counters[name] for name in ("evicted_asked", "evicted_computed")},
         },
         change={"l1": _doubled(tier)},
+    )
+
+
+def _had_most(snapshot: figures.Snapshot, counters: figures.Counters) -> bool:
+    return bool(snapshot["tiers"]["l2"]) and (
+        counters["evicted_computed"] < 0.5 * counters["evicted_asked"]
     )
 
 
@@ -227,6 +269,8 @@ def slow_lookups(snapshot: figures.Snapshot) -> Iterator[Recommendation]:
     took = figures.summary(below)
     if below.count < ENOUGH or took["p95_ms"] <= SLOW_LOOKUP:
         return
+    again = figures.total(snapshot)["evicted_asked"]
+    helps = again >= WORTH * below.count
     yield Recommendation(
         priority="medium",
         kind="slow_second_tier",
@@ -235,10 +279,21 @@ def slow_lookups(snapshot: figures.Snapshot) -> Iterator[Recommendation]:
             f"{below.count:,.0f} look-ups took {took['avg_ms']:.2f} ms on average, "
             f"{_time(below.total)} together."
         ),
-        expected_impact=f"{_time(below.total)} less if memory had answered all of them",
-        action="Give memory more room, keep large results out (cache_if), or use a faster disk.",
-        evidence={f"l2_get_{name}": value for name, value in took.items()},
-        change={"l1": _doubled(snapshot["tiers"]["l1"])},
+        expected_impact=(
+            f"With twice the room in memory some {_time(again * below.mean)} less"
+            if helps
+            else f"{_time(below.total)} less if there were no second tier to ask"
+        ),
+        action=(
+            "Give memory more room, keep large results out (cache_if), or use a faster disk."
+            if helps
+            else "Keep large results out (cache_if), or use a faster disk."
+        ),
+        evidence={
+            **{f"l2_get_{name}": value for name, value in took.items()},
+            "evicted_asked": again,
+        },
+        change={"l1": _doubled(snapshot["tiers"]["l1"])} if helps else None,
     )
 
 

@@ -114,16 +114,17 @@ class Leaving:
     def look_soon(self) -> None:
         keyed = self._keyed()
         if keyed is not None:
-            keyed.engine.meter.due = 0.0
+            keyed.engine.meter.start_soon()
 
     def _leave(
         self, keyed: Keyed, seen: dict[Whose, tuple[float, ...]], *, ended: bool = False
     ) -> None:
-        snapshot = taken(keyed)
+        base = self._base
+        snapshot = taken(keyed, before=base and base.before)
         if not snapshot["functions"]:
             return  # it was only looked at
-        if self._base is not None:
-            snapshot = since(snapshot, self._base)
+        if base is not None:
+            snapshot = since(snapshot, base)
         if keyed.engine.options.encrypt:
             # It lies in clear beside records in which tags do not.
             snapshot = {**snapshot, "tags": []}

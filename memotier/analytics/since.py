@@ -16,7 +16,7 @@ from ..keyed import Keyed
 from ..types import Seconds
 from .byscope import less, scopes_of
 from .counters import Whose
-from .taking import functions_of, tiers_of
+from .taking import Before, before_now, functions_of, tiers_of
 
 #: Figures of a tier that are what is there now.
 _NOW = frozenset({"kind", "size", "max_size", "bytes", "max_bytes"})
@@ -32,7 +32,9 @@ class Begun(NamedTuple):
     functions: Mapping[Whose, Mapping[str, Any]]
     latency: Mapping[str, Any]
     failures: Mapping[str, int]
-    scopes: Sequence[Mapping[str, Any]] = ()
+    scopes: Sequence[Mapping[str, Any]]
+    #: Of tags and keys, which are chosen by what is left of them, so it is taken off there.
+    before: Before
 
 
 def begun(keyed: Keyed) -> Begun:
@@ -49,12 +51,13 @@ def begun(keyed: Keyed) -> Begun:
         {name: one.to_json() for name, one in engine.meter.latencies.items()},
         dict(engine.meter.errors),
         scopes_of(engine, most=sys.maxsize),
+        before_now(keyed),
     )
 
 
 def since(snapshot: dict[str, Any], base: Begun) -> dict[str, Any]:
     """
-    *snapshot* without what is in *base*.
+    *snapshot*, which was taken with ``base.before``, without what is in *base*.
     """
     return {
         **snapshot,

@@ -8,7 +8,7 @@ stand in its options is ``*``. Static tags, and those given with a key, are show
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ..engine.places import Shelf
@@ -17,6 +17,9 @@ from ..types import Seconds
 
 #: Tags of entries that have left, of which hits are known.
 MOST: Final = 1000
+
+#: Hits and saved seconds, by tag.
+Counted = Mapping[str, tuple[float, float]]
 
 
 class Tagged:
@@ -63,10 +66,16 @@ def _shown(shelf: Shelf, tag: str) -> str:
 
 
 def tags_of(
-    residents: Iterable[Resident], gone: Tagged, *, most: int, in_full: bool = False
+    residents: Iterable[Resident],
+    gone: Tagged,
+    *,
+    most: int,
+    in_full: bool = False,
+    before: Counted | None = None,
 ) -> list[dict[str, Any]]:
     """
-    The *most* used tags: those of *residents*, with what is known of entries that have left.
+    The *most* used tags: those of *residents*, with what is known of entries that have left, less
+    what had been counted *before*.
     """
     found: dict[str, list[float]] = {tag: [0, 0, *one] for tag, one in list(gone.known.items())}
     for resident in residents:
@@ -78,6 +87,12 @@ def tags_of(
             seconds: Seconds = resident.hits * resident.cost
             for at, more in enumerate((1, resident.size, resident.hits, seconds)):
                 one[at] += more
+    for tag, (hits, saved) in (before or {}).items():
+        one = found.get(tag, [0, 0, 0, 0.0])
+        if one[2] >= hits:  # else it was forgotten, and counted anew
+            one[2:] = one[2] - hits, max(0.0, one[3] - saved)
+        if not one[0] and not one[2]:
+            found.pop(tag, None)
     ranked = sorted(found.items(), key=lambda item: (-item[1][2], -item[1][0], item[0]))
     return [
         {

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ..cache import MultiLevelCache
 from ..durations import short
@@ -18,9 +18,9 @@ from ..keyed import Keyed
 from ..registry import cache_named
 from .byscope import scopes_of
 from .counters import added, counters_of, in_use, whose
-from .hotkeys import HotKeys, digits_of, identity, shown
+from .hotkeys import HotKeys, Known, digits_of, identity, shown
 from .probing import probe
-from .tagged import tags_of
+from .tagged import Counted, tags_of
 from .tracker import tracker_of
 from .windows import Passed
 
@@ -30,6 +30,8 @@ FORMAT: Final = 1
 MOST_TAGS: Final = 100
 MOST_SCOPES: Final = 100
 MOST_KEYS: Final = 100
+#: Keys and tags whose counts at a fork are kept.
+MOST_BEFORE: Final = 10_000
 
 _SHARED: Final = ("hits", "misses", "evictions", "expirations")
 
@@ -53,9 +55,45 @@ def snapshot(
     return taken(keyed_of(cache), asks_store=asks_store, in_full=in_full)
 
 
-def taken(keyed: Keyed, *, asks_store: bool = False, in_full: bool = False) -> dict[str, Any]:
+class Before(NamedTuple):
     """
-    ``snapshot`` of the cache that *keyed* is of.
+    What tags and keys had been used; of keys accesses, misses and seconds, by their identity. Of
+    too many the most used, so that what is left out is little.
+    """
+
+    tags: Counted
+    keys: Mapping[Hashable, tuple[float, float, float]]
+
+
+def before_now(keyed: Keyed) -> Before:
+    """
+    What has been counted of tags and keys so far.
+    """
+    engine = keyed.engine
+    tracker = tracker_of(engine)
+    with engine.lock:
+        residents = engine.local_residents(None)
+    tags = tags_of(residents, tracker.tagged, most=MOST_BEFORE)
+    keys = {}
+    if tracker.hot is not None:
+        known, here = _known(tracker.hot, residents)
+        for at in _most_used(known, here, MOST_BEFORE):
+            one = known.get(at)
+            missed = (0, 0.0) if one is None else (one.misses, one.seconds)
+            keys[at] = (_used(known, here, at), *missed)
+    return Before({row["tag"]: (row["hits"], row["seconds_saved"]) for row in tags}, keys)
+
+
+def taken(
+    keyed: Keyed,
+    *,
+    asks_store: bool = False,
+    in_full: bool = False,
+    before: Before | None = None,
+) -> dict[str, Any]:
+    """
+    ``snapshot`` of the cache that *keyed* is of; tags and keys without what they had been used
+    *before*.
     """
     engine = keyed.engine
     tracker = tracker_of(engine)
@@ -78,9 +116,17 @@ def taken(keyed: Keyed, *, asks_store: bool = False, in_full: bool = False) -> d
         "functions": functions,
         "latency": {name: one.to_json() for name, one in list(engine.meter.latencies.items())},
         "failures": dict(engine.meter.errors),
-        "tags": tags_of(residents, tracker.tagged, most=MOST_TAGS, in_full=in_full),
+        "tags": tags_of(
+            residents,
+            tracker.tagged,
+            most=MOST_TAGS,
+            in_full=in_full,
+            before=None if before is None else before.tags,
+        ),
         "scopes": scopes_of(engine, most=MOST_SCOPES),
-        "hot_keys": hot_keys(tracker.hot, residents, MOST_KEYS, in_full=in_full),
+        "hot_keys": hot_keys(
+            tracker.hot, residents, MOST_KEYS, in_full=in_full, before=before and before.keys
+        ),
         "history": [
             {"at": one.at, "seconds": one.seconds, **one.total()} for one in tracker.history(now)
         ],
@@ -160,29 +206,64 @@ def tiers_of(keyed: Keyed, stats: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def hot_keys(
-    hot: HotKeys | None, residents: list[Resident], most: int, *, in_full: bool = False
-) -> list[dict[str, Any]]:
-    """
-    The *most* used keys: what their entries count, with what is counted beside.
-    """
-    if hot is None:
-        return []
+_Keys = dict[Hashable, Known]
+_Residents = dict[Hashable, Resident]
+_Before = Mapping[Hashable, tuple[float, float, float]]
+
+
+def _known(hot: HotKeys, residents: list[Resident]) -> tuple[_Keys, _Residents]:
     here = {
         identity(resident.table, resident.key): resident
         for resident in residents
         if resident.table is not None and resident.hits
     }
-    known = hot.known.copy()
+    return hot.known.copy(), here
 
-    def used(at: Hashable) -> int:
-        one, resident = known.get(at), here.get(at)
-        return (0 if one is None else one.accesses) + (0 if resident is None else resident.hits)
 
+def _used(known: _Keys, here: _Residents, at: Hashable) -> int:
+    one, resident = known.get(at), here.get(at)
+    return (0 if one is None else one.accesses) + (0 if resident is None else resident.hits)
+
+
+def _most_used(
+    known: _Keys, here: _Residents, most: int, before: _Before | None = None
+) -> list[Hashable]:
+    if not before:
+        return heapq.nlargest(most, {**known, **here}, key=lambda at: _used(known, here, at))
+    accesses = {at: _used(known, here, at) for at in {**known, **here}}
+    less = {at: count - _at(before, at, count)[0] for at, count in accesses.items()}
+    return heapq.nlargest(most, (at for at, count in less.items() if count), key=less.__getitem__)
+
+
+def _at(before: _Before, at: Hashable, accesses: float) -> tuple[float, float, float]:
+    """
+    What had been counted of one key; nothing, if it was forgotten and is counted anew.
+    """
+    found = before.get(at, (0, 0, 0.0))
+    return found if found[0] <= accesses else (0, 0, 0.0)
+
+
+def hot_keys(
+    hot: HotKeys | None,
+    residents: list[Resident],
+    most: int,
+    *,
+    in_full: bool = False,
+    before: _Before | None = None,
+) -> list[dict[str, Any]]:
+    """
+    The *most* used keys: what their entries count, with what is counted beside, less what had been
+    counted *before*.
+    """
+    if hot is None:
+        return []
+    known, here = _known(hot, residents)
     found = []
-    for at in heapq.nlargest(most, {**known, **here}, key=used):
+    for at in _most_used(known, here, most, before):
         one, resident = known.get(at), here.get(at)
-        accesses, misses = used(at), 0 if one is None else one.misses
+        less = _at(before or {}, at, _used(known, here, at))
+        accesses = _used(known, here, at) - less[0]
+        misses = min(accesses, max(0, (0 if one is None else one.misses) - less[1]))
         if one is not None:
             (namespace, function, label), digits = one.owner, digits_of(at, one.address)
         else:
@@ -200,8 +281,8 @@ def hot_keys(
                 "accesses": accesses,
                 "hits": accesses - misses,
                 "misses": misses,
-                "l1_hits": 0 if resident is None else resident.hits,
-                "seconds": 0.0 if one is None else one.seconds,
+                "l1_hits": min(accesses - misses, 0 if resident is None else resident.hits),
+                "seconds": max(0.0, (0.0 if one is None else one.seconds) - less[2]),
                 "error": hot.floor if one is None else one.error,
             }
         )

@@ -66,7 +66,7 @@ class Tracker:
         if engine is None or engine.is_inside() or not self._lock.acquire(blocking=False):
             return
         try:
-            engine.meter.due = engine.clock.monotonic() + NEXT
+            engine.meter.again(engine.clock.monotonic() + NEXT)
             if engine.memory.size <= CHEAP:
                 self._windows.add(picture(engine))
         finally:
@@ -139,7 +139,7 @@ class Tracker:
         taken = picture(engine)
         with self._lock:
             self._windows.add(taken)
-        engine.meter.due = engine.clock.monotonic() + NEXT
+        engine.meter.again(engine.clock.monotonic() + NEXT)
         return taken
 
     def passed(self, window: str, now: Picture) -> Passed:

@@ -53,6 +53,7 @@ def get_many(engine: Engine, calls: Sequence[Call], default: Any) -> Plan:
                 if one.value is NOTHING:
                     one.call.shelf.misses += 1
                     one.call.shelf.l2_misses += isinstance(one.answer, Found)
+                    engine.evidence.asked(one.call, computed=True)
                     if engine.meter.watcher is not None:
                         engine.meter.watcher.asked(one.call, found=False)
         failed = yield from _pass(engine, looks)

@@ -64,14 +64,14 @@ class Engine:
         self.memory = MemoryTier(
             policy, max_size=options.l1_max_size, max_bytes=options.l1_max_bytes
         )
-        #: Why entries are not there, for ``explain()``.
-        self.evidence = self.memory.evidence = Evidence()
         self.versions = Versions(shared=store is not None)
+        #: Why entries are not there, for ``explain()``.
+        self.evidence = self.memory.evidence = Evidence(self.versions, self.lock, clock)
         self.flights = Flights()
         self.failures = Failures(self.memory)
         self.streams = Streams()
         self.events = Events()
-        self.meter = Meter()
+        self.meter = Meter(self.evidence)
         self.offload = Offload()
         self.background = Background(self.lock, self.flights)
         self.timed = Background(self.lock, self.flights, "compute", MOST_TIMED)

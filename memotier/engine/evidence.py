@@ -4,26 +4,31 @@ Why entries are not there: the last removals and refusals of one engine, for ``e
 A ring of bounded length; what is in it has no key, no argument and no value, only a *mark* (a
 hash that tells one call from another in this process), what happened, when, and the name that was
 invalidated or a few words. Written where an entry leaves memory or is not kept, never on a hit:
-some 350 ns for each that is evicted (``benchmarks/insight.py``).
+some 700 ns for each that is evicted (``benchmarks/insight.py``).
 
-What is noted here decides nothing. All methods but ``about`` are called under the engine's lock.
+What is noted here decides nothing. All methods but ``about`` and ``asked`` are called under the
+engine's lock.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from marshal import dumps
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ..clock import Clock
 from ..entry import NEVER, Resident
 from ..types import Name, Seconds, Token
 from . import names as naming
+from .departed import Departed
 
 if TYPE_CHECKING:
     from .calls import Call
     from .engine import Engine
     from .places import Place, Shelf
+    from .versions import Versions
 
 #: Removals and refusals that are remembered: some 150 bytes each.
 MOST: Final = 1_000
@@ -92,9 +97,12 @@ class Evidence:
     What one engine remembers of entries that are not there.
     """
 
-    __slots__ = ("_ring", "bumps")
+    __slots__ = ("_ring", "bumps", "departed")
 
-    def __init__(self) -> None:
+    def __init__(
+        self, versions: Versions, lock: AbstractContextManager[bool], clock: Clock
+    ) -> None:
+        self.departed = Departed(versions, lock, clock)
         self._ring: deque[tuple[Any, ...]] = deque(maxlen=MOST)
         self.bumps: dict[Name, Bumped] = {}
 
@@ -113,9 +121,17 @@ class Evidence:
 
     def left(self, resident: Resident, table: Any, what: str, when: Seconds) -> None:
         """
-        *resident* leaves *table* for lack of room, because its time is over, or replaced.
+        *resident* leaves *table* because its time is over, replaced, or for its scope's quota.
         """
         self._ring.append((mark_of(resident.place, table, resident.key), what, when))
+
+    def evicted(self, resident: Resident, table: Any, when: Seconds, entries: int) -> None:
+        """
+        *resident*, one of so many *entries*, is about to leave *table* for lack of room.
+        """
+        mark = mark_of(resident.place, table, resident.key)
+        self._ring.append((mark, EVICTED, when))
+        self.departed.add(mark, resident, entries)
 
     # -- what the engine tells ----------------------------------------------------------
 
@@ -161,6 +177,21 @@ class Evidence:
         """
         mark = mark_of(call.place, call.table, call.key)
         self._ring.append((mark, what, engine.clock.monotonic(), name, text[:LONGEST]))
+
+    def forget(self, call: Call) -> None:
+        """
+        The key of *call* is invalidated: what memory had of it would not be there anyway.
+        """
+        if self.departed:
+            self.departed.forget(mark_of(call.place, call.table, call.key))
+
+    def asked(self, call: Call, *, computed: bool) -> None:
+        """
+        Memory could not answer *call*; *computed*: nor could anybody else.
+        """
+        if self.departed:
+            mark = mark_of(call.place, call.table, call.key)
+            self.departed.asked(call, mark, computed=computed)
 
 
 def culprit(engine: Engine, resident: Resident) -> tuple[bytes, bool]:

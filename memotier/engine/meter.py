@@ -31,6 +31,7 @@ from .places import Shelf
 if TYPE_CHECKING:
     from .calls import Call
     from .engine import Engine
+    from .evidence import Evidence
     from .flights import Flight
     from .tier2 import Found
 
@@ -65,7 +66,7 @@ class Watcher(Protocol):
     """
 
     def tick(self) -> None:
-        """At least ``Meter.due``; sets that anew. Called by whoever measures, without the lock."""
+        """At ``Meter.due``; says ``Meter.again``. Called by whoever measures, without the lock."""
 
     def hit(self, resident: Resident) -> None:
         """Memory answered, the slow way. Called under the lock."""
@@ -88,17 +89,33 @@ class Meter:
     What the operations of one engine took, as far as they belong to no function.
     """
 
-    __slots__ = ("due", "errors", "latencies", "starter", "watcher")
+    __slots__ = ("due", "errors", "evidence", "latencies", "starter", "starts", "watcher")
 
-    def __init__(self) -> None:
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
         self.latencies: dict[str, Histogram] = {}
         #: Operations that failed.
         self.errors: dict[str, int] = {}
         self.watcher: Watcher | None = None
-        #: Monotonic seconds from which on the watcher wants to be told.
+        #: Monotonic seconds from which on the watcher wants to be told; see ``again``.
         self.due: Seconds = NEVER
         #: Called as often, in the thread of a caller: that the cache is used. See snapshots.py.
         self.starter: Callable[[], None] | None = None
+        #: Whether it has still to be called for the first time.
+        self.starts = False
+
+    def start_soon(self) -> None:
+        """
+        Call the starter at the next miss, whatever the watcher says meanwhile.
+        """
+        self.starts, self.due = True, 0.0
+
+    def again(self, at: Seconds) -> None:
+        """
+        The watcher wants to be told *at* that time.
+        """
+        if not self.starts:
+            self.due = at
 
     def note(
         self, operation: str, seconds: Seconds, shelf: Shelf | None = None, times: int = 1
@@ -120,6 +137,7 @@ class Meter:
         if now < self.due:
             return
         if self.starter is not None:
+            self.starts = False
             self.starter()
         if self.watcher is not None:
             self.watcher.tick()
@@ -136,6 +154,8 @@ class Meter:
             call.shelf.latencies[operation].add(seconds)
         except KeyError:
             self.note(operation, seconds, call.shelf)
+        if not is_refresh:
+            self.evidence.asked(call, computed=True)
         if call.traced is not None and not is_refresh:
             call.traced.computed(seconds)
         if self.watcher is not None:
@@ -161,6 +181,7 @@ class Meter:
         nothing, if asking took longer. Called under the lock.
         """
         call.answered_by = "l2"
+        self.evidence.asked(call, computed=False)
         shelf = call.shelf
         shelf.l2_hits += 1
         took = min(found.took, found.cost)

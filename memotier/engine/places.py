@@ -73,6 +73,8 @@ class Shelf:
         "errors",
         "errors_returned",
         "errors_served",
+        "evicted_asked",
+        "evicted_computed",
         "evictions",
         "expirations",
         "failed",
@@ -214,6 +216,9 @@ class Shelf:
         self.denied = 0  # results that were found, and not handed out (authorize=)
         # Why its entries left memory.
         self.evictions = self.expirations = self.invalidations = self.replacements = 0
+        #: Misses of memory whose entry had been evicted shortly before (departed.py), and of
+        #: these those that nobody could answer.
+        self.evicted_asked = self.evicted_computed = 0
         #: What each scope has, if the function has one (ledger.py); None: it has none.
         self.ledger: Any = None
         #: How long operations took, by the names of engine/meter.py.

@@ -239,6 +239,7 @@ def _forget_here(engine: Engine, calls: Sequence[Call], soft: bool = False) -> l
     with engine.lock:
         answers = []
         for call in calls:
+            engine.evidence.forget(call)
             if soft:
                 answers.append(soften_here(engine, call))
                 continue

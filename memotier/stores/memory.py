@@ -69,7 +69,7 @@ class MemoryTier:
         self.garbage: list[Any] = []
         #: Told of every entry that leaves after hits, under the lock; None: nobody.
         self.watcher: Any = None
-        #: Remembers why entries have left (``left``), under the lock; None: nobody.
+        #: Remembers why entries have left (``left``, ``evicted``), under the lock; None: nobody.
         self.evidence: Any = None
         #: Tables that are not empty, by id.
         self._tables: dict[int, dict[Any, Resident]] = {}
@@ -147,7 +147,7 @@ class MemoryTier:
                 break
             self._left.append(victim)
             if self.evidence is not None:
-                self.evidence.left(victim, victim.table, "evicted", resident.born)
+                self.evidence.evicted(victim, victim.table, resident.born, self.size)
             self._take_out(victim)
             self.evictions += 1
             victim.place.shelf.evictions += 1

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from memotier import MultiLevelCache, snapshots, tiered_cache
+from memotier import CacheAnalytics, MultiLevelCache, snapshots, tiered_cache
 from memotier.analytics import collect, figures, merge, snapshot
 from memotier.analytics.believing import believed
 from memotier.analytics.fitting import OTHERS, fitted
@@ -267,6 +267,61 @@ def test_a_hit_in_memory_wakes_nobody(cache):
     assert woken
 
 
+def _woken(cache):
+    woken = []
+    cache._keyed.engine.meter.starter = lambda: woken.append(1)
+    return woken
+
+
+@pytest.mark.parametrize("asks", ["made", "asked", "monitored"])
+def test_who_asks_for_figures_first_does_not_delay_them(cache, asks):
+    """
+    The first miss wakes who leaves them, also if analytics looked at the cache before it.
+    """
+    analytics = CacheAnalytics(cache)
+    if asks == "asked":
+        analytics.get_comprehensive_stats()
+    if asks == "monitored":
+        analytics._state.check()
+    woken = _woken(cache)
+
+    _used(cache, calls=1)
+
+    assert [1] == woken
+
+
+def test_who_asks_for_figures_after_a_fork_does_not_delay_them(cache):
+    """
+    Nor in a child, in which somebody looks before its first miss.
+    """
+    double = _used(cache)
+    leaving = Leaving(cache._keyed)
+    leaving.after_fork()
+    leaving.look_soon()
+    snapshot(cache)
+    woken = _woken(cache)
+
+    double(2)
+
+    assert [1] == woken
+
+
+def test_later_only_who_is_due_is_told(cache, clock):
+    """
+    Once it was told, it is not told at each miss.
+    """
+    CacheAnalytics(cache)
+    woken = _woken(cache)
+    double = _used(cache, calls=1)
+    for x in range(10, 20):
+        double(x)
+
+    assert [1] == woken
+    clock.advance(5)
+    double(3)
+    assert [1, 1] == woken
+
+
 # -- how much --------------------------------------------------------------------------------
 
 
@@ -463,6 +518,29 @@ def test_a_forked_process_counts_its_own_calls(tmp_path):
     assert [1, 1] == [figures.latency(one, "call.compute").count for one in (parent, child)]
     assert parent["processes"] != child["processes"]
     assert 3 == child["tiers"]["l1"]["hits"] + child["tiers"]["l1"]["misses"]
+
+
+def test_a_forked_process_has_tags_and_keys_of_its_own(tmp_path):
+    """
+    In what it leaves, those that it used itself.
+    """
+    _run(
+        tmp_path,
+        "analytics = memotier.CacheAnalytics()\n"
+        "@tiered_cache(namespace='tool.i', ttl='1h', name='app.tagged', tags=['t'])\n"
+        "def tagged(x): return x\n"
+        "for _ in range(10): tagged(1)\n"
+        "seen(lambda found: found and found[0]['hot_keys'])\n"
+        "if os.fork() == 0:\n"
+        "    for _ in range(3): tagged(1), tagged(2)\n"
+        "    sys.exit()\n"
+        "os.wait()\n"
+        "seen(lambda found: len(found) == 2 and any(one['ended'] for one in found))\n",
+    )
+
+    _, child = sorted(collect(_looks(tmp_path)), key=lambda one: one["since"])
+    assert [5] == [row["hits"] for row in child["tags"]]
+    assert [3, 3] == [row["accesses"] for row in child["hot_keys"]]
 
 
 def test_a_read_only_directory_costs_nothing_but_a_count(tmp_path):
