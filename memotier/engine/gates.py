@@ -13,7 +13,8 @@ What must never happen:
 - a result is handed out before the gate was asked, whatever way the plan came by it; nor an error
   that the function raised for somebody else;
 - the gate, which is code of the user's, is asked under the lock, or while its caller leads a
-  flight or has a claim: it may use caches itself;
+  flight that somebody has to wait for, or has a claim: it may use caches itself. (A refresh that
+  is due has its flight by then and begins afterwards; meanwhile all are given the old result.)
 - who is turned away leaves anything behind: nothing is stored or refreshed for him.
 """
 
