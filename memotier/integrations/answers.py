@@ -92,7 +92,7 @@ class Asked:
         except MemotierError:  # a scope= that tells something else each time
             return value, self._hit(None)
 
-    def call(self, run: Callable[[], Any]) -> tuple[Any, Hit | None]:
+    def call(self, run: Callable[[], Any], *, again: bool = False) -> tuple[Any, Hit | None]:
         """
         The same for plain functions.
         """
@@ -103,7 +103,7 @@ class Asked:
 
         try:
             try:
-                value = self._memo(*self._key, once)
+                value = (self._memo.refresh if again else self._memo)(*self._key, once)
             except Exception as error:
                 if not self._is_of_another(error):
                     raise

@@ -4,13 +4,13 @@ A middleware for agents of LangChain that caches tools which somebody else has w
 A function of your own is better decorated below ``@tool``; see docs/frameworks/langchain.md. For
 tools of MCP servers and toolkits, whose functions are not at hand::
 
-    from memotier.integrations.langchain_tools import MemotierToolMiddleware, ToolPolicy
+    from memotier.integrations.langchain_tools import MemotierToolMiddleware
 
-    caching = MemotierToolMiddleware({"search": ToolPolicy(effects="read", scope=user, ttl="10m")})
+    caching = MemotierToolMiddleware(scope=user, tools={"search": {"effects": "read"}}, ttl="10m")
     agent = create_agent(model, tools, middleware=[caching])
 
-A tool that is not named runs at every call. What is kept is a ``ToolMessage`` that is no error;
-errors, exceptions, interrupts and ``Command``s are what they are for the run they happened in.
+What is kept is a ``ToolMessage`` that is no error; errors, exceptions, interrupts and ``Command``s
+are what they are for the run they happened in.
 
 What must never happen: a message answers another call than its ``tool_call_id`` says, replaces an
 older one in the state because it has its ``id``, or answers somebody of another scope.
@@ -19,19 +19,16 @@ older one in the state because it has its ``id``, or answers somebody of another
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, Literal
 
 from ..cache import MultiLevelCache
-from ..decorator import tiered_cache
 from ..durations import short
-from ..errors import ConfigError, ScopeMissing, UnkeyableArgument
-from ..keyed import check_tags
-from ..scopes import PUBLIC
-from ..types import MISS
+from ..errors import ConfigError
+from ..types import Seconds
+from .answers import Asked, Hit, Unkept
+from .toolcalls import ToolCalls
 
 try:
     from langchain.agents.middleware import AgentMiddleware
@@ -49,72 +46,70 @@ except ImportError as error:
 _HARMLESS: Final = frozenset({"self", "callbacks", "run_manager"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolPolicy:
-    """
-    How the results of one tool are kept.
-
-    Args:
-        effects: What a call does besides returning its result: ``"pure"``, ``"read"`` or
-            ``"idempotent"``. A tool that writes has to run at every call.
-
-        scope: Whose the results are: a ``ContextVar``, a callable that is given the
-            ``ToolCallRequest``, or ``"public"``.
-
-        ttl: How long a result is fresh: seconds, a ``timedelta``, ``"10m"``, ``math.inf``, or None
-            (what the tiers say).
-
-        tags: What ``invalidate_tags`` will know the results by.
-
-        ignore: Names of parameters that LangChain fills in (state, store, runtime, config), and on
-            which the result does not depend, or only as *scope* says.
-
-        version: Results of another version are not used. Change it with the tool.
-    """
-
-    effects: str | None = None
-    scope: ContextVar[Any] | Callable[[ToolCallRequest], Any] | str | None = None
-    ttl: Any = None
-    tags: Iterable[str] = ()
-    ignore: Iterable[str] = ()
-    version: str | int = 1
-
-
 class MemotierToolMiddleware(AgentMiddleware):
     """
     The results of some tools, kept.
 
-    A message that comes from the cache says so in ``response_metadata["memotier"]``: ``tier``
-    (``"l1"``, ``"l2"``, or None if a call that was running was joined) and ``age`` in seconds.
+    A hit has ``{"tier": ..., "age": ...}`` in its ``response_metadata`` under ``memotier``.
 
     Args:
-        tools: The policies, by the names of the tools.
+        scope: For whom a call is: a callable that is given the ``ToolCallRequest``, a
+            ``ContextVar``, or ``"public"`` if all may share. A call of nobody raises
+            ``ScopeMissing``, and nothing is run.
+
+        tools: Tools that are cached, by name, each with ``effects`` (``"pure"``, ``"read"`` or
+            ``"idempotent"``), and ``ttl`` and ``tags`` if wanted. Tags are texts, templates over
+            the tool's arguments (``"city:{city}"``) or a callable of their dict; all results have
+            the tag ``tools:`` and *name*. ``ignore`` names parameters that LangChain fills in
+            (state, store, runtime, config), and on which the result does not depend, or only as
+            *scope* says.
+
+        read_only: Whether tools of MCP servers with ``readOnlyHint`` are cached as well: only for
+            servers that are trusted. One with ``destructiveHint`` never is.
+
+        ttl: How long results are fresh, if their tool does not say: seconds, ``timedelta``,
+            ``"10m"``; None: what the tiers say.
+
+        name: What the tools are called in keys; None: by their own functions, and then only those
+            that are functions of a module have results that another process finds.
 
         cache: A ``MultiLevelCache``, or the name of a configured one.
 
         namespace: What the results are found under in it.
 
     Raises:
-        ConfigError: If an argument cannot be used; when a tool is called, if it takes what
-            LangChain fills in and its policy does not say what that means.
+        ConfigError: If an argument cannot be used; when a tool of *tools* is called, if it takes
+            what LangChain fills in and *ignore* does not say what that means.
     """
 
     def __init__(
         self,
-        tools: Mapping[str, ToolPolicy],
         *,
+        scope: Callable[[ToolCallRequest], Any] | ContextVar[Any] | Literal["public"],
+        tools: Mapping[str, Mapping[str, Any]] | None = None,
+        read_only: bool = False,
+        ttl: Seconds | Any = None,
+        name: str | None = None,
         cache: MultiLevelCache | str = "default",
         namespace: str = "langchain.tools",
     ) -> None:
         super().__init__()
-        if not isinstance(tools, Mapping) or not tools:
-            raise ConfigError(
-                f"tools={short(tools)} cannot be used: give a dict with a ToolPolicy for each tool "
-                "that is to be cached; no other is"
-            )
-        self._cached = {
-            name: _Cached(name, policy, cache=cache, namespace=namespace)
-            for name, policy in tools.items()
+        self._calls = ToolCalls(
+            "MemotierToolMiddleware",
+            scope=scope,
+            asks="the ToolCallRequest",
+            tools={} if tools is None else tools,
+            more=("ignore",),
+            read_only=read_only,
+            ttl=ttl,
+            cache=cache,
+            namespace=namespace,
+            name=name,
+        )
+        self._server = name or ""
+        self._ignored = {
+            tool: frozenset(_names(tool, options.get("ignore", ())))
+            for tool, options in (tools or {}).items()
         }
 
     def wrap_tool_call(
@@ -123,175 +118,96 @@ class MemotierToolMiddleware(AgentMiddleware):
         """
         The message that answers *request*, from the cache or from *handler*.
         """
-        cached = self._of(request)
-        if cached is None:
+        asked = self._asked(request, is_async=False)
+        if asked is None:
             return handler(request)
-        asked = _Asked(cached.call, cached.who(request), request, handler)
-        try:
-            found = cached.call(*asked.values)
-        except Exception:
-            if asked.ran:
-                raise
-            # It ended a run that this call had joined, and may be an interrupt of that.
-            return handler(request)
-        if asked.ran:
-            return found
-        if type(found) is not ToolMessage:
-            return handler(request)
-        return asked.own(found, cached.call.lookup(*asked.values))
+        for again in (False, True):
+            found, hit = asked.call(lambda: _wanted(handler(request)), again=again)
+            if hit is None:
+                return found
+            if type(found) is ToolMessage:
+                return _answer(found, request, hit)
+            # What lies there is no message: the next round replaces it.
+        return handler(request)
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[Any]]
     ) -> Any:
         """See ``wrap_tool_call``."""
-        cached = self._of(request)
-        if cached is None:
+        asked = self._asked(request, is_async=True)
+        if asked is None:
             return await handler(request)
-        asked = _Asked(cached.acall, cached.who(request), request, handler)
-        try:
-            found = await cached.acall(*asked.values)
-        except Exception:
-            if asked.ran:
-                raise
-            # It ended a run that this call had joined, and may be an interrupt of that.
-            return await handler(request)
-        if asked.ran:
-            return found
-        if type(found) is not ToolMessage:
-            return await handler(request)
-        return asked.own(found, await cached.acall.lookup(*asked.values))
 
-    def _of(self, request: ToolCallRequest) -> _Cached | None:
-        cached = self._cached.get(request.tool_call["name"])
-        if cached is None or request.tool is None:
+        async def run() -> ToolMessage:
+            return _wanted(await handler(request))
+
+        for again in (False, True):
+            found, hit = await asked.acall(run, again=again)
+            if hit is None:
+                return found
+            if type(found) is ToolMessage:
+                return _answer(found, request, hit)
+        return await handler(request)
+
+    def _asked(self, request: ToolCallRequest, *, is_async: bool) -> Asked | None:
+        tool, called = request.tool, request.tool_call
+        if tool is None:
             return None
-        cached.check(request.tool)
-        return cached
-
-
-class _Cached:
-    """
-    One tool with a policy: two functions of one name, so that what one kept the other finds.
-    """
-
-    def __init__(self, name: Any, policy: Any, *, cache: Any, namespace: Any) -> None:
-        if type(name) is not str or type(policy) is not ToolPolicy:
-            raise ConfigError(
-                f"tools={{{short(name)}: {short(policy)}}} cannot be used: give the name of a tool "
-                "and a ToolPolicy"
-            )
-        self.name = name
-        self.ignore = frozenset(_names(name, policy.ignore))
-        scope: Any = policy.scope
-        #: Says whose a call is, if the request does.
-        self._ask = scope if callable(scope) else None
-        if inspect.iscoroutinefunction(scope):
-            raise ConfigError(
-                f"tool {name!r}: scope={short(scope)} cannot be used: it is called without await; "
-                "give a plain function"
-            )
-        if not (self._ask or isinstance(scope, ContextVar) or scope is None or scope == PUBLIC):
-            raise ConfigError(
-                f"tool {name!r}: scope={short(scope)} cannot be used: arguments are what "
-                "the model writes, and it cannot say whose a result is. Give a ContextVar, a "
-                'callable that is given the ToolCallRequest, or "public"'
-            )
-
-        def call(args: Any, who: Any, asked: _Asked) -> Any:
-            asked.ran = True
-            return asked.handler(asked.request)
-
-        async def acall(args: Any, who: Any, asked: _Asked) -> Any:
-            asked.ran = True
-            return await asked.handler(asked.request)
-
-        # What logs and errors call them.
-        call.__qualname__ = acall.__qualname__ = call.__name__ = acall.__name__ = name
-        decorate = cast(Any, tiered_cache)(
-            name=f"tool {name}",
-            cache=cache,
-            namespace=namespace,
-            version=policy.version,
-            ttl=policy.ttl,
-            tags=check_tags(policy.tags),
-            agent=True,
-            effects=policy.effects,
-            scope=("who",) if self._ask else scope,
-            ignore=("asked",),
-            cache_if=_is_result,
-            on_unkeyable="bypass",
+        name = called["name"]
+        options = self._calls.options_of(name, tool.metadata)
+        if options is None:
+            return None
+        wrong = _untold(tool, self._ignored.get(name, frozenset()))
+        if wrong:
+            if name not in self._ignored:
+                return None
+            raise ConfigError(f"tool {name!r}{wrong}")
+        return self._calls.asked(
+            self._server,
+            name,
+            options,
+            called["args"],
+            asker=request,
+            also=getattr(tool, "response_format", None),
+            functions=_functions(tool),
+            owner=tool,
+            is_async=is_async,
         )
-        self.call = decorate(call)
-        self.acall = decorate(acall)
-
-    def who(self, request: ToolCallRequest) -> Any:
-        """
-        Whose a call is, if the policy asks the request.
-        """
-        if self._ask is None:
-            return None
-        try:
-            return self._ask(request)
-        except Exception as error:
-            raise ScopeMissing(
-                f"tool {self.name!r} was not called: its scope= raised "
-                f"{type(error).__qualname__}, and nobody else's result may be used"
-            ) from error
-
-    def check(self, tool: Any) -> None:
-        """
-        Refuse what the key does not tell. (A ``Tool`` has one argument, whatever that is called.)
-        """
-        told = _told_by_model(tool)
-        for name in self.ignore.intersection(told):
-            raise ConfigError(
-                f"tool {self.name!r}: ignore= names {name!r}, which the model writes: it is always "
-                "in the key"
-            )
-        known = {*_HARMLESS, *self.ignore, *told}
-        for function in _functions(tool):
-            for name in _parameters(function)[isinstance(tool, Tool) :]:
-                if name not in known:
-                    raise ConfigError(
-                        f"tool {self.name!r} takes {name!r}, which is not among the arguments that "
-                        "the model writes, so its result may be another one for equal arguments. "
-                        f"If scope= says all that it depends on, add ignore=({name!r},) to its "
-                        "ToolPolicy; if not, do not cache it"
-                    )
 
 
-class _Asked:
+def _wanted(result: Any) -> ToolMessage:
+    if type(result) is ToolMessage and result.status == "success":
+        return result
+    raise Unkept(result)
+
+
+def _answer(found: ToolMessage, request: ToolCallRequest, hit: Hit) -> ToolMessage:
     """
-    One call of a tool.
+    *found* as the answer to this call.
     """
-
-    __slots__ = ("began", "handler", "ran", "request", "tier", "values")
-
-    def __init__(self, call: Any, who: Any, request: Any, handler: Callable[..., Any]) -> None:
-        self.request, self.handler = request, handler
-        #: Whether the tool ran for this very call.
-        self.ran = False
-        self.values = (request.tool_call["args"], who, self)
-        try:
-            self.tier = "l2" if call.peek(*self.values) is MISS else "l1"
-        except UnkeyableArgument:
-            self.tier = "l2"
-        self.began = time.monotonic()
-
-    def own(self, found: ToolMessage, entry: Any) -> ToolMessage:
-        """
-        *found* as the answer to this call.
-        """
-        own: dict[str, Any] = {"tool_call_id": self.request.tool_call["id"], "id": None}
-        if entry is not None:
-            joined = entry.age < time.monotonic() - self.began
-            said = {"tier": None if joined else self.tier, "age": entry.age}
-            own["response_metadata"] = {**found.response_metadata, "memotier": said}
-        return found.model_copy(update=own)
+    said = {**found.response_metadata, "memotier": hit.shown()}
+    own = {"tool_call_id": request.tool_call["id"], "id": None, "response_metadata": said}
+    return found.model_copy(update=own)
 
 
-def _is_result(result: Any) -> bool:
-    return type(result) is ToolMessage and result.status == "success"
+def _untold(tool: Any, ignored: frozenset[str]) -> str:
+    """
+    What is wrong if the key does not tell all that *tool* takes; empty if it does. (A ``Tool`` has
+    one argument, whatever that is called.)
+    """
+    told = _told_by_model(tool)
+    for name in ignored.intersection(told):
+        return f": ignore= names {name!r}, which the model writes: it is always in the key"
+    known = {*_HARMLESS, *ignored, *told}
+    for function in _functions(tool):
+        for name in _parameters(function)[isinstance(tool, Tool) :]:
+            if name not in known:
+                return (
+                    f" takes {name!r}, which is not among the arguments that the model writes, so "
+                    "its result may be another one for equal arguments. If scope= says all that it "
+                    f'depends on, add "ignore": ({name!r},) to its options; if not, do not cache it'
+                )
+    return ""
 
 
 def _names(tool: str, ignore: Any) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from hashlib import blake2b
 from string import Formatter
 from typing import Any, Final
 
-from ..callnames import identity_of
+from ..callnames import identity_of, is_what_its_name_says
 from ..decorator import tiered_cache
 from ..durations import short
 from ..effects import hint, of_hints
@@ -109,14 +109,15 @@ class ToolCalls:
         #: Says whose a call is, if who asks does.
         self._ask = scope if asks and callable(scope) else None
         self._scope = scope if self._ask is None else ("who",)
-        self._read_only, self._ttl, self._tools = read_only, ttl, dict(tools)
+        self._read_only, self._ttl = read_only, ttl
+        self._tools = {tool: self._checked(tool, options) for tool, options in tools.items()}
         self._is_named = name is not None
         self._memos: dict[tuple[str, str, str, bool], Any] = {}
         self._tokens = PerObject(lambda _: uuid.uuid4().hex)
         self._versions = PerObject(source_version)
         self._memo("", "", {"effects": "read"}, True)
         for tool, options in self._tools.items():
-            self._memo("", tool, self._checked(tool, options), True)
+            self._memo("", tool, options, True)
         self._memos.clear()
 
     def concerns(self, tool: str) -> bool:
@@ -189,12 +190,16 @@ class ToolCalls:
             or not set(given) <= set(self._known)
             or callable(given.get("ttl"))
         ):
+            known = " and ".join(f'"{one}"' for one in self._known[2:])
             raise ConfigError(
                 f"{self._label}: tools={{{tool!r}: {short(options)}}} cannot be used: give a dict "
                 'with "effects" ("pure", "read" or "idempotent": what a call does besides '
-                'answering) and, if wanted, "ttl" (a duration) and "tags"'
+                f'answering) and, if wanted, "ttl" (a duration), {known}'
             )
-        return given
+        tags = given.get("tags", ())
+        if callable(tags):
+            return dict(given)
+        return {**given, "tags": _templates(f"{self._label}: tool {tool!r}", tags)}
 
     def _memo(self, server: str, tool: str, options: Mapping[str, Any], is_async: bool) -> Any:
         at = (server, tool, options["effects"], is_async)
@@ -217,8 +222,6 @@ class ToolCalls:
         def call(who: Any, also: Any, code: Any, arguments: Any, run: Any) -> Any:
             return run()
 
-        if not callable(own):
-            _check_templates(label, own)
         called = acall if is_async else call
         called.__qualname__ = tool if tool.isidentifier() else "tool_call"
         name = f"{len(server)}:{server}/{tool}"  # so that no other pair has the same text
@@ -242,12 +245,13 @@ class ToolCalls:
         return tiered_cache(**cached)(called)
 
     def _code_of(self, functions: tuple[Any, ...], owner: Any) -> Any:
-        versions = tuple(map(self._versions.of, functions))
+        # Of a method, which is made anew each time it is looked up, the function.
+        versions = tuple(self._versions.of(getattr(one, "__func__", one)) for one in functions)
         if self._is_named:
             return versions
         found = [identity_of(one, None) for one in functions]
         names = tuple(one.name for one in found)
-        if found and all(one.stable for one in found):
+        if found and all(one.stable for one in found) and all(map(_is_itself, functions)):
             return (versions, names)
         owners = (functions or (self,)) if owner is None else (owner,)
         try:
@@ -290,9 +294,15 @@ class PerObject:
         return known[1]
 
 
-def _check_templates(label: str, tags: Any) -> None:
+def _is_itself(function: Any) -> bool:
+    return is_what_its_name_says(function, lambda found: found is function)
+
+
+def _templates(label: str, tags: Any) -> tuple[str, ...]:
     try:
-        for tag in check_tags(tags):
+        found = check_tags(tags)
+        for tag in found:
             list(Formatter().parse(tag))
     except ValueError as error:  # a ConfigError is one
         raise ConfigError(f"{label}: tags={short(tags)} cannot be used: {error}") from None
+    return found

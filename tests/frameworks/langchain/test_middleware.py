@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 import time
 from dataclasses import dataclass
@@ -20,13 +21,21 @@ from langgraph.types import Command
 
 import memotier
 from memotier import ConfigError, ScopeMissing
-from memotier.integrations.langchain_tools import MemotierToolMiddleware, ToolPolicy
+from memotier.integrations.langchain_tools import MemotierToolMiddleware
 from memotier.testing import FaultyStore
 
 from .people import user
 
-PUBLIC = ToolPolicy(effects="read", scope="public", ttl="10m")
+PUBLIC = {"effects": "read", "ttl": "10m"}
 OWLS = ("search", {"query": "owls"})
+
+
+def caching_of(scope="public", *, cache="default", name=None, **options):
+    """
+    A middleware that caches "search".
+    """
+    tools = {"search": {**PUBLIC, **options}}
+    return MemotierToolMiddleware(scope=scope, tools=tools, cache=cache, name=name)
 
 
 def counting(answer=lambda query, runs: f"{query} {len(runs)}", **options):
@@ -51,13 +60,21 @@ def counting(answer=lambda query, runs: f"{query} {len(runs)}", **options):
     return search, runs
 
 
+def find(query: str) -> Any:
+    """Search."""
+
+
+#: A function of a module, which is the same one in every process.
+FIND = tool("search")(find)
+
+
 def request_of(call_id="c1", tool_=None, args=None, **more):
     """
     A request as a node of tools makes it, for tests that are no agent.
     """
     call = {"name": "search", "args": args or {"query": "owls"}, "id": call_id, "type": "tool_call"}
     return ToolCallRequest(
-        tool_call=call, tool=tool_ or counting()[0], state={}, runtime=more.get("runtime")
+        tool_call=call, tool=tool_ or FIND, state={}, runtime=more.get("runtime")
     )
 
 
@@ -84,9 +101,7 @@ def test_one_run_for_two_calls(run):
     Each call has a message of its own, and the second one says where it comes from.
     """
     search, runs = counting()
-    first, second = run(
-        [search], [OWLS, OWLS], middleware=[MemotierToolMiddleware({"search": PUBLIC})]
-    )
+    first, second = run([search], [OWLS, OWLS], middleware=[caching_of()])
 
     assert ["owls"] == runs and "owls 1" == first.content == second.content
     assert ["call-0", "call-1"] == [first.tool_call_id, second.tool_call_id]
@@ -101,7 +116,11 @@ def test_other_tools_run_at_every_call(run):
     Those that no policy names; nothing is cached that was not asked for.
     """
     search, runs = counting()
-    run([search], [OWLS, OWLS], middleware=[MemotierToolMiddleware({"other": PUBLIC})])
+    run(
+        [search],
+        [OWLS, OWLS],
+        middleware=[MemotierToolMiddleware(scope="public", tools={"other": PUBLIC})],
+    )
 
     assert ["owls", "owls"] == runs
 
@@ -113,7 +132,7 @@ def test_another_process_finds_it(make_cache, clock, run):
     search, runs = counting()
     messages = []
     for _ in range(2):
-        caching = MemotierToolMiddleware({"search": PUBLIC}, cache=make_cache("disk"))
+        caching = caching_of(cache=make_cache("disk"), name="notes")
         messages += run([search], [OWLS], middleware=[caching])
         clock.advance(30)
 
@@ -125,7 +144,7 @@ def test_what_one_colour_kept_the_other_finds(make_cache):
     """
     By way of the second tier: the agent may be asked either way.
     """
-    caching = MemotierToolMiddleware({"search": PUBLIC}, cache=make_cache("disk"))
+    caching = caching_of(cache=make_cache("disk"))
     caching.wrap_tool_call(request_of(), lambda _: ToolMessage("owls", tool_call_id="c1"))
 
     async def never(asked):
@@ -140,7 +159,7 @@ def test_a_message_never_replaces_an_older_one(wrap):
     A message in the state is replaced by one of the same id, so a hit has none; LangGraph gives it
     a new one.
     """
-    caching = MemotierToolMiddleware({"search": PUBLIC})
+    caching = caching_of()
 
     def handler(asked):
         return ToolMessage("owls", tool_call_id="c1", id="m1", response_metadata={"a": 1})
@@ -155,7 +174,7 @@ def test_callers_are_kept_apart(wrap):
     """
     Who changes a message changes it for himself.
     """
-    caching = MemotierToolMiddleware({"search": PUBLIC})
+    caching = caching_of()
 
     def handler(asked):
         return ToolMessage("owls", tool_call_id="c1", artifact=[("a", 1)])
@@ -178,7 +197,7 @@ def test_errors_are_not_kept(run):
 
     search, runs = counting(answer)
     search.handle_tool_error = True
-    caching = MemotierToolMiddleware({"search": PUBLIC})
+    caching = caching_of()
 
     messages = run([search], [OWLS, OWLS, OWLS], middleware=[caching])
     assert ["error", "success", "success"] == [one.status for one in messages]
@@ -190,8 +209,7 @@ def test_tags_count_for_both_colours(wrap):
     Also if they were given as something that can be read once.
     """
     tags = (one for one in ["notes"])
-    policy = ToolPolicy(effects="read", scope="public", tags=tags)
-    caching = MemotierToolMiddleware({"search": policy})
+    caching = caching_of(tags=tags)
     runs = []
 
     def handler(asked):
@@ -208,7 +226,7 @@ def test_exceptions_are_not_kept(wrap):
     """
     They are raised as they are.
     """
-    caching = MemotierToolMiddleware({"search": PUBLIC})
+    caching = caching_of()
     error = GraphInterrupt(())
 
     def handler(asked):
@@ -224,7 +242,7 @@ def test_commands_are_not_kept(wrap):
     """
     What changes the state of one run is not done to another one.
     """
-    caching = MemotierToolMiddleware({"search": PUBLIC})
+    caching = caching_of()
     commands = [Command(update={"n": n}) for n in range(2)]
 
     assert commands == [wrap(caching, request_of(), lambda _, one=one: one) for one in commands]
@@ -235,7 +253,7 @@ def test_artifacts_that_cannot_be_kept(wrap, artifact):
     """
     What cannot be copied is returned, and the tool runs again.
     """
-    caching = MemotierToolMiddleware({"search": PUBLIC})
+    caching = caching_of()
     runs = []
 
     def handler(asked):
@@ -265,7 +283,7 @@ def test_each_user_has_his_own(run, become, scope):
     By a ``ContextVar``, or by what the request says; ``forget`` forgets one of them.
     """
     search, _ = counting()
-    caching = MemotierToolMiddleware({"search": ToolPolicy(effects="read", scope=scope)})
+    caching = caching_of(scope)
 
     def ask(name):
         become(name)
@@ -282,7 +300,7 @@ def test_nobody_is_answered_nothing(wrap, scope):
     """
     A call of nobody runs no tool and finds nothing.
     """
-    caching = MemotierToolMiddleware({"search": ToolPolicy(effects="read", scope=scope)})
+    caching = caching_of(scope)
     runtime = type("Runtime", (), {"context": Context(None)})
 
     with pytest.raises(ScopeMissing):
@@ -302,9 +320,9 @@ def test_what_langchain_fills_in_is_refused(wrap):
     """
     A result may depend on it, and it is not in the key.
     """
-    caching = MemotierToolMiddleware({"search": PUBLIC})
+    caching = caching_of()
 
-    with pytest.raises(ConfigError, match=r"ignore=\('runtime',\)"):
+    with pytest.raises(ConfigError, match=r"\"ignore\": \('runtime',\)"):
         wrap(caching, request_of(tool_=with_runtime), lambda _: pytest.fail("it was run"))
 
 
@@ -312,8 +330,7 @@ def test_what_the_model_writes_cannot_be_ignored(wrap):
     """
     It is in the key, whatever the policy says; so that says nothing else.
     """
-    policy = ToolPolicy(effects="read", scope="public", ignore=("query",))
-    caching = MemotierToolMiddleware({"search": policy})
+    caching = caching_of(ignore=("query",))
 
     with pytest.raises(ConfigError, match="always in the key"):
         wrap(caching, request_of(), lambda _: pytest.fail("it was run"))
@@ -323,8 +340,7 @@ def test_unless_it_is_said_what_it_means(run):
     """
     The scope says all that the tool takes from it.
     """
-    policy = ToolPolicy(effects="read", scope=by_context, ignore=("runtime",))
-    caching = MemotierToolMiddleware({"search": policy})
+    caching = caching_of(by_context, ignore=("runtime",))
     contents = [
         run(
             *([with_runtime], [OWLS]),
@@ -353,7 +369,7 @@ def test_other_kinds_of_tools(wrap, other):
     """
     A subclass of ``BaseTool``, and the older kind with one argument.
     """
-    caching = MemotierToolMiddleware({"search": PUBLIC})
+    caching = caching_of()
     runs = []
 
     def handler(asked):
@@ -369,7 +385,7 @@ def test_arguments_without_a_key_are_run(wrap):
     """
     Larger than any key: the tool runs, nothing is kept.
     """
-    caching = MemotierToolMiddleware({"search": PUBLIC})
+    caching = caching_of()
     runs = []
 
     def handler(asked):
@@ -440,20 +456,20 @@ def test_calls_at_once_run_one_tool():
     """
     Each gets the answer under its own id.
     """
-    caching = MemotierToolMiddleware({"search": PUBLIC})
+    caching = caching_of()
     gate = Gate(lambda asked: ToolMessage("owls", tool_call_id=asked.tool_call["id"]))
     found = at_once(caching, gate, ["a", "b", "c"])
 
     assert ["a"] == gate.runs
     assert {"a": "a", "b": "b", "c": "c"} == {k: one.tool_call_id for k, one in found.items()}
-    assert found["b"].response_metadata["memotier"]["tier"] is None
+    assert "joined" == found["b"].response_metadata["memotier"]["tier"]
 
 
 def test_a_command_is_not_shared_by_calls_at_once():
     """
     Each runs the tool for itself.
     """
-    caching = MemotierToolMiddleware({"search": PUBLIC})
+    caching = caching_of()
     gate = Gate(lambda asked: Command(update={"of": asked.tool_call["id"]}))
     found = at_once(caching, gate, ["a", "b"])
 
@@ -470,7 +486,7 @@ def test_an_interrupt_is_not_shared_by_calls_at_once():
             raise GraphInterrupt(())
         return ToolMessage("owls", tool_call_id=asked.tool_call["id"])
 
-    caching = MemotierToolMiddleware({"search": PUBLIC})
+    caching = caching_of()
     found = at_once(caching, Gate(result), ["a", "b"])
 
     assert isinstance(found["a"], GraphInterrupt) and "owls" == found["b"].content
@@ -480,7 +496,7 @@ def test_tasks_at_once_run_one_tool():
     """
     The same for coroutines.
     """
-    caching = MemotierToolMiddleware({"search": PUBLIC})
+    caching = caching_of()
     runs = []
 
     async def main():
@@ -513,7 +529,7 @@ def test_a_store_that_fails_is_no_failure_of_the_tool(make_cache, wrap):
     store = FaultyStore()
     store.down = True
     cache = make_cache(l2_store=store, l1_maxsize=0)
-    caching = MemotierToolMiddleware({"search": PUBLIC}, cache=cache)
+    caching = caching_of(cache=cache)
 
     for at in range(2):
         found = wrap(caching, request_of(), lambda _, at=at: ToolMessage(str(at), tool_call_id="c"))
@@ -521,23 +537,112 @@ def test_a_store_that_fails_is_no_failure_of_the_tool(make_cache, wrap):
 
 
 @pytest.mark.parametrize("lie", ["text", AIMessage("x"), Command(), None])
-def test_what_else_lies_there_is_no_answer(wrap, lie):
+def test_what_else_lies_there_is_no_answer(wrap, lie, monkeypatch):
     """
-    Only a ``ToolMessage`` is.
+    Only a ``ToolMessage`` is; the next one is kept in its place.
     """
-    caching = MemotierToolMiddleware({"search": PUBLIC})
-    cached = caching._cached["search"]
-    values = ({"query": "owls"}, None, None)
-    cached.call.seed(lie, *values)
-    asyncio.run(cached.acall.seed(lie, *values))
+    caching = caching_of()
+    runs = []
 
-    found = wrap(caching, request_of(), lambda _: ToolMessage("owls", tool_call_id="c1"))
-    assert "owls" == found.content
+    def handler(asked):
+        runs.append(1)
+        return ToolMessage("owls", tool_call_id="c1")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("memotier.integrations.langchain_tools._wanted", lambda result: lie)
+        wrap(caching, request_of(), handler)
+    found = [wrap(caching, request_of(), handler) for _ in range(2)]
+    assert ["owls", "owls"] == [one.content for one in found]
+    assert 2 == len(runs)
 
 
-def test_a_new_version_is_computed_anew(make_cache, wrap):
+class Account:
+    def __init__(self, word) -> None:
+        self.word = word
+
+    def find(self, query: str) -> str:
+        return self.word
+
+    @property
+    def wrapped(self):
+        @functools.wraps(find)
+        def other(query: str) -> str:
+            return self.word
+
+        return other
+
+
+class Kit(BaseTool):
+    name: str = "search"
+    description: str = "Search."
+    word: str
+
+    def _run(self, query: str) -> str:
+        return self.word
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda account: tool("search", description="Search.")(account.find),
+        lambda account: tool("search", description="Search.")(account.wrapped),
+        lambda account: Kit(word=account.word),
+    ],
+    ids=["method", "wraps", "class"],
+)
+@pytest.mark.parametrize("middlewares", [1, 2])
+def test_a_tool_is_not_another_one_with_its_name(make_cache, run, made, middlewares):
     """
-    Results of another version are not used.
+    Two agents, or one with a middleware that another one has as well, in one directory: tools that
+    differ in nothing but an object inside are two.
+    """
+    cache, told = make_cache("disk"), []
+    caching = caching_of(cache=cache)
+    for word in ("one", "two"):
+        if middlewares == 2:
+            caching = caching_of(cache=cache)
+        first, second = run([made(Account(word))], [OWLS, OWLS], middleware=[caching])
+        assert "memotier" not in first.response_metadata
+        assert "l1" == second.response_metadata["memotier"]["tier"]
+        told += [first.content, second.content]
+
+    assert ["one", "one", "two", "two"] == told
+
+
+@pytest.mark.parametrize(
+    ("hints", "options", "expected"),
+    [
+        ({"readOnlyHint": True}, {"read_only": True}, 1),
+        ({"readOnlyHint": None}, {"read_only": True}, 2),
+        ({"readOnlyHint": True, "destructiveHint": True}, {"read_only": True}, 2),
+        ({"destructiveHint": True}, {"tools": {"search": PUBLIC}}, 2),
+    ],
+)
+def test_hints_of_mcp_servers(run, hints, options, expected):
+    """
+    They stand in the metadata of a tool; one that destroys is never cached.
+    """
+    search, runs = counting()
+    search.metadata = hints
+    run([search], [OWLS, OWLS], middleware=[MemotierToolMiddleware(scope="public", **options)])
+    assert expected == len(runs)
+
+
+def test_a_tool_that_nobody_named_may_take_what_it_likes(run):
+    """
+    It is not cached, and no error.
+    """
+    caching = MemotierToolMiddleware(scope="public", read_only=True)
+    tool_ = with_runtime.model_copy(update={"metadata": {"readOnlyHint": True}})
+    for name in ("ann", "bob"):
+        context = {"context_schema": Context, "context": Context(name)}
+        (found,) = run([tool_], [OWLS], middleware=[caching], **context)
+        assert f"owls of {name}" == found.content
+
+
+def test_a_new_source_is_computed_anew(make_cache, wrap):
+    """
+    Results of a tool that was another function are not used; not even where it has a name.
     """
     runs = []
 
@@ -545,10 +650,10 @@ def test_a_new_version_is_computed_anew(make_cache, wrap):
         runs.append(1)
         return ToolMessage("owls", tool_call_id="c1")
 
-    for version in (1, 2):
-        policy = ToolPolicy(effects="read", scope="public", version=version)
-        caching = MemotierToolMiddleware({"search": policy}, cache=make_cache("disk"))
-        wrap(caching, request_of(), handler)
+    for search in (lambda query: f"{query}", lambda query: f"{query}!"):
+        caching = caching_of(cache=make_cache("disk"), name="notes")
+        made = tool("search", description="Search.")(search)
+        wrap(caching, request_of(tool_=made), handler)
     assert 2 == len(runs)
 
 
@@ -557,27 +662,27 @@ async def nobody_yet(asked):
 
 
 @pytest.mark.parametrize(
-    ("tools", "said"),
+    ("options", "said"),
     [
-        ({}, "a ToolPolicy for each tool"),
-        (["search"], "a ToolPolicy for each tool"),
-        ({"search": None}, "a ToolPolicy"),
-        ({1: PUBLIC}, "the name of a tool"),
-        ({"search": ToolPolicy(effects="read")}, "whose the results are"),
-        ({"search": ToolPolicy(scope="public")}, "effects"),
-        ({"search": ToolPolicy(scope="public", effects="write")}, "at every call"),
-        ({"search": ToolPolicy(scope=("query",), effects="read")}, "what the model writes"),
-        ({"search": ToolPolicy(scope="ann", effects="read")}, "what the model writes"),
-        ({"search": ToolPolicy(scope="public", effects="read", ttl=-1)}, "-1"),
-        ({"search": ToolPolicy(scope="public", effects="read", tags="a")}, "one string"),
-        ({"search": ToolPolicy(scope="public", effects="read", ignore="state")}, "tuple of names"),
-        ({"search": ToolPolicy(scope="public", effects="read", ignore=1)}, "tuple of names"),
-        ({"search": ToolPolicy(scope=nobody_yet, effects="read")}, "without await"),
+        ({"tools": {}}, "would cache nothing"),
+        ({"tools": ["search"]}, "a dict of tools"),
+        ({"tools": {"search": None}}, "effects"),
+        ({"tools": {"search": {}}}, "effects"),
+        ({"tools": {"search": {"effects": "write"}}}, "at every call"),
+        ({"tools": {"search": {**PUBLIC, "ttl": -1}}}, "-1"),
+        ({"tools": {"search": {**PUBLIC, "tags": "a"}}}, "one string"),
+        ({"tools": {"search": {**PUBLIC, "ignore": "state"}}}, "tuple of names"),
+        ({"tools": {"search": {**PUBLIC, "ignore": 1}}}, "tuple of names"),
+        ({"tools": {"search": {**PUBLIC, "ignored": ()}}}, '"tags" and "ignore"'),
+        ({"scope": None}, "scope=None"),
+        ({"scope": ("query",)}, "is given the ToolCallRequest"),
+        ({"scope": "ann"}, "is given the ToolCallRequest"),
+        ({"scope": nobody_yet}, "without await"),
     ],
 )
-def test_misuse_is_told_at_once(tools, said):
+def test_misuse_is_told_at_once(options, said):
     """
     When the middleware is made, with what was given.
     """
     with pytest.raises(ConfigError, match=said):
-        MemotierToolMiddleware(tools)
+        MemotierToolMiddleware(**{"scope": "public", "tools": {"search": PUBLIC}, **options})
