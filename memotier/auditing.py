@@ -136,7 +136,7 @@ class Audit:
 def audit(*, ignore: Iterable[str] = ()) -> Audit:
     """
     A context manager: while it lasts, it notes what functions of this process, in whatever thread,
-    do while they are computed and have not declared with ``effects=``. See docs/guide/scope.md.
+    do while they are computed and have not declared with ``effects=``. See docs/guide/audit.md.
 
     Args:
         ignore: Kinds of things that are not to be noted, such as ``["socket"]``.

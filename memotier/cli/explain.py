@@ -4,7 +4,8 @@ Say why a call would be answered from the cache, or why not.
 memotier explain app.tools:search NYC k=3 imports the module app.tools, with the directory you are
 in searched first, and asks its function; the function is not called. Arguments are Python or JSON
 literals (3, true, '[1, 2]', '"3"'), which are read and never run; what does not begin like one is
-text, and name=value is by name. Put -- before a negative number.
+text, and name=value is by name. Put -- before a negative number. Where scope= is a ContextVar,
+--scope says for whom the call is.
 
 What is told is what this process and the second tier know: what another process has in memory,
 that one alone can say.
@@ -18,13 +19,15 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from contextvars import ContextVar
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from ..durations import short
 from ..errors import ConfigError
 from ..tiered import Tiered
-from .frame import argument, as_command, json_option
+from .frame import argument, as_command, json_option, option
 from .view import console, shown
 
 #: What the first character of a literal may be; a word that begins so is no text.
@@ -34,11 +37,14 @@ _LITERAL: Final = frozenset("\"'([{+-.0123456789")
 @as_command("explain", "say why a call would hit or miss", __doc__)
 @argument("function")
 @argument("arguments", nargs=-1, metavar="[ARGUMENT]...")
+@option("--scope", metavar="VALUE", help="For whom the call is: text or a literal, such as 42.")
 @json_option("times in seconds")
-def command(function: str, arguments: tuple[str, ...], as_json: bool) -> int:
+def command(function: str, arguments: tuple[str, ...], scope: str | None, as_json: bool) -> int:
     sys.path.insert(0, os.fspath(Path.cwd()))
     args, kwargs = read_arguments(arguments)
-    told = _found(function).explain(*args, **kwargs)
+    found = _found(function)
+    _set_scope(function, found.cache_parameters()["scope"], scope)
+    told = found.explain(*args, **kwargs)
     if inspect.isawaitable(told):
         import asyncio
 
@@ -50,6 +56,18 @@ def command(function: str, arguments: tuple[str, ...], as_json: bool) -> int:
         for line in str(told).splitlines():
             out.print(shown(line), soft_wrap=True)
     return 0
+
+
+def _set_scope(function: str, variable: Any, scope: str | None) -> None:
+    if not isinstance(variable, ContextVar):
+        if scope is not None:
+            raise ConfigError(
+                f"--scope={short(scope)} cannot be used: the scope= of {function} is no ContextVar"
+            )
+    elif scope is not None:
+        variable.set(read_value(scope))
+    elif variable.get(None) is None:
+        raise ConfigError(f"a call of {function} is somebody's: say with --scope for whom it is")
 
 
 async def _awaited(told: Any) -> Any:

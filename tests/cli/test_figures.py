@@ -488,6 +488,44 @@ def test_a_call_is_explained_from_outside(project):
     assert not _data(project("explain", "tools:find", "x", "--json"))["would_hit"]
 
 
+@pytest.mark.parametrize("colour", ["", "async "])
+def test_a_call_is_explained_for_a_scope(project, colour):
+    """
+    That of a ContextVar is said with --scope; what tells in another way cannot be.
+    """
+    (project.cwd / "mine.py").write_text(
+        f"""
+from contextvars import ContextVar
+from memotier import tiered_cache
+
+user = ContextVar("user")
+
+@tiered_cache(scope=user, ttl="1h")
+{colour}def inbox(folder):
+    return folder
+
+@tiered_cache(scope=("who",))
+def by_name(who):
+    return who
+
+@tiered_cache(scope=lambda: "ann")
+def by_callable():
+    return 1
+"""
+    )
+    call = 'mine.inbox("new")'
+    call = f"__import__('asyncio').run({call})" if colour else call
+    _python(project, f"import mine\nmine.user.set('ann')\n{call}")
+
+    assert "would hit" in project("explain", "mine:inbox", "new", "--scope", "ann").out
+    assert "would miss" in project("explain", "mine:inbox", "new", "--scope", "bob").out
+    told = project("explain", "mine:inbox", "new")
+    assert 1 == told.code and "say with --scope for whom" in told.err
+    for name in ("mine:by_name", "mine:by_callable", "tools:search"):
+        told = project("explain", name, "x", "--scope", "ann")
+        assert 1 == told.code and "is no ContextVar" in told.err
+
+
 def test_arguments_are_read_and_never_run():
     """
     Literals, JSON, or text.
