@@ -357,7 +357,7 @@ class Memo:
         """
         Call the function past the cache.
         """
-        return (yield Invoke(Flight(None, 0), callee(self), args, kwargs))
+        return (yield Invoke(Flight(None, 0), callee(self, is_past=True), args, kwargs))
 
     def invoke_one(self, values: tuple[Any, ...]) -> Plan:
         """

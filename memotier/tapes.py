@@ -27,12 +27,15 @@ stand_in: Callable[[Memo], Callable[..., Any]] | None = None
 watching: Callable[[Memo], Callable[..., Any]] | None = None
 
 
-def callee(memo: Memo) -> Callable[..., Any]:
+def callee(memo: Memo, *, is_past: bool = False) -> Callable[..., Any]:
     """
     What is called to compute a result of *memo*.
+
+    Args:
+        is_past: Whether it is a call past the cache, of which nothing is kept: nobody watches it.
     """
     # Once: another thread may close the cassette.
-    instead = stand_in or watching
+    instead = stand_in or (None if is_past else watching)
     return memo.function if instead is None else instead(memo)
 
 
