@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .current import current
     from .depends import env, epoch, file
     from .engine.modes import disabled
-    from .engine.quotas import ScopeInfo
+    from .engine.scopeinfo import ScopeInfo
     from .engine.stats import CacheInfo
     from .engine.tracing import trace
     from .entry import Entry
@@ -79,7 +79,7 @@ _HOMES = {
     "NotIsolated": "errors",
     "Quota": "quota",
     "QuotaExceeded": "errors",
-    "ScopeInfo": "engine.quotas",
+    "ScopeInfo": "engine.scopeinfo",
     "ScopeMissing": "errors",
     "Semantic": "semantic.near",
     "SemanticCache": "semantic.cache",

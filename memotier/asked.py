@@ -4,7 +4,7 @@ What can be asked of a decorated function about one call: plans, and ``peek``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import scopes
 from .engine import direct, plan, removal, worlds
@@ -13,12 +13,14 @@ from .engine.drive import Plan
 from .engine.engine import Engine
 from .engine.flights import Failed
 from .engine.places import Held
-from .engine.quotas import ScopeInfo
 from .entries import show
 from .errors import ConfigError
 from .memo import Memo
 from .types import MISS
 from .world import UNTOLD
+
+if TYPE_CHECKING:
+    from .engine.scopeinfo import ScopeInfo
 
 
 def forget(memo: Memo, values: tuple[Any, ...]) -> Plan:

@@ -2,7 +2,8 @@
 ``memotier.audit()``: what functions do besides what their ``effects=`` declares.
 
 While a block is open, or where the settings say ``audit = "report"``, functions are watched while
-they are computed (watched.py): on a miss, never on a hit. Otherwise a miss pays one look for it.
+they are computed (watched.py): on a miss, never on a hit. Otherwise a miss pays one look for it
+(tapes.py).
 
 It reports and prevents nothing.
 """
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from . import tapes
 from .durations import short
 from .engine.events import logger
 from .errors import ConfigError
@@ -98,6 +100,7 @@ class Audit:
             install()
             self._is_open = True
             audits.open = (*audits.open, self)
+            tapes.watching = called
         return self
 
     def __exit__(
@@ -109,6 +112,8 @@ class Audit:
         with _lock:
             self._is_open = False
             audits.open = tuple(one for one in audits.open if one is not self)
+            if not audits.open and audits.standing is None:
+                tapes.watching = None
         self.say()
 
     def note(self, label: str, declared: str | None, kind: str, event: str, at: str) -> None:
@@ -186,6 +191,7 @@ def stand() -> Audit:
         if audits.standing is None:
             audits.standing = Audit()
             audits.standing._is_open = True
+            tapes.watching = called
         return audits.standing
 
 

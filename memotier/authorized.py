@@ -29,11 +29,23 @@ if TYPE_CHECKING:
     from .memo import Memo
 
 
-def check_authorize(label: str, authorize: Any, *, cache_exceptions: Any) -> None:
+def check_authorize(
+    label: str, authorize: Any, sources: Iterable[Memo], *, cache_exceptions: Any
+) -> None:
     """
+    Args:
+        sources: The functions that it depends on, by its own word.
+
     Raises:
-        ConfigError: If it cannot be used, or not with the other options.
+        ConfigError: If it cannot be used, or not with the other options; or if the function has
+            none and one of *sources* has: it would hand out to everybody what it has from that.
     """
+    for memo in sources if authorize is None else ():
+        if memo.options.authorize is not None:
+            raise ConfigError(
+                f"{label}: depends_on={memo.label} needs an authorize=: {memo.label} has one, and "
+                f"hits of {label} would hand out what it made of its results without asking"
+            )
     if authorize is None:
         return
     if not callable(authorize) or isinstance(authorize, type):
@@ -55,31 +67,15 @@ def check_authorize(label: str, authorize: Any, *, cache_exceptions: Any) -> Non
         ) from None
 
 
-def check_authorized_sources(label: str, authorize: Any, functions: Iterable[Memo]) -> None:
+def gate_of(memo: Memo) -> Authorize:
     """
-    Refuse a function that would hand out to everybody what it has from one that does not.
-
-    Raises:
-        ConfigError: With the function that has an authorize=.
-    """
-    for memo in functions if authorize is None else ():
-        if memo.options.authorize is not None:
-            raise ConfigError(
-                f"{label}: depends_on={memo.label} needs an authorize=: {memo.label} has one, and "
-                f"hits of {label} would hand out what it made of its results without asking"
-            )
-
-
-def gate_of(memo: Memo) -> Authorize | None:
-    """
-    What is asked before results of *memo* are handed out; None: nobody is.
+    What is asked before results of *memo*, which has an authorize=, are handed out.
 
     Raises:
         ConfigError: If nobody could await its answer.
     """
     function = memo.options.authorize
-    if function is None:
-        return None
+    assert function is not None
     call = getattr(function, "__call__", None)  # noqa: B004 - an object that is called like one
     is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
     if is_async and not memo.is_async:

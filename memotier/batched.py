@@ -175,12 +175,12 @@ class ManyMemo(Memo):
 
     def invoke_one(self, values: tuple[Any, ...]) -> Plan:
         flight = Flight(None, 0)
-        return (yield Invoke(flight, lambda: self._compute_one(values), (), {}))
+        return (yield Invoke(flight, lambda: self._compute_one(values, is_past=True), (), {}))
 
-    def _compute_one(self, values: tuple[Any, ...]) -> Any:
+    def _compute_one(self, values: tuple[Any, ...], *, is_past: bool = False) -> Any:
         at = self.at
         args, kwargs = self.spread((*values[:at], [values[at]], *values[at + 1 :]))
-        answer = callee(self)(*args, **kwargs)
+        answer = callee(self, is_past=is_past)(*args, **kwargs)
         return (
             self._awaited(answer, values[at]) if self.is_async else self._only(answer, values[at])
         )

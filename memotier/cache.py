@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .arguments import DEFAULT, wiring_of
 from .clock import SYSTEM, Clock
 from .config import CacheLevelConfig, WritePolicy
 from .durations import check_namespace
 from .engine.drive import adrive
-from .engine.quotas import ScopeInfo
 from .keyed import DEFAULT_NAMESPACE, Keyed, Ttl
 from .snapshots import watch_for
 from .synccache import SyncCache
 from .types import MISS, Store
 from .wiring import SPILL_MAX_AGE, Wiring, build_engine
+
+if TYPE_CHECKING:
+    from .engine.scopeinfo import ScopeInfo
 
 T = TypeVar("T")
 

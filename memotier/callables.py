@@ -1,6 +1,6 @@
 """
-What stands below the decorator: how it is called in messages, whether it is a method, and what is
-no function at all.
+What stands below the decorator: how it is called in messages, whether it is a method, what is no
+function at all, and what writes.
 """
 
 from __future__ import annotations
@@ -35,6 +35,36 @@ def refuse_others(function: Any, label: str) -> None:
             f"@tiered_cache is for functions and callables; {short(function)} is a "
             f"{type(function).__qualname__}. Options are given by name, such as ttl=..."
         )
+
+
+def refuse_writing(label: str, function: Any, effects: str | None) -> None:
+    """
+    Refuse to cache what says that it writes, unless once is as good as often.
+
+    Raises:
+        ConfigError: If *function*, or what it wraps, has ``@mutates``.
+    """
+    if effects == "idempotent":
+        return
+    seen: set[int] = set()
+    while function is not None and id(function) not in seen:
+        seen.add(id(function))
+        if _writes(function):
+            raise ConfigError(
+                f"{label} has @mutates, so it has to run at every call: leave out @tiered_cache, "
+                'or write effects="idempotent" if once is as good as often'
+            )
+        partial = isinstance(function, functools.partial)
+        function = function.func if partial else getattr(function, "__wrapped__", None)
+
+
+def _writes(function: Any) -> bool:
+    mutation = getattr(function, "_self_mutation", None)
+    if mutation is None:
+        return False
+    from .mutations import Mutation  # (An object may answer to every name.)
+
+    return isinstance(mutation, Mutation)
 
 
 def _innermost(function: Any) -> Any:

@@ -17,14 +17,12 @@ from collections.abc import (
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeAlias, TypeVar, cast, overload
 
 from .cache import MultiLevelCache
-from .callables import is_method_of, label_of, refuse_others, signature_of
+from .callables import is_method_of, label_of, refuse_others, refuse_writing, signature_of
 from .callnames import home_module
 from .depends import Env, Epoch, File
 from .errors import ConfigError
 from .memo import Memo
-from .mutations import refuse_writing
 from .options import check_options
-from .quota import Quota
 from .streams import StreamMemo, StreamTiered, check_stream, is_stream
 from .tiered import Tiered
 from .types import Codec
@@ -44,6 +42,7 @@ from .typing import (
 )
 
 if TYPE_CHECKING:
+    from .quota import Quota
     from .semantic.near import Semantic
 
 P = ParamSpec("P")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from . import scopes
 from .codecs.values import SafeCodec
@@ -22,12 +22,14 @@ from .engine.engine import Engine
 from .engine.flights import Flight
 from .engine.modes import is_disabled
 from .engine.places import Shelf
-from .engine.quotas import ScopeInfo
 from .errors import ConfigError, UnkeyableArgument
 from .keys.canonical import encode_call
 from .locate import LONGEST_ATOM, exact
 from .types import MISS, Seconds
 from .wiring import Wiring
+
+if TYPE_CHECKING:
+    from .engine.scopeinfo import ScopeInfo
 
 #: float, timedelta, "10m", math.inf or None; checked at run time.
 Ttl: TypeAlias = Any

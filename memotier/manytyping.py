@@ -9,14 +9,12 @@ when they are used. Where the function says that it returns a dict, the id is ch
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from .cache import MultiLevelCache
-from .engine.quotas import ScopeInfo
 from .engine.stats import CacheInfo
 from .entry import Entry
 from .explanation import Explanation
-from .quota import Quota
 from .types import Codec, Miss
 from .typing import (
     Authorize,
@@ -28,6 +26,10 @@ from .typing import (
     _OfClass,
     _OfInstance,
 )
+
+if TYPE_CHECKING:
+    from .engine.scopeinfo import ScopeInfo
+    from .quota import Quota
 
 F = TypeVar("F", bound=Callable[..., Any])
 P = ParamSpec("P")

@@ -16,14 +16,11 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .auditing import Audit, stand
-from .authorized import gate_of
 from .callnames import identity_of
 from .engine import plan, predict, removal, tracing, worlds
 from .engine.calls import Call
-from .engine.checks import is_due
 from .engine.drive import Plan, adrive, drive
 from .engine.effects import Invoke
 from .engine.engine import Engine
@@ -46,10 +43,14 @@ from .registry import cache_named, note_use
 from .scoped import locator, parts_of
 from .sharing import recording_of, share
 from .shelving import shelf_of
-from .tapes import callee, open_from_environment
+from .tapes import audit_of, callee, open_from_environment
 from .templates import fill
 from .traces import past, traced
 from .types import MISS
+
+if TYPE_CHECKING:
+    from .auditing import Audit
+    from .authorized import Authorize
 
 _memos: weakref.WeakSet[Memo] = weakref.WeakSet()
 
@@ -82,7 +83,11 @@ class Memo:
         self.spread = self.parameters.compile_spread()
         self.loaded = source_stamp(function)
         self.identity = identity_of(function, options.name)
-        self.gate = gate_of(self)
+        self.gate: Authorize | None = None  # is asked before a result is handed out
+        if options.authorize is not None:
+            from .authorized import gate_of
+
+            self.gate = gate_of(self)
         #: Whether the plan is to see some hits, or all.
         self.sees_hits = self.gate is not None or options.verify is not None
         self.engine: Engine | None = None
@@ -165,7 +170,7 @@ class Memo:
             with engine.lock:
                 engine.shelves.add(shelf)
                 predict.tell(engine, shelf)
-            self.audit = stand() if wiring.audits else None
+            self.audit = audit_of(wiring)
             self.off = wiring.off
             if not wiring.off:
                 self.recording = recording_of(self, keyed, shelf)
@@ -306,7 +311,7 @@ class Memo:
         """
         The result if memory has it and nothing needs to be asked, else MISS; counts as a hit.
         """
-        if self.sees_hits and (self.gate is not None or is_due(call)):
+        if self.sees_hits and (self.gate is not None or call.shelf.checks.is_due(call)):
             return MISS
         if call.watch is None:
             return engine.peek(call.table, call.key)
@@ -352,7 +357,7 @@ class Memo:
         """
         Call the function past the cache.
         """
-        return (yield Invoke(Flight(None, 0), callee(self, past=True), args, kwargs))
+        return (yield Invoke(Flight(None, 0), callee(self, is_past=True), args, kwargs))
 
     def invoke_one(self, values: tuple[Any, ...]) -> Plan:
         """

@@ -316,24 +316,3 @@ class Mutating(wrapt.FunctionWrapper):  # type: ignore[type-arg]
 
 def _never_called(*_: Any) -> Any:
     raise AssertionError("__call__ answers calls")
-
-
-def refuse_writing(label: str, function: Any, effects: str | None) -> None:
-    """
-    Refuse to cache what says that it writes, unless once is as good as often.
-
-    Raises:
-        ConfigError: If *function*, or what it wraps, has ``@mutates``.
-    """
-    if effects == "idempotent":
-        return
-    seen: set[int] = set()
-    while function is not None and id(function) not in seen:
-        seen.add(id(function))
-        if isinstance(getattr(function, "_self_mutation", None), Mutation):
-            raise ConfigError(
-                f"{label} has @mutates, so it has to run at every call: leave out @tiered_cache, "
-                'or write effects="idempotent" if once is as good as often'
-            )
-        partial = isinstance(function, functools.partial)
-        function = function.func if partial else getattr(function, "__wrapped__", None)

@@ -4,10 +4,12 @@ What can be asked of a decorated function about one scope; see docs/guide/scope.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import asked
-from .engine.quotas import ScopeInfo
+
+if TYPE_CHECKING:
+    from .engine.scopeinfo import ScopeInfo
 
 
 class OfScopes:

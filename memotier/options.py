@@ -10,24 +10,24 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .authorized import check_authorize, check_authorized_sources
 from .cache import MultiLevelCache
 from .durations import check_namespace, seconds, short
 from .effects import check_effects
 from .engine.clocks import Remembers, Windows
-from .errorlike import looks_like_error
 from .errors import ConfigError
 from .freshness import check_windows
 from .keyed import check_tags
 from .needs import Needs, check_depends
-from .quota import Quota, check_quota
 from .remembered import check_remembers
 from .scopes import Scope, check_agent, check_scope, check_sources
 from .templates import check_template
 from .types import Codec, Seconds
-from .verified import Verify, check_verify
+
+if TYPE_CHECKING:
+    from .quota import Quota
+    from .verified import Verify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,8 +195,19 @@ def check_options(
     )
     sources = () if needs is None else needs.functions
     check_sources(label, checked_scope, sources)
-    check_authorize(label, authorize, cache_exceptions=cache_exceptions)
-    check_authorized_sources(label, authorize, sources)
+    # What few functions have is not loaded for the others.
+    if authorize is not None or any(one.options.authorize is not None for one in sources):
+        from .authorized import check_authorize
+
+        check_authorize(label, authorize, sources, cache_exceptions=cache_exceptions)
+    if quota is not None:
+        from .quota import check_quota
+
+        quota = check_quota(label, quota, is_scoped=is_scoped, on_unkeyable=on_unkeyable)
+    if verify is not None or equal is not None:
+        from .verified import check_verify
+
+        verify = check_verify(label, verify, equal, effects=checked_effects)
     static, templates, function = check_tags_option(label, signature, tags)
     checked_ttl = _check_ttl(label, ttl)
     return FunctionOptions(
@@ -221,12 +232,12 @@ def check_options(
         record_user=record_user,
         rewarm=rewarm,
         scope=checked_scope,
-        quota=check_quota(label, quota, is_scoped=is_scoped, on_unkeyable=on_unkeyable),
+        quota=quota,
         agent=agent,
         effects=checked_effects,
         is_error=_check_is_error(label, is_error, agent=agent),
         authorize=authorize,
-        verify=check_verify(label, verify, equal, effects=checked_effects),
+        verify=verify,
         windows=check_windows(label, ttl=checked_ttl, single_flight=single_flight, **freshness),
         needs=needs,
         remembers=check_remembers(
@@ -243,9 +254,13 @@ def _check_is_error(label: str, is_error: Any, *, agent: bool) -> Callable[[Any]
     What judges the results; None: nobody.
     """
     if is_error is None:
-        return looks_like_error if agent else None
+        is_error = agent
     if type(is_error) is bool:
-        return looks_like_error if is_error else None
+        if not is_error:
+            return None
+        from .errorlike import looks_like_error
+
+        return looks_like_error
     if not callable(is_error) or inspect.iscoroutinefunction(is_error):
         raise ConfigError(
             f"{label}: is_error={short(is_error)} cannot be used: give a plain function, which is "

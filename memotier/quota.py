@@ -80,9 +80,9 @@ def _check_count(name: str, value: Any) -> None:
         )
 
 
-def check_quota(label: str, quota: Any, *, is_scoped: bool, on_unkeyable: str) -> Quota | None:
+def check_quota(label: str, quota: Any, *, is_scoped: bool, on_unkeyable: str) -> Quota:
     """
-    What the option ``quota=`` says; None if it says nothing.
+    What the option ``quota=`` says.
 
     Args:
         is_scoped: Whether the function has a scope that is not everybody's.
@@ -90,8 +90,6 @@ def check_quota(label: str, quota: Any, *, is_scoped: bool, on_unkeyable: str) -
     Raises:
         ConfigError: If it cannot be used, or not with the other options.
     """
-    if quota is None:
-        return None
     if not isinstance(quota, Quota):
         raise ConfigError(
             f"{label}: quota={short(quota)} cannot be used: write quota=Quota(entries=1000)"

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from .engine.calls import Call, Scoped
 from .engine.engine import Engine
-from .engine.ledger import Ledger
 from .engine.places import Shelf
 from .errors import ScopeMissing
 from .keys.bind import Parameters, Spread
@@ -50,15 +49,6 @@ def parts_of(scope: Scope | None) -> frozenset[str]:
     if scope is None or scope.is_public:
         return frozenset()
     return frozenset(scope.names or (VALUE,))
-
-
-def ledger_of(options: FunctionOptions) -> Ledger | None:
-    """
-    The accounts of the scopes of a function; None if it has none.
-    """
-    if options.scope is None or options.scope.is_public:
-        return None
-    return Ledger(options.quota)
 
 
 class ScopedLocator(Locator):

@@ -23,12 +23,12 @@ from .engine import removal
 from .engine.drive import Plan
 from .engine.engine import Engine
 from .engine.places import Shelf
-from .engine.quotas import ScopeInfo, scope_info
 from .errors import ConfigError, ScopeMissing, UnkeyableArgument
 from .keys.canonical import encode_call
 from .types import Name
 
 if TYPE_CHECKING:
+    from .engine.scopeinfo import ScopeInfo
     from .memo import Memo
 
 PUBLIC: Final = "public"
@@ -277,6 +277,8 @@ def info(engine: Engine, scope: Any, shelf: Shelf | None = None) -> ScopeInfo:
     Raises:
         ConfigError: If *scope* is none.
     """
+    from .engine.scopeinfo import scope_info
+
     return scope_info(engine, name_of(engine, scope), shelf)
 
 

@@ -6,9 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .engine.checks import Checks
 from .engine.places import Shelf
-from .scoped import ledger_of
 from .wiring import Wiring
 
 if TYPE_CHECKING:
@@ -20,7 +18,6 @@ def shelf_of(memo: Memo, wiring: Wiring) -> Shelf:
     The place of the results of *memo* in an engine, which does not know it yet.
     """
     options, settings = memo.options, wiring.namespace(memo.options.namespace)
-    verify = options.verify
     shelf = Shelf(
         namespace=options.namespace,
         identity=memo.identity.name,
@@ -35,7 +32,14 @@ def shelf_of(memo: Memo, wiring: Wiring) -> Shelf:
         refreshes=not memo.no_map,
         price_of=options.cost,
         is_error=options.is_error,
-        checks=None if verify is None else Checks(verify.share, verify.equal),
     )
-    shelf.ledger = ledger_of(options)
+    # What most functions do not have is not loaded for them.
+    if options.verify is not None:
+        from .engine.checks import Checks
+
+        shelf.checks = Checks(options.verify.share, options.verify.equal)
+    if options.scope is not None and not options.scope.is_public:
+        from .engine.ledger import Ledger
+
+        shelf.ledger = Ledger(options.quota)
     return shelf

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .durations import check_namespace
 from .engine.drive import drive
-from .engine.quotas import ScopeInfo
 from .keyed import DEFAULT_NAMESPACE, Keyed, Ttl
 from .types import MISS
+
+if TYPE_CHECKING:
+    from .engine.scopeinfo import ScopeInfo
 
 T = TypeVar("T")
 

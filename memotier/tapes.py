@@ -1,8 +1,8 @@
 """
-Where a cassette comes in: what is called to compute, in place of the function itself.
+What is called to compute, in place of the function itself: where a cassette or an audit comes in.
 
-Nothing of this is on the way of a hit, nor in the engine. While no cassette is open, a
-computation asks one name whether there is one. See testing/cassettes/.
+Nothing of this is on the way of a hit, nor in the engine. While there is neither, a computation
+looks at two names, and nothing of either is loaded. See testing/cassettes/ and auditing.py.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from .auditing import called
-
 if TYPE_CHECKING:
+    from .auditing import Audit
     from .memo import Memo
+    from .wiring import Wiring
 
 #: Opens a cassette for the rest of the process, and what is done with it.
 PATH_VARIABLE: Final = "MEMOTIER_CASSETTE"
@@ -22,19 +22,32 @@ MODE_VARIABLE: Final = "MEMOTIER_CASSETTE_MODE"
 
 #: Stands in for a function while a cassette is open that reads or writes; None: none is.
 stand_in: Callable[[Memo], Callable[..., Any]] | None = None
+#: Has it watched while somebody wants to know what it does; None: nobody does. Also below a
+#: cassette, which calls it by this.
+watching: Callable[[Memo], Callable[..., Any]] | None = None
 
 
-def callee(memo: Memo, *, past: bool = False) -> Callable[..., Any]:
+def callee(memo: Memo, *, is_past: bool = False) -> Callable[..., Any]:
     """
     What is called to compute a result of *memo*.
 
     Args:
-        past: Whether the call is past the cache, and so nothing to audit.
+        is_past: Whether it is a call past the cache, of which nothing is kept: nobody watches it.
     """
-    instead = stand_in  # once: another thread may close the cassette
-    if instead is not None:
-        return instead(memo)
-    return memo.function if past else called(memo)
+    # Once: another thread may close the cassette.
+    instead = stand_in or (None if is_past else watching)
+    return memo.function if instead is None else instead(memo)
+
+
+def audit_of(wiring: Wiring) -> Audit | None:
+    """
+    Who is told, by the settings of a cache, what its functions do; None: nobody.
+    """
+    if not wiring.audits:
+        return None
+    from .auditing import stand
+
+    return stand()
 
 
 def open_from_environment() -> None:

@@ -24,13 +24,15 @@ from collections.abc import (
 )
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
-from .engine.quotas import ScopeInfo
 from .engine.stats import CacheInfo
 from .entry import Entry
 from .explanation import Explanation
 from .types import Miss
+
+if TYPE_CHECKING:
+    from .engine.scopeinfo import ScopeInfo
 
 #: A duration: seconds, ``timedelta``, ``"10m"``, ``math.inf``; None: what the tiers say.
 Ttl: TypeAlias = float | timedelta | str | None

@@ -212,6 +212,26 @@ def test_memory_only_use_loads_no_store_on_disk():
     assert set() == _loaded_by(code) & {"sqlite3", "diskcache", *OPTIONAL}
 
 
+#: What belongs to options that few functions have, or that is for tests.
+SELDOM = (
+    *("auditing", "watched", "authorized", "verified", "engine.checks", "errorlike"),
+    *("mutations", "changes", "quota", "engine.ledger", "engine.scopeinfo"),
+    *("semantic", "testing"),
+)
+
+
+def test_what_is_not_used_is_not_loaded():
+    """
+    Neither the decorator nor the first calls load what belongs to options that were not given.
+    """
+    code = (
+        "import memotier\n@memotier.tiered_cache(scope='public', effects='read')\n"
+        "def f(x): return [x]\nassert [1] == f(1) == f(1)"
+    )
+
+    assert set() == _loaded_by(code) & {f"memotier.{one}" for one in SELDOM}
+
+
 def test_every_public_name_resolves():
     """
     Each name of ``__all__`` is there, once, and a name that is not says so.

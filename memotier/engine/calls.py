@@ -178,7 +178,7 @@ class Call:
         at another address.
         """
         own = () if self.sight is None else self.sight.names
-        if self.hides:
+        if self.shelf.digester is not None and self.hides:
             own = (*own, *self._names_elsewhere())
         return own if self.scoped is None else (*own, *self.scoped.names)
 

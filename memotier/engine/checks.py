@@ -81,6 +81,13 @@ class Checks:
         # 1 - random() is never 0, whose logarithm there is not.
         return int(math.log(1 - random()) / math.log1p(-self.share))  # noqa: S311
 
+    def is_due(self, call: Call) -> bool:
+        """
+        Whether the next hit of *call* in memory is to be checked.
+        """
+        resident = call.resident()
+        return resident is not None and resident.hits >= resident.check_at
+
 
 class Check(NamedTuple):
     """
@@ -90,16 +97,6 @@ class Check(NamedTuple):
     flight: Renewal
     served: Held
     age: Seconds
-
-
-def is_due(call: Call) -> bool:
-    """
-    Whether the next hit of *call* in memory is to be checked.
-    """
-    if call.shelf.checks is None:
-        return False
-    resident = call.resident()
-    return resident is not None and resident.hits >= resident.check_at
 
 
 def chosen(

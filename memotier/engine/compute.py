@@ -82,7 +82,7 @@ def compute(
             engine.evidence.happened(engine, call, evidence.FAILED, type(value.error).__qualname__)
         return (yield from fail(engine, call, flight, value, labels, noted))
 
-    if isinstance(flight, Renewal) and stale.has_changed(call, flight):
+    if call.is_as_asked is not None and stale.has_changed(call, flight):
         stale.drop_changed(engine, call, flight)
         return value
 

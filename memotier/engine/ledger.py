@@ -27,11 +27,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from ..entry import Resident
-from ..quota import Quota
 from ..stores.memory import overhead
 from ..types import Address, Name, Seconds
 
 if TYPE_CHECKING:
+    from ..quota import Quota
     from .calls import Call
     from .engine import Engine
     from .places import Stamp

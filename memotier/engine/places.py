@@ -138,7 +138,6 @@ class Shelf:
         refreshes: bool = False,
         price_of: Callable[[Any], Any] | None = None,
         is_error: Callable[[Any], Any] | None = None,
-        checks: Any = None,
     ) -> None:
         self.namespace = namespace
         self.identity = identity
@@ -171,7 +170,7 @@ class Shelf:
         #: Whether a result is an error, which is never kept; None: nobody says.
         self.is_error = is_error
         #: Which hits are computed once more and compared (engine/checks.py); None: none.
-        self.checks = checks
+        self.checks: Any = None
         self.names: tuple[Name, ...] = (
             naming.EVERYTHING,
             *naming.levels(namespace),

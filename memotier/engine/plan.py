@@ -25,7 +25,6 @@ from .around import around
 from .background import Behind
 from .below import look_below, note_slot
 from .calls import Call, Labels
-from .checks import chosen, compared
 from .claims import can_claim, give_back_claims, wait_for_claim
 from .clocks import Old, Renewal
 from .compute import compute
@@ -305,6 +304,8 @@ def check(engine: Engine, call: Call, labels: Labels, source: Resident | Flight,
     """
     Compute once more in the background what the caller is given, if that is to be checked.
     """
+    from .checks import chosen, compared  # few functions have it
+
     found = chosen(engine, call, labels, source, kept)
     if found is not None:
         plan = compared(engine, call, labels, found, renew(engine, call, found.flight, labels))

@@ -5,109 +5,28 @@ Holding to the quotas of scopes: asked before a function runs, and after somethi
 that is as if the function had raised ``QuotaExceeded``, so an old result that may be served on
 errors is, and everyone who waits for the same hears the same. It is not remembered as an error.
 ``let_go`` removes from the second tier what a scope has too much.
-
-``ScopeInfo`` is what is shown of a scope.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..durations import show_seconds
 from ..errors import QuotaExceeded, StoreError
-from ..quota import Quota
-from ..types import Address, Name, Seconds
+from ..types import Address, Seconds
 from .calls import Call
 from .drive import Plan
 from .effects import Ask, Asking
 from .engine import Engine
 from .evidence import OVER_QUOTA
 from .flights import Failed
-from .ledger import Account, Ledger
 from .meter import L2_DELETE, asked_below
 from .places import Shelf
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeInfo:
-    """
-    What one scope has and was given, in this process.
-
-    *hits* are calls that were answered without running the function, by memory (*l1_hits*), by the
-    second tier (*l2_hits*) or together with another caller (*joined*); *misses* ran it, and
-    *refused* would have, if the quota had let them. *computed* are all its runs, also refreshes.
-    *size* and *bytes* are entries in memory, *evicted* results that went because the scope had too
-    many. *seconds_saved* is the computing time that hits did not take.
-
-    *stored* and *stored_bytes* count against the *quota*: results that this process knows of in
-    either tier, and the larger of what they take in each. *computations_left* may be made at once;
-    None: as many as one likes.
-    """
-
-    hits: int = 0
-    misses: int = 0
-    l1_hits: int = 0
-    l2_hits: int = 0
-    joined: int = 0
-    computed: int = 0
-    refused: int = 0
-    evicted: int = 0
-    size: int = 0
-    bytes: int = 0
-    stored: int = 0
-    stored_bytes: int = 0
-    seconds_saved: Seconds = 0.0
-    computations_left: int | None = None
-    quota: Quota | None = None
-
-
-#: What is added up over functions.
-SUMMED = tuple(
-    field.name for field in fields(ScopeInfo) if field.name not in ("computations_left", "quota")
-)
-
-
-def info_of(account: Account) -> ScopeInfo:
-    """
-    What *account* says, without its quota. Called under the lock.
-    """
-    l1_hits, saved = account.hits()
-    return ScopeInfo(
-        hits=l1_hits + account.l2_hits + account.joined,
-        misses=account.misses,
-        l1_hits=l1_hits,
-        l2_hits=account.l2_hits,
-        joined=account.joined,
-        computed=account.computed,
-        refused=account.refused,
-        evicted=account.evicted,
-        size=account.entries,
-        bytes=account.bytes,
-        stored=len(account.holdings),
-        stored_bytes=max(account.bytes, account.below),
-        seconds_saved=saved,
-    )
-
-
-def scope_info(engine: Engine, name: Name, shelf: Shelf | None) -> ScopeInfo:
-    """
-    What the scope with the digest *name* has of one function; of all if *shelf* is None.
-    """
-    with engine.lock:
-        shelves: Iterable[Shelf] = list(engine.shelves) if shelf is None else [shelf]
-        ledgers: list[Ledger] = [one.ledger for one in shelves if one.ledger is not None]
-        accounts = [found for ledger in ledgers if (found := ledger.find(name)) is not None]
-        each = [info_of(account) for account in accounts]
-        total = {field: sum(getattr(one, field) for one in each) for field in SUMMED}
-        if shelf is None or not ledgers:
-            return ScopeInfo(**total)
-        (ledger,) = ledgers
-        account = accounts[0] if accounts else Account(ledger, name)
-        ledger.due_in(account, now := engine.clock.monotonic())
-        left = ledger.tokens(account, now)
-        return ScopeInfo(**total, quota=ledger.quota, computations_left=left)
+if TYPE_CHECKING:  # most functions have no scope, and need none of it
+    from .ledger import Ledger
 
 
 def shown_wait(wait: Seconds) -> str:

@@ -278,6 +278,25 @@ def test_a_call_past_the_cache_is_not_watched(call, cache, here):
         assert 1 == len(audit)
 
 
+def test_a_batch_past_the_cache_is_not_watched(call, cache, here):
+    """
+    Neither is what a batch computes past the cache for one id.
+    """
+
+    def load(ids):
+        (here / "text").write_text("y")
+        return dict.fromkeys(ids, 1)
+
+    many = tiered_cache.many(cache=cache, effects="read")(call.define(load))
+    with memotier.audit() as audit:
+        call(many.bypass([1]))
+        with memotier.disabled():
+            call(many([1])), call(many.refresh(1))
+        assert 0 == len(audit)
+        call(many([1]))
+        assert 1 == len(audit)
+
+
 def test_one_line_in_the_log_for_each_function_and_kind(call, cache, here, caplog):
     """
     With what it declares and the line that did it, and nothing of arguments or paths.
