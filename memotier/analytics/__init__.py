@@ -45,6 +45,9 @@ The form of a snapshot (``format`` 1; whoever reads another one leaves it aside)
                   "evictions", "seconds_saved"}],       # most used first, then "others"
       "hot_keys": [{"key", "namespace", "function", "accesses", "hits", "misses", "seconds",
                     "error"}],            # most used first; empty unless they are tracked
+      "arguments": [{"namespace", "function", "label", "calls", "hit_rate", "keys", "left_out",
+                     "arguments": [{"name", "values", "hit_rate_without"}], "together": None}],
+                                          # most called first; empty unless they are counted
       "history": [{"at", "seconds", **WINDOWED}]     # the last hour by minutes, all functions
     }
 
