@@ -62,8 +62,9 @@ COUNTERS: ``hits`` (all calls answered without running the function: ``l1_hits``
 ``invalidations``, ``replacements`` (why entries left memory), ``evicted_asked`` (misses of memory
 that twice its room would have answered: their entry had been evicted no more evictions ago than
 memory has entries), ``evicted_computed`` (of them those that nobody could answer),
-``stale_served``,
-``stale_on_error``, ``stale_on_timeout``, ``timeouts``, ``errors_served``, ``seconds_saved``
+``stale_served``, ``stale_on_error``, ``stale_on_timeout``, ``timeouts``, ``errors_served``,
+``errors_returned`` (results that are errors, by ``is_error=``), ``undeclared_effects`` (runs that
+did more than the function declares, while somebody audits), ``seconds_saved``
 (computing that hits did not take, less the look-ups in the second tier; a look-up in memory, some
 0.2 µs, is neglected; a hit that took longer than computing saves nothing), ``found_seconds`` (what
 was subtracted for look-ups), ``cost_saved`` and ``cost_paid`` (by

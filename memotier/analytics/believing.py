@@ -121,10 +121,15 @@ def _function(value: Any) -> dict[str, Any]:
     return {
         **{name: _text(value[name]) for name in ("namespace", "function", "kind", "label")},
         **_numbers(value, ("entries", "bytes")),
-        "counters": _numbers(value["counters"], COUNTERS),
+        "counters": _counters(value["counters"]),
         "latency": _latencies(value["latency"]),
         "windows": {name: _window(value["windows"].get(name, {})) for name in SPANS},
     }
+
+
+def _counters(value: Mapping[str, Any]) -> dict[str, float]:
+    """A process of another version may not count all of them."""
+    return {name: _number(value.get(name, 0)) for name in COUNTERS}
 
 
 def _window(value: Mapping[str, Any]) -> dict[str, float]:
