@@ -45,6 +45,9 @@ The form of a snapshot (``format`` 1; whoever reads another one leaves it aside)
                   "evictions", "seconds_saved"}],       # most used first, then "others"
       "hot_keys": [{"key", "namespace", "function", "accesses", "hits", "misses", "seconds",
                     "error"}],            # most used first; empty unless they are tracked
+      "arguments": [{"namespace", "function", "label", "calls", "hit_rate", "keys", "left_out",
+                     "arguments": [{"name", "values", "hit_rate_without"}], "together": None}],
+                                          # most called first; empty unless they are counted
       "history": [{"at", "seconds", **WINDOWED}]     # the last hour by minutes, all functions
     }
 
@@ -59,8 +62,9 @@ COUNTERS: ``hits`` (all calls answered without running the function: ``l1_hits``
 ``invalidations``, ``replacements`` (why entries left memory), ``evicted_asked`` (misses of memory
 that twice its room would have answered: their entry had been evicted no more evictions ago than
 memory has entries), ``evicted_computed`` (of them those that nobody could answer),
-``stale_served``,
-``stale_on_error``, ``stale_on_timeout``, ``timeouts``, ``errors_served``, ``seconds_saved``
+``stale_served``, ``stale_on_error``, ``stale_on_timeout``, ``timeouts``, ``errors_served``,
+``errors_returned`` (results that are errors, by ``is_error=``), ``undeclared_effects`` (runs that
+did more than the function declares, while somebody audits), ``seconds_saved``
 (computing that hits did not take, less the look-ups in the second tier; a look-up in memory, some
 0.2 µs, is neglected; a hit that took longer than computing saves nothing), ``found_seconds`` (what
 was subtracted for look-ups), ``cost_saved`` and ``cost_paid`` (by

@@ -73,6 +73,7 @@ def _snapshot(found: Any) -> dict[str, Any]:
         "tags": _list(found["tags"], _tag),
         "scopes": _list(found.get("scopes", []), _scope),
         "hot_keys": _list(found["hot_keys"], _key),
+        "arguments": _list(found.get("arguments", []), _report),
         "history": _list(found["history"], _point),
         "ended": found.get("ended") is True,
     }
@@ -120,10 +121,15 @@ def _function(value: Any) -> dict[str, Any]:
     return {
         **{name: _text(value[name]) for name in ("namespace", "function", "kind", "label")},
         **_numbers(value, ("entries", "bytes")),
-        "counters": _numbers(value["counters"], COUNTERS),
+        "counters": _counters(value["counters"]),
         "latency": _latencies(value["latency"]),
         "windows": {name: _window(value["windows"].get(name, {})) for name in SPANS},
     }
+
+
+def _counters(value: Mapping[str, Any]) -> dict[str, float]:
+    """A process of another version may not count all of them."""
+    return {name: _number(value.get(name, 0)) for name in COUNTERS}
 
 
 def _window(value: Mapping[str, Any]) -> dict[str, float]:
@@ -158,6 +164,20 @@ def _key(value: Any) -> dict[str, Any]:
         **{name: _text(value[name]) for name in ("key", "namespace", "function")},
         **_numbers(value, _KEY_NUMBERS),
     }
+
+
+def _report(value: Any) -> dict[str, Any]:
+    together = value["together"]
+    return {
+        **{name: _text(value[name]) for name in ("namespace", "function", "label")},
+        **_numbers(value, ("calls", "hit_rate", "keys", "left_out")),
+        "arguments": _list(value["arguments"], _argument),
+        "together": None if together is None else _argument(together),
+    }
+
+
+def _argument(value: Any) -> dict[str, Any]:
+    return {"name": _text(value["name"]), **_numbers(value, ("values", "hit_rate_without"))}
 
 
 def _point(value: Any) -> dict[str, float]:

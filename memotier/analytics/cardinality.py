@@ -100,9 +100,7 @@ class Distinct:
 
 
 def _estimate(registers: bytearray) -> float:
-    with_rank = [0] * (_REST + 2)
-    for rank in registers:
-        with_rank[rank] += 1
+    with_rank = [registers.count(rank) for rank in range(_REST + 2)]
     size = float(_REGISTERS)
     total = size * _tau(1 - with_rank[_REST + 1] / size)
     for rank in range(_REST, 0, -1):

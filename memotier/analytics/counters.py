@@ -22,6 +22,7 @@ COUNTERS: Final = (
     *("stale_served", "stale_on_error", "stale_on_timeout", "timeouts", "errors_served"),
     *("seconds_saved", "found_seconds", "cost_saved", "cost_paid"),
     *("denied", "verified", "verified_differs"),
+    *("errors_returned", "undeclared_effects"),
 )
 
 #: Those that are kept for windows of time; the last two are look-ups below and their seconds.
@@ -83,6 +84,8 @@ def counters_of(shelf: Shelf) -> dict[str, float]:
         "denied": shelf.denied,
         "verified": checked,
         "verified_differs": differs,
+        "errors_returned": shelf.errors_returned,
+        "undeclared_effects": shelf.undeclared,
     }
 
 

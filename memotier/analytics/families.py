@@ -68,6 +68,14 @@ _OF_FUNCTIONS: Final = (
     _counter("evictions", "Entries that left memory for others.", ("evictions", {})),
     _counter("expirations", "Entries that left memory by age.", ("expirations", {})),
     _counter("invalidations", "Entries removed on demand.", ("invalidations", {})),
+    _counter(
+        "evicted_asked",
+        "Misses of memory that twice its room would have answered.",
+        ("evicted_asked", {}),
+    ),
+    _counter(
+        "evicted_computed", "Those of them that nobody could answer.", ("evicted_computed", {})
+    ),
     _counter("replacements", "Entries that gave way to newer values.", ("replacements", {})),
     _counter(
         "stale_served",
@@ -78,6 +86,12 @@ _OF_FUNCTIONS: Final = (
     ),
     _counter("timeouts", "Calls that waited too long for the function.", ("timeouts", {})),
     _counter("errors_served", "Calls given a remembered error.", ("errors_served", {})),
+    _counter("errors_returned", "Results that were errors, by is_error=.", ("errors_returned", {})),
+    _counter(
+        "undeclared_effects",
+        "Runs that did more than the function declares.",
+        ("undeclared_effects", {}),
+    ),
     _counter("denied", "Results found that authorize= did not let out.", ("denied", {})),
     _counter("verified", "Hits compared with a fresh result.", ("verified", {})),
     _counter("verified_differs", "Those that were not the same.", ("verified_differs", {})),

@@ -1,8 +1,8 @@
 """
 A snapshot as text that is no longer than it may be.
 
-What is least missed goes first: tags, scopes and keys beyond the most used, then functions beyond
-the most used, whose sum stays, as one row. So totals are those of the whole.
+What is least missed goes first: tags, scopes, keys and arguments beyond the most used, then
+functions beyond the most used, whose sum stays, as one row. So totals are those of the whole.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from typing import Any, Final
 
 from .byscope import folded
 from .merging import functions_summed
+from .reported import ranked
 
-#: Tags, scopes and keys that stay.
+#: Tags, scopes and keys that stay, and functions whose arguments do.
 _FEW: Final = 20
+_FEW_REPORTS: Final = 5
 #: What the namespace of the row is called that stands for the others.
 OTHERS: Final = "others"
 
@@ -29,6 +31,7 @@ def fitted(snapshot: Mapping[str, Any], most: int) -> bytes | None:
         return data
     less = {**snapshot, **{name: snapshot[name][:_FEW] for name in ("tags", "hot_keys")}}
     less["scopes"] = folded(snapshot["scopes"], _FEW)
+    less["arguments"] = ranked(snapshot["arguments"], _FEW_REPORTS)
     functions = sorted(
         snapshot["functions"],
         key=lambda one: -(one["counters"]["hits"] + one["counters"]["misses"]),

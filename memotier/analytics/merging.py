@@ -14,6 +14,7 @@ from ..engine.histogram import Histogram
 from ..errors import ConfigError
 from .byscope import folded
 from .counters import WINDOWED, added
+from .reported import ranked
 from .taking import FORMAT, MOST_KEYS, MOST_SCOPES, MOST_TAGS
 
 #: Seconds; what happened in one of these is one point of a merged history.
@@ -55,6 +56,7 @@ def merge(snapshots: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             ("key", "namespace", "function"),
             "accesses",
         )[:MOST_KEYS],
+        "arguments": ranked(row for one in given for row in one.get("arguments", ())),
         "history": _history(point for one in given for point in one["history"]),
     }
 

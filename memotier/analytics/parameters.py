@@ -224,9 +224,16 @@ class Arguments:
         found = [self.report(engine, at) for at in list(self.seen)]
         return sorted(found, key=lambda one: -one.calls)
 
-    def report(self, engine: Engine, at: Whose) -> ArgumentReport:
-        with engine.lock:
-            hits, misses = _counted(engine, at)
+    def report(
+        self, engine: Engine, at: Whose, counted: tuple[float, float] | None = None
+    ) -> ArgumentReport:
+        """
+        That of one function; *counted* are its hits and misses, if they are known.
+        """
+        if counted is None:
+            with engine.lock:
+                counted = _counted(engine, at)
+        hits, misses = counted
         before = self._before.get(at, (0.0, 0.0))
         hits, misses = max(0.0, hits - before[0]), max(0.0, misses - before[1])
         seen = self.seen.get(at, None)

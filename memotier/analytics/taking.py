@@ -20,6 +20,7 @@ from .byscope import scopes_of
 from .counters import added, counters_of, in_use, whose
 from .hotkeys import HotKeys, Known, digits_of, identity, shown
 from .probing import probe
+from .reported import rows_of
 from .tagged import Counted, tags_of
 from .tracker import tracker_of
 from .windows import Passed
@@ -127,6 +128,7 @@ def taken(
         "hot_keys": hot_keys(
             tracker.hot, residents, MOST_KEYS, in_full=in_full, before=before and before.keys
         ),
+        "arguments": rows_of(tracker.arguments, engine, functions),
         "history": [
             {"at": one.at, "seconds": one.seconds, **one.total()} for one in tracker.history(now)
         ],

@@ -164,6 +164,8 @@ class Tracker:
             self._windows = Windows()
             self._windows.add(picture(engine))
             self.began = engine.clock.wall()
+            if self.arguments is not None:
+                self.arguments = Arguments(engine)
             if self.tracer is not None:
                 let_hits_pass(engine)  # the parent goes on with it
         self.tracer = None

@@ -17,7 +17,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from ..analytics import collect, merge
-from ..analytics.advice import advise
+from ..analytics.reported import advised
 from ..cache import MultiLevelCache
 from ..errors import ConfigError, MemotierError
 from ..settings import read
@@ -102,5 +102,5 @@ def _processes(cache: MultiLevelCache) -> Iterator[Finding]:
         "" if used else "figures come from programs that use this cache: run one",
     )
     if used:
-        for one in advise(merge(used)):
+        for one in advised(merge(used)):
             yield Finding(f"advice, {one.priority}", None, one.title, one.action)

@@ -12,8 +12,10 @@ from importlib.resources import files
 from typing import Final
 
 from ..analytics import figures
-from ..analytics.advice import Recommendation, advise
+from ..analytics.advice import Recommendation
+from ..analytics.reported import advised
 from . import cards, sections, shown
+from .arguments import arguments
 from .markup import Html, tag
 
 _POLICY: Final = (
@@ -28,9 +30,9 @@ def report(
     The page, as HTML, of what ``memotier.analytics.snapshot()`` or ``merge()`` returned.
 
     Args:
-        recommendations: What ``advise()`` returned; None: what it says of *snapshot*.
+        recommendations: What ``advise()`` returned; None: what *snapshot* recommends.
     """
-    advised = advise(snapshot) if recommendations is None else recommendations
+    advice = advised(snapshot) if recommendations is None else recommendations
     style = Html(files(__package__).joinpath("report.css").read_text(encoding="utf-8"))
     title = f"memotier: {snapshot['cache']}"
     head = tag(
@@ -47,8 +49,9 @@ def report(
         _top(snapshot),
         sections.summary(snapshot),
         sections.time(snapshot),
-        cards.advice(advised),
+        cards.advice(advice),
         sections.functions(snapshot),
+        arguments(snapshot),
         sections.latency(snapshot),
         sections.room(snapshot),
         sections.tiers(snapshot),
@@ -56,7 +59,9 @@ def report(
         sections.tags(snapshot),
         sections.scopes(snapshot),
     )
-    foot = tag("footer", "Made by memotier. This page loads nothing and shows no arguments.")
+    foot = tag(
+        "footer", "Made by memotier. This page loads nothing and shows no values of arguments."
+    )
     return f"<!doctype html>\n{tag('html', head, tag('body', main, foot), lang='en')}\n"
 
 

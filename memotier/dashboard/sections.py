@@ -57,7 +57,7 @@ def table(heads: Sequence[str], rows: Iterable[Html], *, label: str) -> Html:
     return tag("div", whole, class_="wide", tabindex="0", role="region", aria_label=label)
 
 
-def _cell(value: float | None, text: str, name: str | None = None) -> Html:
+def cell(value: float | None, text: str, name: str | None = None) -> Html:
     return tag("td", number(value, text, name), class_="r")
 
 
@@ -105,13 +105,13 @@ def time(taken: figures.Snapshot) -> Html:
         tag(
             "tr",
             tag("td", f"{shown.clock(point['at'])} UTC"),
-            _cell(
+            cell(
                 figures.hit_rate(point),
                 shown.percent(figures.hit_rate(point)) if figures.accesses(point) else "",
             ),
-            _cell(point["hits"], shown.count(point["hits"])),
-            _cell(point["misses"], shown.count(point["misses"])),
-            _cell(point["seconds_saved"], shown.duration(point["seconds_saved"])),
+            cell(point["hits"], shown.count(point["hits"])),
+            cell(point["misses"], shown.count(point["misses"])),
+            cell(point["seconds_saved"], shown.duration(point["seconds_saved"])),
         )
         for point in history
     ]
@@ -149,10 +149,10 @@ def latency(taken: figures.Snapshot) -> Html:
             tag(
                 "tr",
                 tag("th", who, tag("small", what), scope="row"),
-                _cell(histogram.count, shown.count(histogram.count), "count"),
-                _cell(p50, shown.duration(p50), "p50"),
-                _cell(p95, shown.duration(p95), "p95"),
-                _cell(p99, shown.duration(p99), "p99"),
+                cell(histogram.count, shown.count(histogram.count), "count"),
+                cell(p50, shown.duration(p50), "p50"),
+                cell(p95, shown.duration(p95), "p95"),
+                cell(p99, shown.duration(p99), "p99"),
                 tag("td", charts.latencies(p50, p95, p99), class_="picture"),
                 data_operation=operation,
             )
@@ -193,11 +193,11 @@ def functions(taken: figures.Snapshot) -> Html:
                     charts.bar(figures.share(saved, most), "saved"),
                     class_="r bars",
                 ),
-                _cell(balance, shown.duration(balance), "balance_seconds"),
-                _cell(rate, shown.percent(rate) if accesses else "", "hit_rate"),
-                _cell(accesses, shown.count(accesses), "accesses"),
-                _cell(counters["computed"], shown.count(counters["computed"]), "computed"),
-                _cell(counters["failed"], shown.count(counters["failed"]), "failed"),
+                cell(balance, shown.duration(balance), "balance_seconds"),
+                cell(rate, shown.percent(rate) if accesses else "", "hit_rate"),
+                cell(accesses, shown.count(accesses), "accesses"),
+                cell(counters["computed"], shown.count(counters["computed"]), "computed"),
+                cell(counters["failed"], shown.count(counters["failed"]), "failed"),
                 data_namespace=one["namespace"],
                 data_function=one["function"],
             )
@@ -236,9 +236,9 @@ def room(taken: figures.Snapshot) -> Html:
                     charts.bar(figures.share(one["bytes"], held), "held"),
                     class_="r bars",
                 ),
-                _cell(one["entries"], shown.count(one["entries"]), "entries"),
+                cell(one["entries"], shown.count(one["entries"]), "entries"),
                 *(
-                    _cell(counters[name], shown.count(counters[name]), name)
+                    cell(counters[name], shown.count(counters[name]), name)
                     for name, _, _ in _CAUSES
                 ),
                 tag("td", charts.parts(shares) if left else None, class_="picture"),
@@ -283,17 +283,17 @@ def tiers(taken: figures.Snapshot) -> Html:
             tag(
                 "tr",
                 tag("th", title, tag("small", kind) if kind else None, scope="row"),
-                _cell(tier["size"], shown.count(tier["size"]), "size"),
-                _cell(tier["max_size"], _bound(tier["max_size"]), "max_size"),
-                _cell(tier["bytes"], shown.size(tier["bytes"]), "bytes"),
-                _cell(tier["max_bytes"], shown.size(tier["max_bytes"]), "max_bytes"),
+                cell(tier["size"], shown.count(tier["size"]), "size"),
+                cell(tier["max_size"], _bound(tier["max_size"]), "max_size"),
+                cell(tier["bytes"], shown.size(tier["bytes"]), "bytes"),
+                cell(tier["max_bytes"], shown.size(tier["max_bytes"]), "max_bytes"),
                 tag(
                     "td",
                     number(used, shown.percent(used), "utilization"),
                     charts.bar(used, "held"),
                     class_="r bars",
                 ),
-                _cell(tier["evictions"], shown.count(tier["evictions"]), "evictions"),
+                cell(tier["evictions"], shown.count(tier["evictions"]), "evictions"),
                 data_tier=name,
             )
         )
@@ -313,9 +313,9 @@ def hot(taken: figures.Snapshot) -> Html:
         tag(
             "tr",
             tag("th", tag("code", one["key"]), tag("small", one["namespace"]), scope="row"),
-            _cell(one["accesses"], shown.count(one["accesses"]), "accesses"),
-            _cell(one["hits"], shown.count(one["hits"]), "hits"),
-            _cell(one["misses"], shown.count(one["misses"]), "misses"),
+            cell(one["accesses"], shown.count(one["accesses"]), "accesses"),
+            cell(one["hits"], shown.count(one["hits"]), "hits"),
+            cell(one["misses"], shown.count(one["misses"]), "misses"),
             data_key=one["key"],
         )
         for one in taken["hot_keys"][:MOST_KEYS]
@@ -343,10 +343,10 @@ def tags(taken: figures.Snapshot) -> Html | None:
         tag(
             "tr",
             tag("th", tag("code", one["tag"]), scope="row"),
-            _cell(one["entries"], shown.count(one["entries"]), "entries"),
-            _cell(one["bytes"], shown.size(one["bytes"]), "bytes"),
-            _cell(one["hits"], shown.count(one["hits"]), "hits"),
-            _cell(one["seconds_saved"], shown.duration(one["seconds_saved"]), "seconds_saved"),
+            cell(one["entries"], shown.count(one["entries"]), "entries"),
+            cell(one["bytes"], shown.size(one["bytes"]), "bytes"),
+            cell(one["hits"], shown.count(one["hits"]), "hits"),
+            cell(one["seconds_saved"], shown.duration(one["seconds_saved"]), "seconds_saved"),
             data_tag=one["tag"],
         )
         for one in taken["tags"][:MOST_KEYS]
@@ -361,8 +361,8 @@ def scopes(taken: figures.Snapshot) -> Html | None:
         tag(
             "tr",
             tag("th", tag("code", one["scope"]), scope="row"),
-            *(_cell(one[name], shown.count(one[name]), name) for name in names),
-            _cell(one["seconds_saved"], shown.duration(one["seconds_saved"]), "seconds_saved"),
+            *(cell(one[name], shown.count(one[name]), name) for name in names),
+            cell(one["seconds_saved"], shown.duration(one["seconds_saved"]), "seconds_saved"),
             data_scope=one["scope"],
         )
         for one in [*taken.get("scopes", ())][:MOST_KEYS]

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from ..entry import Resident
 from . import quotas
@@ -32,9 +32,11 @@ from .drive import Plan
 from .effects import Invoke
 from .engine import Engine
 from .flights import Failed, Flight, Landing, Signal
-from .ledger import Account
 from .places import Stamp
 from .tier2 import Found
+
+if TYPE_CHECKING:
+    from .ledger import Account
 
 #: What a result was taken from; of a flight: that of somebody else.
 Source: TypeAlias = Resident | Found | Old | Flight

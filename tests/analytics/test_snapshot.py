@@ -59,7 +59,7 @@ def test_it_has_the_form_of_its_description(used):
     assert {
         *("format", "cache", "processes", "taken", "since", "write_policy", "tiers"),
         *("pending_writes", "functions", "latency", "failures", "tags", "scopes", "hot_keys"),
-        "history",
+        *("arguments", "history"),
     } == set(taken)
     assert {
         *("namespace", "function", "kind", "label", "entries", "bytes"),

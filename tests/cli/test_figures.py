@@ -540,6 +540,51 @@ def test_arguments_are_read_and_never_run():
     assert {"k": 3, "x": "3"} == kwargs
 
 
+_COUNTS = """
+import memotier, sys, time, tools
+memotier.snapshots.FIRST = memotier.snapshots.EVERY = 0.05
+memotier.CacheAnalytics()
+for n in range(200):
+    tools.search("q", user=f"user{n}")
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_argument_that_ruins_the_hit_rate_is_seen_from_outside(memotier):
+    """
+    ``doctor`` and ``report``, beside a running program that counts arguments, name it; its values
+    are shown nowhere.
+    """
+    memotier.write(_PROJECT)
+    (memotier.cwd / "tools.py").write_text(_TOOLS)
+    code = f"import memotier.snapshots\n{_COUNTS}"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=memotier.cwd,
+        env=_environ(memotier),
+        stdout=subprocess.PIPE,
+    ) as program:
+        try:
+            assert b"ready\n" == program.stdout.readline()
+            found = _until(lambda: memotier("doctor").out, "user makes nearly every call")
+            page = _until(lambda: memotier("report", "-o", "-").out, 'data-argument="')
+        finally:
+            program.kill()
+
+    assert "ignore=('user',)" in found
+    assert "user17" not in found + page
+    assert "tools.search:user" in page
+
+
+def _until(look, text):
+    for _ in range(100):
+        found = look()
+        if text in found:
+            return found
+    raise AssertionError(found)
+
+
 # -- doctor ----------------------------------------------------------------------------------------
 
 

@@ -55,6 +55,12 @@ def test_the_numbers_on_the_page_are_those_of_the_cache(used, browser):
         assert one["accesses"] == dom.numbers(data_key=one["key"])["accesses"]
     for one in used["tags"]:
         assert one["hits"] == dom.numbers(data_tag=one["tag"])["hits"]
+    assert used["arguments"]
+    for one in used["arguments"]:
+        (first, *_) = one["arguments"]
+        numbers = dom.numbers(data_argument=f"{one['function']}:{first['name']}")
+        assert (one["calls"], one["hit_rate"]) == (numbers["calls"], numbers["hit_rate"])
+        assert all(numbers[name] == first[name] for name in ("values", "hit_rate_without"))
     assert 2 == len(used["scopes"])
     for one in used["scopes"]:
         assert one["misses"] == dom.numbers(data_scope=one["scope"])["misses"]
@@ -114,6 +120,9 @@ def test_names_are_text_whatever_they_hold(used, browser):
         one.update(key=ATTACK, namespace=ATTACK)
     for one in evil["tags"]:
         one["tag"] = ATTACK
+    for one in evil["arguments"]:
+        one.update(namespace=ATTACK, function=ATTACK, label=ATTACK)
+        one["arguments"][0]["name"] = ATTACK
     evil["tiers"]["l2"]["kind"] = ATTACK
 
     html = report(evil)
