@@ -367,17 +367,21 @@ def test_invalidated_softly(call, tiers, clock):
     assert (Reason.INVALIDATED, "tag", "web") == (told.reason, told.what, told.which)
 
 
-def test_code_changed(call, make_cache):
+BELOW = ["disk", pytest.param("redis", marks=pytest.mark.extras)]
+
+
+@pytest.mark.parametrize("below", BELOW)
+def test_code_changed(call, make_cache, below):
     """
     A result of an older version is told with both versions, after a restart.
     """
-    call(make(call, make_cache("disk"), version=1)("NYC"))
+    call(make(call, make_cache(below), version=1)("NYC"))
 
-    told = call(make(call, make_cache("disk"), version=2).explain("NYC"))
+    told = call(make(call, make_cache(below), version=2).explain("NYC"))
 
     assert (Reason.CODE_CHANGED, "int:1", "int:2") == (told.reason, told.old_version, told.version)
     assert "from version int:1 to int:2" in str(told)
-    assert Reason.NEVER_SEEN == reason(call, make(call, make_cache("disk"), version=2), "Oslo")
+    assert Reason.NEVER_SEEN == reason(call, make(call, make_cache(below), version=2), "Oslo")
 
 
 def test_code_changed_in_this_process(call, cache):

@@ -379,3 +379,73 @@ def test_an_answer_that_is_late_does_not_empty_memory(server, stores):
     put(store, "a")
 
     assert [] == told(events)
+
+
+# -- who made what ---------------------------------------------------------------------------
+
+
+def made(store, text, version, **options):
+    """
+    Store a record that a *version* of the function NAME has made.
+    """
+    one = item(store, text, **options)._replace(made_by=(NAME, version))
+    return store.set([item(store, f"{text}-other"), one])[1]
+
+
+def test_versions_are_noted_with_their_records(stores, server, name):
+    """
+    The last first, each once, only the last few, in another process, too; and they end by
+    themselves.
+    """
+    store, other = stores(server), stores(server)
+    for version in ("1", "2", "1", "3", "4", "5", "4"):
+        assert made(store, version, version)
+
+    assert ["4", "5", "3", "1"] == other.recall(NAME)
+    assert [] == other.recall(OTHER)
+    key = f"mt1:{{{name}}}:made:{NAME.hex()}"
+    assert LONGEST < server.run("PTTL", key) / 1000 <= LIFE
+
+
+def test_a_record_that_is_not_stored_is_not_noted(stores, server):
+    """
+    Its guard did not hold: there is nothing that this version has made.
+    """
+    store = stores(server)
+    one = item(store, "a")._replace(made_by=(NAME, "1"))
+    store.delete([address("a")])
+
+    assert [False] == store.set([one])
+    assert [] == store.recall(NAME)
+
+
+def test_a_long_text_is_cut_and_a_foreign_one_given_up(stores, server, name):
+    """
+    Whatever lies under the key of a note, storing and asking go on.
+    """
+    store, key = stores(server), f"mt1:{{{name}}}:made:{NAME.hex()}"
+    server.run("SADD", key, "x")
+    assert [] == store.recall(NAME)
+    assert made(store, "a", "v" * 5000)
+    assert ["v" * 100] == store.recall(NAME)
+    server.run("SET", key, b"\xff" * 100_000)
+    assert sum(map(len, store.recall(NAME))) < 1000
+    assert made(store, "b", "2")
+    assert "2" == store.recall(NAME)[0]
+
+
+def test_notes_and_leases_go_together(stores, server):
+    """
+    Of several records, one has a note, one gives back its lease, one both.
+    """
+    store, other = stores(server), stores(server)
+    items = [item(store, text) for text in "abc"]
+    leases = [store.claims.claim(one.address, "cluster") for one in items[1:]]
+    assert all(taking.is_ours for taking in store.claims.take([(one, None) for one in leases]))
+    items[0] = items[0]._replace(made_by=(NAME, "1"))
+    items[2] = items[2]._replace(made_by=(OTHER, "2"))
+
+    assert [True] * 3 == store.set(items)
+    assert (["1"], ["2"]) == (store.recall(NAME), store.recall(OTHER))
+    again = [other.claims.claim(one.address, "cluster") for one in items[1:]]
+    assert all(taking.is_ours for taking in other.claims.take([(one, None) for one in again]))

@@ -9,6 +9,7 @@ How a cache lies in a Redis: its keys, and the head of each record.
     mt1:{NAME}:inv:<database>    the channel for invalidations
     mt1:{NAME}:lease:<32 digits> who computes the record at an address, as long as he lives
     mt1:{NAME}:free:<database>   the channel for leases that were given back
+    mt1:{NAME}:made:<name>       which versions of a function made records, by lines, the last first
 
 NAME is the name of the cache, which is checked; everything else is digests. In a cluster all of
 this is in one slot (``{NAME}``), because a script that compares and stores touches keys of all
@@ -41,6 +42,10 @@ LIFE: Final[Seconds] = LONGEST + 15 * 86_400.0
 LIFE_MS: Final = int(LIFE * 1000)
 #: Milliseconds of it that may go before a write renews it; far less than what it has to spare.
 UNRENEWED_MS: Final = 86_400_000
+
+#: Versions of a function that are noted, and bytes of one.
+MOST_NOTES: Final = 4
+LONGEST_NOTE: Final = 100
 
 EPOCH: Final = b"epoch"
 SERIAL: Final = b"serial"
@@ -82,6 +87,10 @@ class Keys:
     def record(self, address: Address) -> str:
         """The key of the record at *address*."""
         return self._prefix + address.hex()
+
+    def made(self, name: Name) -> str:
+        """The key of what was noted of *name*."""
+        return f"{self._prefix}made:{name.hex()}"
 
     def lease(self, place: bytes) -> str:
         """The key of the lease for *place*."""

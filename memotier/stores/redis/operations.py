@@ -43,6 +43,8 @@ from .layout import (
     EPOCH,
     LIFE_MS,
     LONGEST_HEAD,
+    LONGEST_NOTE,
+    MOST_NOTES,
     SHORTEST_HEAD,
     Keys,
     head_of,
@@ -221,16 +223,45 @@ class Operations:
             return [False] * len(items)
         now = self._clock.wall()
         keys = [self._keys.tokens, self._keys.index]
-        arguments: list[Any] = [self._keys.channel, LIFE_MS, self._sender, repr(now), len(small)]
+        notes, texts = self._notes(small)
+        arguments: list[Any] = [self._keys.channel, LIFE_MS, self._sender, repr(now)]
+        arguments += (len(small), len(notes))
         for item in small:
             keys.append(self._keys.record(item.address))
             arguments += stored_as(item, now)
         of_leases, more, leases = self._leases.to_store(small)
-        stored = yield from run(scripts.STORE, keys + of_leases, arguments + more)
+        keys, arguments = keys + of_leases + notes, arguments + more + texts
+        stored = yield from run(scripts.STORE, keys, arguments)
         self._leases.stored(leases, small, stored)
         answers = iter(stored)
         wanted = {id(item) for item in small}
         return [id(item) in wanted and next(answers) == 1 for item in items]
+
+    def _notes(self, items: Sequence[Item]) -> tuple[list[str], list[Any]]:
+        """
+        What ``scripts.STORE`` needs to note who made *items*. A process says that with its first
+        record of a function.
+        """
+        keys: list[str] = []
+        arguments: list[Any] = []
+        for number, item in enumerate(items, 1):
+            if item.made_by is not None:
+                name, text = item.made_by
+                keys.append(self._keys.made(name))
+                arguments += (number, text.encode("utf-8", "replace")[:LONGEST_NOTE])
+        return keys, arguments
+
+    def recall(self, name: Name) -> Steps[list[str]]:
+        """What was noted of *name* with its records, the last first."""
+        most = MOST_NOTES * (LONGEST_NOTE + 1)
+        (found,) = yield Request("recall", (b"GETRANGE", self._keys.made(name), b"0", most))
+        if is_of_another_type(found):
+            return []
+        if isinstance(found, Exception):
+            raise found
+        if type(found) is not bytes:
+            raise Garbled
+        return found.decode("utf-8", "replace").split("\n")[:MOST_NOTES] if found else []
 
     def delete(self, addresses: Sequence[Address]) -> Steps[list[bool]]:
         """For each address whether an unexpired record was there."""

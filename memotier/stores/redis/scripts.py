@@ -15,7 +15,16 @@ import secrets
 from hashlib import sha1
 from typing import Final
 
-from .layout import BIRTH, EXPIRED_AT, LONGEST_HEAD, NOT_EXPIRED, SHORTEST_HEAD, UNRENEWED_MS
+from .layout import (
+    BIRTH,
+    EXPIRED_AT,
+    LONGEST_HEAD,
+    LONGEST_NOTE,
+    MOST_NOTES,
+    NOT_EXPIRED,
+    SHORTEST_HEAD,
+    UNRENEWED_MS,
+)
 
 #: The last argument is which question this is, and stands in the answer: so that of two answers
 #: that a connection, or what lies between, has mixed up neither is believed.
@@ -187,18 +196,33 @@ return found
 """,
 )
 
-#: KEYS: tokens, index, records, leases. ARGV: channel, life in ms, who tells, now, how many
-#: records; then for each: address, value, ms to live, its end, epoch, slot, mark, "" or the cell to
-#: tell of, the record that must be there if there is such a cell, how many names, and each name
-#: with its token. A mark is "*" (any), "" (none) or the token. Then the channel for leases, and
-#: for each lease which record it is for, its token and its place: who has stored gives it back.
-#: Returns for each record 1 or 0.
+_NOTE: Final = f"""
+local function note(key, text, life)
+    local old = redis.pcall('GETRANGE', key, 0, {MOST_NOTES * (LONGEST_NOTE + 1)})
+    local notes, many = text, 1
+    for one in string.gmatch(type(old) == 'string' and old or '', '[^\\n]+') do
+        if one ~= text and many < {MOST_NOTES} then
+            notes, many = notes .. '\\n' .. one, many + 1
+        end
+    end
+    redis.call('SET', key, notes, 'PX', life)
+end
+"""
+
+#: KEYS: tokens, index, records, leases, notes. ARGV: channel, life in ms, who tells, now, how many
+#: records, how many notes; then for each record: address, value, ms to live, its end, epoch, slot,
+#: mark, "" or the cell to tell of, the record that must be there if there is such a cell, how many
+#: names, and each name with its token. A mark is "*" (any), "" (none) or the token. Then the
+#: channel for leases, and for each lease which record it is for, its token and its place: who has
+#: stored gives it back. Then for each note of which record it is, and its text: it is made if that
+#: was stored. Returns for each record 1 or 0.
 STORE: Final = Script(
     "store",
     _TELL
     + _GIVE_BACK
+    + _NOTE
     + f"""
-local at = 6
+local at = 7
 local function take() at = at + 1 return ARGV[at - 1] end
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 local birth = epoch and string.sub(epoch, 1, {BIRTH})
@@ -244,10 +268,15 @@ if kept then
     end
 end
 if #told > 0 then tell(KEYS[1], ARGV[1], ARGV[2], ARGV[3] .. table.concat(told)) end
-local free = last < #KEYS and take()
-for i = last + 1, #KEYS do
+local notes = #KEYS - tonumber(ARGV[6])
+local free = last < notes and take()
+for i = last + 1, notes do
     local which, token, place = tonumber(take()), take(), take()
     if stored[which] == 1 then give_back(KEYS[i], token, free, place) end
+end
+for i = notes + 1, #KEYS do
+    local which, text = tonumber(take()), take()
+    if stored[which] == 1 then note(KEYS[i], text, ARGV[2]) end
 end
 return stored
 """,

@@ -142,6 +142,10 @@ class RedisStore:
         assert reading is not None
         return reading
 
+    def recall(self, name: Name) -> list[str]:
+        """What was noted of *name* with its records (``Item.made_by``), the last first."""
+        return self._done(self._ask.recall(name))
+
     def set(self, items: Sequence[Item]) -> list[bool]:
         """
         Store each item whose guard still holds, comparing and storing in one atomic step.
