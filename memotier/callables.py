@@ -67,14 +67,17 @@ def _writes(function: Any) -> bool:
     return isinstance(mutation, Mutation)
 
 
-def _innermost(function: Any) -> Any:
+def innermost(function: Any) -> Any:
+    """
+    What is called in the end if *function* is partial, and else *function*.
+    """
     while isinstance(function, functools.partial):
         function = function.func
     return function
 
 
 def label_of(function: Any) -> str:
-    inner = _innermost(function)
+    inner = innermost(function)
     return getattr(inner, "__qualname__", None) or type(inner).__qualname__
 
 

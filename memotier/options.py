@@ -184,11 +184,11 @@ def check_options(
         raise refuse("ignore", ignore, "key= alone decides what counts")
 
     checked_scope = check_scope(label, signature, scope, ignore=ignore, streams=streams)
-    if record and checked_scope is not None and not checked_scope.is_public:
+    is_scoped = checked_scope is not None and not checked_scope.is_public
+    if record and is_scoped:
         raise refuse("record", record, "calls of a scope are not written down for later ones")
     check_agent(label, agent, checked_scope, cache_exceptions)
     checked_effects = check_effects(label, effects, agent=agent)
-    is_scoped = checked_scope is not None and not checked_scope.is_public
 
     needs = check_depends(
         label, signature, depends_on, cache=cache, key=key, ignore=ignore, scope=checked_scope

@@ -9,13 +9,13 @@ known by the qualified names of their classes: no framework is imported, nothing
 from __future__ import annotations
 
 import ast
-import functools
 import inspect
 import sys
 import typing
 from collections.abc import Iterator
 from typing import Any, Final
 
+from .callables import innermost
 from .errors import ConfigError
 
 #: Names of classes, and the packages in which they mean that.
@@ -75,8 +75,7 @@ def refuse_contexts(
 
 
 def _inner(function: Any) -> Any:
-    while isinstance(function, functools.partial):
-        function = function.func
+    function = innermost(function)
     if not hasattr(function, "__globals__") and not inspect.isroutine(function):
         return type(function).__call__ if callable(function) else function
     return function

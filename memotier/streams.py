@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Final
 
 from . import asked
+from .callables import innermost
 from .durations import short
 from .engine import tracing
 from .engine.attend import Make, attend, pair_of, past
@@ -55,21 +55,15 @@ def is_stream(function: Any) -> bool:
     """
     Whether calls of *function* return generators.
     """
-    inner = _inner(function)
+    inner = innermost(function)
     call = getattr(inner, "__call__", None)  # noqa: B004
     return any(map(inspect.isgeneratorfunction, (inner, call))) or _is_async(function)
 
 
 def _is_async(function: Any) -> bool:
-    inner = _inner(function)
+    inner = innermost(function)
     call = getattr(inner, "__call__", None)  # noqa: B004
     return any(map(inspect.isasyncgenfunction, (inner, call)))
-
-
-def _inner(function: Any) -> Any:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
 
 
 def check_stream(function: Any, label: str, options: dict[str, Any]) -> None:
@@ -79,7 +73,7 @@ def check_stream(function: Any, label: str, options: dict[str, Any]) -> None:
     Raises:
         ConfigError: With the option and its value.
     """
-    code = getattr(_inner(function), "__code__", None)
+    code = getattr(innermost(function), "__code__", None)
     if code is not None and code.co_flags & inspect.CO_ITERABLE_COROUTINE:
         raise ConfigError(
             f"{label} is a generator that is awaited (types.coroutine); write it with async def"

@@ -43,6 +43,11 @@ MOST_BELOW: Final = 100_000
 #: counts as its own. Measured with tracemalloc over 20,000 entries of one scope, and of one each.
 HOLDING: Final = 200
 ACCOUNT: Final = 600
+#: What is counted of an account, beside what it has now.
+_COUNTED: Final = (
+    *("hits_gone", "l2_hits", "joined", "misses"),
+    *("computed", "refused", "evicted", "saved"),
+)
 #: Share of a token by which rounding may be off.
 _TINY: Final = 1e-6
 
@@ -101,11 +106,8 @@ class Account:
         """
         Count as its own what *other* counts, which has no holdings.
         """
-        for name in ("hits_gone", "l2_hits", "joined", "misses", "computed"):
+        for name in _COUNTED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self.refused += other.refused
-        self.evicted += other.evicted
-        self.saved += other.saved
 
 
 class Holding:
