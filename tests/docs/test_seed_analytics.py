@@ -18,8 +18,12 @@ from memotier import CacheAnalytics, CacheLevelConfig, MultiLevelCache
 
 @pytest.fixture
 async def cache():
+    # Without the thread that leaves figures: it counts from the first call on, if that takes long.
     async with MultiLevelCache(
-        l1_config=CacheLevelConfig(max_size=20), directory="cache", default_ttl=60
+        l1_config=CacheLevelConfig(max_size=20),
+        directory="cache",
+        default_ttl=60,
+        snapshots=False,
     ) as cache:
         for number in range(30):
             await cache.set(f"result_{number}", number, namespace="tool" if number % 2 else "llm")
