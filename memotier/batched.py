@@ -15,6 +15,7 @@ from typing import Any, Final, Union, get_origin
 
 from .batch import copies
 from .durations import short
+from .engine.around import Batch, around
 from .engine.calls import Call
 from .engine.drive import Plan
 from .engine.effects import Invoke
@@ -132,13 +133,17 @@ class ManyMemo(Memo):
     ) -> Plan:
         engine = self.engine
         assert engine is not None
-        failed = yield from fetch_many(
+        plan = fetch_many(
             engine,
             [want for want, _ in wants],
             _Source(self, values),
             in_task=self.is_async,
             joins=self.options.single_flight is not None,
         )
+        if around.plan is not None and self.shelf is not None:
+            calls = [want.call for want, _ in wants if want.call is not None]
+            plan = around.plan(engine, Batch(self.shelf, calls, len(wants)), plan)
+        failed = yield from plan
         if failed is not None:
             return failed
         for want, places in wants:

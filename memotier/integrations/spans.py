@@ -5,7 +5,7 @@ It begins when the function is about to run, with the time at which the call cam
 current span while the function runs: so spans of the function are its children, in a thread, in a
 task, and apart from the caller. A call that another one or the second tier answers has its span
 when that is known. A call that memory answers after all (it had to be looked at again, or was
-stale and is refreshed in the background) has none.
+stale and is refreshed in the background) has none. A call with many ids has one for all of them.
 
 The attributes tell whose call it was and what became of it, never an argument, a key, a result or
 the text of an error. Whatever goes wrong here is logged, and the call goes on without.
@@ -19,6 +19,7 @@ from typing import Any, Final
 from opentelemetry import context, trace
 from opentelemetry.trace import Span, StatusCode, Tracer
 
+from ..engine.around import Batch
 from ..engine.background import Behind
 from ..engine.calls import Call
 from ..engine.drive import Plan
@@ -44,7 +45,7 @@ class Spans:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
 
-    def __call__(self, engine: Engine, call: Call, plan: Plan) -> Plan:
+    def __call__(self, engine: Engine, call: Call | Batch, plan: Plan) -> Plan:
         miss = _Miss(self._tracer, engine, call)
         try:
             effect = plan.send(None)
@@ -83,7 +84,7 @@ class _Miss:
 
     __slots__ = ("_began", "_call", "_engine", "_inside", "_span", "_tracer")
 
-    def __init__(self, tracer: Tracer, engine: Engine, call: Call) -> None:
+    def __init__(self, tracer: Tracer, engine: Engine, call: Call | Batch) -> None:
         self._tracer, self._engine, self._call = tracer, engine, call
         self._began = time.time_ns()
         self._span: Span | None = None
@@ -131,6 +132,8 @@ class _Miss:
                     "memotier.function": shelf.identity,
                 },
             )
+            if isinstance(self._call, Batch):
+                self._span.set_attribute("memotier.items", self._call.items)
         return self._span
 
     def _end(self, outcome: str, tier: str, error: type[BaseException] | None = None) -> None:

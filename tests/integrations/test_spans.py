@@ -123,6 +123,86 @@ def test_spans_of_tasks_at_once_are_apart(cache, finished, tracer):
             assert top.name.split()[1] == span.name.split()[1]
 
 
+def test_a_batch_is_one_span(make_cache, finished, tracer):
+    """
+    For all ids that memory could not answer, in threads and in tasks; what the function does is
+    inside of it, and what went wrong is told by its type.
+    """
+    cache = make_cache("disk")
+
+    def bring(ids):
+        with tracer.start_as_current_span("inside"):
+            if 13 in ids:
+                raise OSError("away")
+            return {one: one for one in ids}
+
+    @tiered_cache.many(cache=cache, name="app.users")
+    def users(ids):
+        return bring(ids)
+
+    @tiered_cache.many(cache=cache, name="app.tasks")
+    async def tasks(ids):
+        return bring(ids)
+
+    for name, ask in (("app.users", users), ("app.tasks", lambda ids: asyncio.run(tasks(ids)))):
+        before = len(finished())
+        assert {1: 1} == ask([1])
+        assert {1: 1, 2: 2, 3: 3} == ask([1, 2, 3])
+        assert {1: 1, 2: 2} == ask([1, 2])  # memory has all of them
+        with pytest.raises(OSError, match="away"):
+            ask([13])
+
+        spans = finished()[before:]
+        told = [
+            tuple(span.attributes[f"memotier.{name}"] for name in ("function", "outcome", "items"))
+            for span in ours(spans)
+        ]
+        assert [(name, "computed", 1), (name, "computed", 2), (name, "failed", 1)] == told
+        ids = [span.context.span_id for span in ours(spans)]
+        assert ids == [span.parent.span_id for span in spans if span.name == "inside"]
+
+
+def test_a_batch_that_is_found_below(make_cache, finished):
+    """
+    Nothing was computed: the second tier had all of them.
+    """
+
+    def users_of(cache):
+        return tiered_cache.many(cache=cache, name="app.users")(lambda ids: {n: n for n in ids})
+
+    users_of(make_cache("disk"))([1, 2])
+    before = len(finished())
+    users_of(make_cache("disk"))([1, 2])
+
+    (span,) = finished()[before:]
+    assert ("found", "l2") == (
+        span.attributes["memotier.outcome"],
+        span.attributes["memotier.tier"],
+    )
+
+
+def test_a_batch_that_is_cancelled_ends_its_span(cache, finished):
+    """
+    As a call does.
+    """
+
+    @tiered_cache.many(cache=cache, name="app.users")
+    async def users(ids):
+        await asyncio.sleep(60)
+
+    async def main():
+        task = asyncio.create_task(users([1]))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    (span,) = finished()
+    assert "interrupted" == span.attributes["memotier.outcome"]
+
+
 def test_found_below(call, make_cache, finished):
     """
     What another cache stored on disk is found there: no computation, tier l2.
