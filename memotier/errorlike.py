@@ -18,14 +18,13 @@ import re
 import types
 from typing import Any, Final
 
+from .keys.naming import bare_name, mro, namespace
+
 #: Of the statuses below 500 those that say "not now" or "not you"; any other is an answer about
 #: what was asked for, and the same the next time.
 NOT_ANSWERS: Final = frozenset((401, 403, 407, 408, 425, 429))
 
 _NO: Final = object()
-_bases_of: Final = type.__dict__["__mro__"].__get__
-_dict_of_class: Final = type.__dict__["__dict__"].__get__
-_name_of: Final = type.__dict__["__name__"].__get__
 
 #: Never errors, and the most of what functions return.
 _PLAIN: Final = frozenset(
@@ -38,7 +37,7 @@ def looks_like_error(value: Any) -> bool:
     Whether *value* is an error that a function returned: the judge of ``is_error=True``, and of
     ``agent=True`` unless *is_error* says otherwise. See docs/guide/exceptions.md for what it knows.
 
-    It never raises, imports nothing, and takes microseconds, however large *value* is.
+    It never raises, imports nothing of others, and takes microseconds, however large *value* is.
     """
     kind = type(value)
     # (A class may have a class that says what its hash is.)
@@ -205,7 +204,7 @@ class _Looking:
 
     def __init__(self, value: Any) -> None:
         self._value = value
-        self._classes = [_dict_of_class(one) for one in _bases_of(type(value))]
+        self._classes = [namespace(one) for one in mro(type(value))]
         holder = self.of_class("__dict__")
         # (Not a property that is called so.)
         own = holder.__get__(value) if type(holder) is types.GetSetDescriptorType else None
@@ -256,8 +255,8 @@ def _is_error_object(value: Any) -> bool:
     if _is_no_answer(looking.read("status_code")) or _is_no_answer(looking.read("status")):
         # A response; a record of how some server did has no headers.
         return looking.entry("headers") is not _NO
-    for at, kind in enumerate(_bases_of(type(value))):
-        name = _name(kind)
+    for at, kind in enumerate(mro(type(value))):
+        name = bare_name(kind)
         if name == "Err":
             return True  # of result, rusty-results, koda
         if name in _PACKAGE_OF and looking.package(at) == _PACKAGE_OF[name]:
@@ -292,7 +291,3 @@ def _says_is_err(value: Any, looking: _Looking) -> bool:
         return False
     asks = looking.method("is_err") or looking.method("is_error")
     return asks is not None and asks(value) is True
-
-
-def _name(kind: type) -> str:
-    return str(_name_of(kind))

@@ -20,7 +20,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from .keys.hidden import says_secret
-from .keys.naming import can_be_imported, mro, static
+from .keys.naming import bare_name, can_be_imported, mro
 from .keys.reading import fields
 from .recording.signature import names_secret
 
@@ -131,21 +131,14 @@ def _text(name: str, value: Any, levels: int) -> str:
             return _container(name, value, levels)
         bases = mro(kind)
         if Enum in bases:
-            return f"{_name(kind)}.{object.__getattribute__(value, '_name_')}"
+            return f"{bare_name(kind)}.{object.__getattribute__(value, '_name_')}"
         if id(kind) in _TEXTS:
-            return f"{_name(kind)}({scrubbed(str(value)[:_LOOKED_AT])!r})"
+            return f"{bare_name(kind)}({scrubbed(str(value)[:_LOOKED_AT])!r})"
         if type in bases:
-            return _name(value)
+            return bare_name(value)
         return _of_class(value, levels)
     except Exception:  # such as fields without values
-        return f"<{_name(kind)}>"
-
-
-def _name(kind: type) -> str:
-    """
-    The name of a class, past what its metaclass says.
-    """
-    return str(static(kind, "__name__"))
+        return f"<{bare_name(kind)}>"
 
 
 def _container(name: str, value: Any, levels: int) -> str:
@@ -181,9 +174,9 @@ def _of_class(value: Any, levels: int) -> str:
         few = found[:MOST_ITEMS]
         texts = [f"{field}={_text(field, inside, levels - 1)}" for field, inside in few]
         texts += ["…"] * (len(few) < len(found))
-        return f"{_name(kind)}({', '.join(texts)})"
+        return f"{bare_name(kind)}({', '.join(texts)})"
     if can_be_imported(kind, ("numpy", "pandas", "polars", "pyarrow")):
         shape = getattr(value, "shape", None)
         if type(shape) is tuple and all(type(one) is int for one in shape):
-            return f"{_name(kind)} of shape {shape}"
-    return f"<{_name(kind)}>"
+            return f"{bare_name(kind)} of shape {shape}"
+    return f"<{bare_name(kind)}>"

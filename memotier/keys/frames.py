@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .containers import Opened, Opener, counted
-from .naming import static
+from .naming import bare_name
 from .plain import ATOMS
 from .wire import Raw, Refusal, framed, name
 
@@ -47,7 +47,7 @@ def of_frames(kind: type) -> Opener | None:
         return _column
     if kind is Elements:
         return _elements
-    short = static(kind, "__name__")
+    short = bare_name(kind)
     for library, table in _TABLES.items():
         loaded = sys.modules.get(library)
         opener = table.get(short) if loaded is not None else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from .containers import Opened, Opener
-from .naming import mro, static
+from .naming import bare_name, mro
 from .wire import framed
 
 #: By name: nothing is imported to find out.
@@ -25,7 +25,7 @@ def says_secret(kind: type) -> bool:
     """
     Whether *kind*, or a class that it is made from, is called like one for secrets.
     """
-    return any(static(cls, "__name__") in SECRET_TYPES for cls in mro(kind))
+    return any(bare_name(cls) in SECRET_TYPES for cls in mro(kind))
 
 
 def marked(opener: Opener) -> Opener:

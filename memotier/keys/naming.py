@@ -19,11 +19,13 @@ from .identity import module_name
 from .wire import framed, name
 
 _mro = type.__dict__["__mro__"].__get__
+_name = type.__dict__["__name__"].__get__
 _namespace = type.__dict__["__dict__"].__get__
 _module = type.__dict__["__module__"].__get__
 _qualname = type.__dict__["__qualname__"].__get__
 
-#: The attribute of a class, past what its metaclass says.
+#: The attribute of a class, past its metaclass's ``__getattribute__`` and ``__getattr__``; not past
+#: a property that is called so.
 static = type.__getattribute__
 
 _HEAP_TYPE = 1 << 9  # of tp_flags: made by a class statement or the like
@@ -46,6 +48,13 @@ def namespace(cls: type) -> Any:
     What the body of *cls* defined, read past whatever its metaclass overrides.
     """
     return _namespace(cls)
+
+
+def bare_name(cls: type) -> str:
+    """
+    What the statement that made *cls* calls it, read past whatever its metaclass overrides.
+    """
+    return str(_name(cls))
 
 
 def label(cls: type) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime, time, timezone, tzinfo
 from typing import Any
 
 from .containers import Opened, Opener
-from .naming import static
+from .naming import bare_name
 from .wire import SHORT, Raw, Refusal, name
 
 _TEXT_LIMIT = 1 << 20
@@ -115,7 +115,7 @@ def known(kind: type) -> Opener | None:
 
     By identity, not by name alone: a class that merely calls itself ``Decimal`` is another.
     """
-    short = static(kind, "__name__")
+    short = bare_name(kind)
     for module, opener in _KNOWN.get(short, ()):
         loaded = sys.modules.get(module)
         if loaded is not None and vars(loaded).get(short) is kind:

@@ -9,8 +9,10 @@ import threading
 
 import pytest
 
+from memotier.errorlike import looks_like_error
 from memotier.errors import UnkeyableArgument
 from memotier.keys.canonical import encode, encode_call
+from memotier.shown import shown
 
 
 def deep(levels, wrap=lambda inner: [inner]):
@@ -141,6 +143,23 @@ def test_fault_48_a_metaclass_is_not_asked():
 
     with pytest.raises(UnkeyableArgument, match="Plain, which has no stable key"):
         encode_call("f", ("a",), (value,))
+
+
+def test_a_name_that_a_metaclass_makes_is_not_asked_for():
+    """
+    A metaclass may say what its classes are called, by code: nobody runs that to see whether a
+    value is a secret or an error, or how it is shown.
+    """
+
+    def name(cls):
+        raise AssertionError("the metaclass was asked")
+
+    kind = type("M", (type,), {"__name__": property(name)})("Plain", (), {})
+
+    with pytest.raises(UnkeyableArgument, match="Plain, which has no stable key"):
+        encode_call("f", ("a",), (kind(),))
+    assert ("<Plain>", "Plain") == (shown("x", kind()), shown("x", kind))
+    assert not looks_like_error(kind())
 
 
 def test_a_class_without_a_hash_is_refused():
