@@ -261,7 +261,7 @@ def test_fault_01_two_calls_with_one_address_get_two_results(
     """
     from memotier.keys.digest import Digester
 
-    monkeypatch.setattr(Digester, "address", lambda self, canonical: b"\0" * 16)
+    monkeypatch.setattr(Digester, "address", lambda self, canonical, **_: b"\0" * 16)
     with MultiLevelCache(directory=tmp_path, l1_maxsize=0) as cache:
         f, runs = counted(cache)
         assert [10, 20, 10] == [f(1), f(2), f(1)]

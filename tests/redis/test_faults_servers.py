@@ -141,7 +141,7 @@ def test_fault_01_two_calls_with_one_address_get_two_results(server, caches, mon
     """
     The fingerprint tells them apart, the collision is counted and said once.
     """
-    monkeypatch.setattr(Digester, "address", lambda self, canonical: b"\0" * 16)
+    monkeypatch.setattr(Digester, "address", lambda self, canonical, **_: b"\0" * 16)
     cache = caches(server, l1_maxsize=0)
     f = function(cache)
     assert [10, 20, 10] == [f(1), f(2), f(1)]
@@ -156,7 +156,7 @@ def test_fault_02_a_call_made_to_meet_anothers_address_gets_nothing_of_it(
     """
     It is computed; what another process has of the victim in memory stays.
     """
-    monkeypatch.setattr(Digester, "address", lambda self, canonical: b"\1" * 16)
+    monkeypatch.setattr(Digester, "address", lambda self, canonical, **_: b"\1" * 16)
     victim, attacker = caches(server), caches(server, l1_maxsize=0)
     f, g = function(victim), function(attacker)
     assert 10 == f(1)
