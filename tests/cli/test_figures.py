@@ -567,8 +567,8 @@ def test_the_argument_that_ruins_the_hit_rate_is_seen_from_outside(memotier):
     ) as program:
         try:
             assert b"ready\n" == program.stdout.readline()
-            found = _until(lambda: memotier("doctor").out, "user makes nearly every call")
-            page = _until(lambda: memotier("report", "-o", "-").out, 'data-argument="')
+            found = _says(lambda: memotier("doctor").out, "user makes nearly every call")
+            page = _says(lambda: memotier("report", "-o", "-").out, 'data-argument="')
         finally:
             program.kill()
 
@@ -577,7 +577,7 @@ def test_the_argument_that_ruins_the_hit_rate_is_seen_from_outside(memotier):
     assert "tools.search:user" in page
 
 
-def _until(look, text):
+def _says(look, text):
     for _ in range(100):
         found = look()
         if text in found:

@@ -48,6 +48,8 @@ def run(tmp_path):
         "PYTHONDEVMODE": "1",
         "PYTHONWARNINGS": "error",
         "HOME": str(tmp_path),
+        # Those of this environment are not the example's, which names its own.
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
 
     def call(command: str, below: str = "") -> str:
