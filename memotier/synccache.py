@@ -7,9 +7,9 @@ Nothing is decided here: every method drives the plan that its async twin awaits
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .closing import Closing
 from .durations import check_namespace
 from .engine.drive import drive
 from .keyed import DEFAULT_NAMESPACE, Keyed, Ttl
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class SyncCache:
+class SyncCache(Closing):
     """
     The methods of a ``MultiLevelCache``, for threads: the same names, without ``await``.
     """
@@ -33,17 +33,6 @@ class SyncCache:
 
     def __repr__(self) -> str:
         return f"<MultiLevelCache.sync {self._keyed}>"
-
-    def __enter__(self) -> SyncCache:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def get(self, key: Any, namespace: str = DEFAULT_NAMESPACE, *, default: Any = None) -> Any:
         """See ``MultiLevelCache.get``."""

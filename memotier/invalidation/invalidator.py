@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from ..cache import MultiLevelCache
+from ..closing import Closing
 from ..engine.drive import adrive
 from ..keyed import DEFAULT_NAMESPACE, Ttl
 from .config import THRESHOLD, InvalidationConfig, InvalidationStrategy, check_config
@@ -21,7 +22,7 @@ from .sync import SyncInvalidator
 from .watching import Watcher, Watchers
 
 
-class CacheInvalidator:
+class CacheInvalidator(Closing):
     """
     Forgets entries of one cache by tag, by what they depend on, on events, when files change.
 
@@ -218,17 +219,6 @@ class CacheInvalidator:
         """
         self._watchers.close()
         self._core.close()
-
-    def __enter__(self) -> CacheInvalidator:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     async def __aenter__(self) -> CacheInvalidator:
         return self

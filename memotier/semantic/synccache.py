@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ..closing import Closing
 from ..engine.drive import drive
 from ..keyed import Ttl
 from .asking import asked
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .cache import SemanticCache
 
 
-class SyncSemanticCache:
+class SyncSemanticCache(Closing):
     """
     The methods of a ``SemanticCache`` for threads: the same names, without ``await``.
 
@@ -31,17 +31,6 @@ class SyncSemanticCache:
 
     def __repr__(self) -> str:
         return f"<SemanticCache.sync {self._cache!r}>"
-
-    def __enter__(self) -> SyncSemanticCache:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def get(self, query: Any, *, scope: Any = None, default: Any = None) -> Any:
         """See ``SemanticCache.get``."""
